@@ -1,0 +1,300 @@
+"""The whole job: plan, search, finals, throughput, leaderboard. Run again, it continues."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from optuna.trial import FrozenTrial
+from sqlalchemy.engine import make_url
+
+from drnn_bench import records
+from drnn_bench.errors import JobError
+from drnn_bench.finals import final_seed, study_row
+from drnn_bench.plan import Plan, Request, make_plan, only_supervisor
+from drnn_bench.provenance import provenance
+from drnn_bench.search import (
+    StudySpec,
+    Tally,
+    best_trial,
+    open_study,
+    release,
+    summarise,
+    tally,
+)
+from drnn_bench.storage import MAX_RETRIES, TrialLock, open_storage
+from drnn_bench.workers import Pool
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = dict[str, Any]
+
+
+class Reporter(Protocol):
+    """Who is told how the job goes."""
+
+    def plan(self, plan: Plan, tallies: list[Tally], seconds: list[float | None]) -> bool:
+        """Shows the plan; False: do not start. Seconds are of one training step, per study."""
+
+    def search(self, rows: list[tuple[StudySpec, Tally, FrozenTrial | None]], plan: Plan) -> None:
+        """Shows how far the search is."""
+
+    def say(self, line: str) -> None:
+        """One line about what happens."""
+
+    def rest(self) -> None:
+        """Whatever is drawn live ends here."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def plan(self, plan: Plan, tallies: list[Tally], seconds: list[float | None]) -> bool:
+        return True
+
+    def search(self, rows: list[tuple[StudySpec, Tally, FrozenTrial | None]], plan: Plan) -> None:
+        pass
+
+    def say(self, line: str) -> None:
+        pass
+
+    def rest(self) -> None:
+        pass
+
+
+def run(**request: Any) -> pd.DataFrame:
+    """The whole job from Python: `run(task="pixel_digits", trials=20)` -> the leaderboard.
+
+    Takes the fields of `plan.Request`. Raises ValueError for wrong input, RuntimeError where the
+    job failed.
+    """
+    from drnn_bench.leaderboard import leaderboard
+
+    asked = Request(**request)
+    Job(make_plan(asked), Silent()).run()
+    return leaderboard(runs_dir=asked.runs_dir, task=asked.task)
+
+
+class Job:
+    """One run of a plan in this process and its workers."""
+
+    def __init__(self, plan: Plan, reporter: Reporter):
+        self.plan, self.reporter = plan, reporter
+        self.runs_dir = Path(plan.request.runs_dir)
+        self.records = self.runs_dir / "records.jsonl"
+
+    def run(self, dry: bool = False) -> None:
+        """Does what is left of the plan. On KeyboardInterrupt, what was running is queued again."""
+        plan = self.plan
+        with only_supervisor(plan) as descriptor:
+            storage = open_storage(plan.storage)
+            self.lock = TrialLock(plan.storage)
+            self.studies = [(spec, open_study(storage, spec)) for spec in plan.specs]
+            if make_url(plan.storage).get_backend_name() == "sqlite":
+                # Nobody else holds this database: whoever ran these trials is dead.
+                for _, study in self.studies:
+                    release(study, self.lock)
+            if not dry and self._complete():
+                return
+            with Pool(plan.workers, self.runs_dir / "workers.log", (descriptor,)) as pool:
+                seconds = self._pace(pool)
+                if not self.reporter.plan(plan, self._tallies(), seconds) or dry:
+                    return
+                try:
+                    self._search(pool)
+                except BaseException:
+                    for worker in pool.workers:
+                        worker.stop()
+                    for _, study in self.studies:
+                        release(study, self.lock)
+                    raise
+                finally:
+                    self.reporter.rest()
+                self._finals(pool)
+                self._speed(pool)
+
+    def _complete(self) -> bool:
+        """Whether nothing is left to do."""
+        searched = all(
+            count.done >= self.plan.trials or "ended" in study.user_attrs
+            for count, (_, study) in zip(self._tallies(), self.studies, strict=True)
+        )
+        if not searched:
+            return False
+        rows, _ = records.read(self.records)
+        known = {row["study"] for row in rows if row["role"] == "study"}
+        return (
+            all(spec.identity in known for spec in self.plan.specs if self._best(spec))
+            and not self._final_jobs(rows)
+            and not self._speed_models(rows)
+        )
+
+    def _tallies(self) -> list[Tally]:
+        return [tally(study.get_trials(deepcopy=False)) for _, study in self.studies]
+
+    def _base_job(self) -> Row:
+        prepared = self.plan.prepared
+        return {
+            "task": prepared.task.key,
+            "data_hash": prepared.data_hash,
+            "data": prepared.folder,
+            "device": self.plan.device,
+        }
+
+    def _pace(self, pool: Pool) -> list[float | None]:
+        """Seconds of a training step, per study, measured on the spot."""
+        jobs = [{"do": "pace", "spec": asdict(s), **self._base_job()} for s in self.plan.specs]
+        paces: dict[str, float | None] = {}
+        for event, job, answer in pool.run(jobs):
+            _check(event, answer)
+            if event == "done":
+                paces[StudySpec(**job["spec"]).identity] = answer["seconds_per_step"]
+        return [paces.get(spec.identity) for spec in self.plan.specs]
+
+    # -- search ------------------------------------------------------------------------------
+
+    def _search(self, pool: Pool) -> None:
+        job = {
+            "do": "search",
+            "storage": self.plan.storage,
+            "studies": [asdict(spec) for spec in self.plan.specs],
+            "trials": self.plan.trials,
+            **self._base_job(),
+        }
+        left = sum(max(0, self.plan.trials - t.done) for t in self._tallies())
+        jobs, deaths, shown = [job] * min(len(pool.workers), left), 0, 0.0
+        while jobs:
+            again = []
+            for event, _, answer in pool.run(jobs):
+                if event == "died":
+                    deaths += 1
+                    self._bury(answer, deaths)
+                    again.append(job)
+                elif event == "failed":
+                    _check(event, answer)
+                if time.monotonic() - shown > 0.5:
+                    self._show_search()
+                    shown = time.monotonic()
+            jobs = again if any(t.done < self.plan.trials for t in self._tallies()) else []
+        self._show_search()
+
+    def _bury(self, answer: Row, deaths: int) -> None:
+        """A worker is dead: its trial is queued again. A machine that kills them all is given up."""
+        for _, study in self.studies:
+            release(study, self.lock, worker=answer["worker"], reason=answer["reason"])
+        self.reporter.say(f"a worker died ({answer['reason']}); its trial runs again")
+        if deaths > 20 + self.plan.trials:
+            raise JobError(f"{deaths} workers died; the last: {answer['reason']}; see workers.log")
+
+    def _show_search(self) -> None:
+        rows = []
+        for spec, study in self.studies:
+            trials = study.get_trials(deepcopy=False)
+            rows.append((spec, tally(trials), best_trial(trials, self.plan.task.direction)))
+        self.reporter.search(rows, self.plan)
+
+    def _best(self, spec: StudySpec) -> Row | None:
+        """The study's summary if it has a finalist."""
+        study = next(study for known, study in self.studies if known == spec)
+        summary = summarise(study, spec, self.plan.task.direction)
+        return summary if summary["best"] else None
+
+    # -- finals and throughput ---------------------------------------------------------------
+
+    def _finals(self, pool: Pool) -> None:
+        rows, _ = records.read(self.records)
+        self._record_studies(rows)
+        jobs = self._final_jobs(rows)
+        if not jobs:
+            return
+        self.reporter.say(f"finals: {len(jobs)} trainings on fresh seeds")
+        tries: dict[tuple[str, int], int] = {}
+        while jobs:
+            again = []
+            for event, job, answer in pool.run(jobs):
+                if event == "done":
+                    records.append(self.records, [answer])
+                    if answer["state"] == "diverged":
+                        self.reporter.say(f"{answer['family']} seed {answer['seed']} diverged")
+                elif event == "died" and job:
+                    key = (job["spec"]["family"], job["seed"])
+                    tries[key] = tries.get(key, 0) + 1
+                    if tries[key] > MAX_RETRIES:
+                        raise JobError(f"final of {key[0]}: worker died ({answer['reason']})")
+                    again.append(job)
+                else:
+                    _check(event, answer)
+            jobs = again
+
+    def _record_studies(self, rows: list[Row]) -> None:
+        """One row for each search as it now stands, unless the last one says the same."""
+        latest = {row["study"]: row for row in rows if row["role"] == "study"}
+        for spec in self.plan.specs:
+            summary = self._best(spec)
+            if summary is None:
+                self.reporter.say(f"{spec.family} at {spec.budget}: no complete trial, no finalist")
+                continue
+            before = latest.get(spec.identity)
+            if before is None or before["trials"] != summary["trials"]:
+                row = study_row(spec, self.plan.task, summary, self.plan.device)
+                records.append(self.records, [row | {"started": records.now()}])
+
+    def _final_jobs(self, rows: list[Row]) -> list[Row]:
+        done = {
+            (row["study"], _config_key(row), row["seed"]) for row in rows if row["role"] == "final"
+        }
+        jobs = []
+        for number in range(self.plan.seeds):
+            for spec in self.plan.specs:
+                summary, seed = self._best(spec), final_seed(spec, number)
+                best = summary and summary["best"]
+                if best and (spec.identity, _config_key(best), seed) not in done:
+                    job = {"do": "final", "spec": asdict(spec), "best": best, "seed": seed}
+                    jobs.append(job | self._base_job())
+        return jobs
+
+    def _speed(self, pool: Pool) -> None:
+        rows, _ = records.read(self.records)
+        models = self._speed_models(rows)
+        if not models:
+            return
+        self.reporter.say(f"throughput: {len(models)} finalists, in turns on a quiet machine")
+        job = {"do": "speed", "models": models, **self._base_job()}
+        for event, _, answer in pool.run([job]):
+            _check(event, answer)
+            if event == "done":
+                records.append(self.records, answer["rows"])
+
+    def _speed_models(self, rows: list[Row]) -> list[Row]:
+        """All finalists, if any has not been measured on this hardware; else none. Models that
+        are compared are measured in one session."""
+        here = provenance(self.plan.device, 1)
+        same = ("processor", "torch", "device", "dtype")
+        sessions: dict[str, set] = {}
+        for row in rows:
+            if row["role"] == "speed" and all(row[key] == here[key] for key in same):
+                sessions.setdefault(row["session"], set()).add((row["study"], _config_key(row)))
+        models = []
+        for spec in self.plan.specs:
+            summary = self._best(spec)
+            if summary:
+                models.append({"spec": asdict(spec), "best": summary["best"]})
+        wanted = {(StudySpec(**m["spec"]).identity, _config_key(m["best"])) for m in models}
+        return [] if any(wanted <= seen for seen in sessions.values()) else models
+
+
+def _config_key(row: Row) -> str:
+    return f"{sorted(row['config'].items())} {row['learning_rate']!r}"
+
+
+def _check(event: str, answer: Row) -> None:
+    """Raises for a worker's failure: in one line where it is understood, whole where it is not."""
+    if event == "died":
+        raise JobError(f"a worker died ({answer['reason']}); see workers.log in the runs folder")
+    if event == "failed":
+        if answer["kind"] in ("UserError", "JobError"):
+            raise JobError(answer["error"])
+        raise RuntimeError(f"a worker failed:\n{answer['error']}")

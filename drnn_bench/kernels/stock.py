@@ -1,0 +1,64 @@
+"""The scan on torch's own recurrent kernels, over the reshaped sequence.
+
+A layer of dilation s is s interleaved chains that never meet (paper, section 2.1): viewed as
+[T/s, s*B, I] they are one plain recurrence of T/s steps over a batch of s*B. Where s does not
+divide T, the last T mod s steps are one more step of the first chains; nothing is padded, so the
+state that is left behind is exact.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+STATES = {"rnn": 1, "gru": 1, "lstm": 2}  # state variables of each cell: h, and the LSTM's c
+_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+
+State = tuple[Tensor, ...]
+Weights = tuple[Tensor, Tensor, Tensor]
+
+
+def gates(cell: str) -> int:
+    return _GATES[cell]
+
+
+def scan(
+    cell: str, x_TBI: Tensor, weights: Weights, dilation: int = 1, state: State | None = None
+) -> tuple[Tensor, State]:
+    """See the package's docstring. Returns the outputs [T, B, H] and the state to go on with."""
+    steps, batch, _ = x_TBI.shape
+    width = weights[1].shape[1]
+    if state is None:
+        zeros = x_TBI.new_zeros(dilation, batch, width)
+        state = (zeros,) * STATES[cell]
+    rounds, rest = divmod(steps, dilation)
+    whole = rounds * dilation
+    outputs = []
+    if rounds:
+        y, state = _chains(cell, x_TBI[:whole], weights, rounds, state)
+        outputs.append(y)
+    if rest:
+        head = tuple(h[:rest] for h in state)
+        y, last = _chains(cell, x_TBI[whole:], weights, 1, head)
+        outputs.append(y)
+        state = tuple(torch.cat([h[rest:], new]) for h, new in zip(state, last, strict=True))
+    return (outputs[0] if len(outputs) == 1 else torch.cat(outputs)), state
+
+
+def _chains(
+    cell: str, x_TBI: Tensor, weights: Weights, rounds: int, state: State
+) -> tuple[Tensor, State]:
+    """`rounds` steps of T/rounds chains side by side."""
+    steps, batch, inputs = x_TBI.shape
+    w_ih, w_hh, bias = weights
+    # Stock kernels take a second bias; it is no parameter of ours, and stays zero.
+    params = [w_ih, w_hh, bias, torch.zeros_like(bias)]
+    x = x_TBI.reshape(rounds, -1, inputs)
+    hidden = [h.reshape(1, -1, w_hh.shape[1]).contiguous() for h in state]
+    settings = (params, True, 1, 0.0, False, False, False)  # biases, 1 layer, no dropout, one-way
+    if cell == "lstm":
+        y, *last = torch.lstm(x, hidden, *settings)
+    else:
+        run = torch.rnn_tanh if cell == "rnn" else torch.gru
+        y, *last = run(x, hidden[0], *settings)
+    return y.reshape(steps, batch, -1), tuple(h.reshape(-1, batch, h.shape[-1]) for h in last)

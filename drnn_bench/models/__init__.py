@@ -1,0 +1,43 @@
+"""The families by name. Adding one is one file and one line here."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from drnn_bench.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from drnn_bench.models.architecture import Architecture
+
+# family -> (module, config class, one line for `bench ls families`)
+FAMILIES = {
+    "dilated_rnn": ("dilated_rnn", "DilatedRNN", "dilated recurrent skips (Chang et al. 2017)"),
+    "lstm": ("lstm", "LSTM", "a plain stack of LSTM layers"),
+    "dilated_cnn": ("dilated_cnn", "DilatedCNN", "a plain stack of dilated causal convolutions"),
+    "clockwork_rnn": ("clockwork_rnn", "ClockworkRNN", "modules that tick at different periods"),
+}
+DEFAULT_FAMILIES = ("dilated_rnn", "lstm", "dilated_cnn", "clockwork_rnn")
+
+
+def config_type(family: str) -> type[Architecture]:
+    if family not in FAMILIES:
+        raise UserError(f"unknown family {family!r}: {nearest(family, list(FAMILIES))}")
+    module, name, _ = FAMILIES[family]
+    return getattr(importlib.import_module(f"drnn_bench.models.{module}"), name)
+
+
+def make_config(
+    family: str, *, input_size: int, output_size: int, width: Any, **options: Any
+) -> Architecture:
+    """The frozen config of a named family. Raises UserError naming the bad option."""
+    from drnn_bench.models.architecture import option_types
+
+    kind = config_type(family)
+    known = option_types(kind)
+    for option in options:
+        if option not in known:
+            raise UserError(
+                f"{family} has no option {option!r}: {nearest(option, [*known, 'width'])}"
+            )
+    return kind(input_size=input_size, output_size=output_size, width=width, **options)

@@ -1,0 +1,143 @@
+"""What every family's frozen config offers: sizes, widths, and the edges its theory needs.
+
+A config is the whole truth about a network: `config.build()` makes the module, `config.paths`
+gives mean recurrent length, `config.widths` the layers. Nothing here needs data or training.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from drnn_bench.errors import UserError, nearest
+
+if typing.TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The edges by which an input reaches a later output, for shortest paths.
+
+    edges:   feed-forward edges on every path (the depth; a fusion layer adds one).
+    spans:   recurrent edges, as the number of steps each one crosses; any may be used any number
+             of times, at cost 1. Where the net differs between start times, those of the worst.
+    windows: per convolution, the steps back that its one feed-forward edge may reach.
+    """
+
+    edges: int
+    spans: tuple[int, ...] = ()
+    windows: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """Base of the families' configs. `width` is one number for all layers, or one per layer."""
+
+    input_size: int
+    output_size: int
+    width: int | tuple[int, ...]
+
+    family: ClassVar[str]
+    equal_widths: ClassVar[bool] = False  # residual families: every layer must have one width
+    smallest_width: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        for name in ("input_size", "output_size"):
+            at_least(name, getattr(self, name), 1)
+        if isinstance(self.width, list):
+            object.__setattr__(self, "width", tuple(self.width))
+        if isinstance(self.width, tuple):
+            if len(self.width) != self.layers:
+                raise UserError(
+                    f"width has {len(self.width)} entries, the net has {self.layers} layers: "
+                    "give one number, or one per layer"
+                )
+            if self.equal_widths and len(set(self.width)) > 1:
+                raise UserError(f"width of a {self.family} is one number (residual connections)")
+        for width in self.widths:
+            at_least("width", width, self.smallest_width)
+
+    @property
+    def layers(self) -> int:
+        """Number of layers that have a width of their own."""
+        return self.depth
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return self.width if isinstance(self.width, tuple) else (self.width,) * self.layers
+
+    @property
+    def dilations(self) -> tuple[int, ...] | None:
+        """Per layer, or None where the family has none."""
+        return None
+
+    @property
+    def period(self) -> int | None:
+        """Length of one turn of the cyclic graph (paper, section 3); None for convolutions."""
+        raise NotImplementedError
+
+    @property
+    def paths(self) -> Paths:
+        raise NotImplementedError
+
+    @property
+    def recurrent_edges_per_node(self) -> float:
+        """The paper's N_r."""
+        raise NotImplementedError
+
+    def sequential_steps(self, length: int) -> int:
+        """Steps that must follow one another to run a sequence of `length`."""
+        raise NotImplementedError
+
+    @classmethod
+    def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:
+        """Upper bounds that a search must respect, given the options drawn so far."""
+        return {}
+
+    def build(self) -> nn.Module:
+        raise NotImplementedError
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but the sizes and the width, as JSON values; unused options left out."""
+        skip = {"input_size", "output_size", "width"}
+        pairs = ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
+        return {
+            k: list(v) if isinstance(v, tuple) else v
+            for k, v in pairs
+            if k not in skip and v is not None
+        }
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """`options` and the width: with the sizes, enough to build the net again."""
+        width = self.width if isinstance(self.width, int) else list(self.width)
+        return {**self.options, "width": width}
+
+    @property
+    def words(self) -> str:
+        """The architecture in a few words, for tables."""
+        shown = [f"{k}={'x'.join(map(str, v)) if isinstance(v, list) else v}"
+                 for k, v in self.options.items() if v is not False]  # fmt: skip
+        widths = sorted(set(self.widths))
+        return " ".join([*shown, f"width={'-'.join(map(str, dict.fromkeys(widths)))}"])
+
+
+def at_least(name: str, value: Any, bound: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < bound:
+        raise UserError(f"{name} must be a whole number of at least {bound}, got {value!r}")
+
+
+def one_of(name: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UserError(f"unknown {name} {value!r}: {nearest(str(value), list(known))}")
+
+
+def option_types(config_type: type[Architecture]) -> dict[str, Any]:
+    """Option name -> type, for reading `key=value` and search spaces."""
+    hints = typing.get_type_hints(config_type)
+    skip = {"input_size", "output_size", "width"}
+    return {f.name: hints[f.name] for f in dataclasses.fields(config_type) if f.name not in skip}

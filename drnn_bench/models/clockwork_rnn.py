@@ -1,0 +1,146 @@
+"""Clockwork RNN (Koutnik, Greff, Gomez, Schmidhuber, ICML 2014, arXiv 1402.3511).
+
+One hidden layer in `modules` modules; module i has period T_i = base^i. It is recomputed at the
+steps that T_i divides and keeps its state at the others; all modules fire at t = 0. A module
+reads modules of its own or a longer period, never a shorter one:
+
+    h_i(t) = tanh(W_i x_t + b_i + sum_{T_j >= T_i} U_ij h_j(t-1))   where t mod T_i = 0.
+
+Slow never depends on fast. So the modules are run slowest first, each as a plain recurrence over
+its own steps, with the states of the slower ones as further inputs: the work per step is what the
+paper promises, and there is no loop over time. Parameters: with n units in g equal modules of k,
+n*I + k^2*g(g+1)/2 + n, and the output layer.
+
+Legend: B batch, T steps, I inputs, H units of a module, O outputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from drnn_bench.errors import UserError
+from drnn_bench.models.architecture import Architecture, Paths, at_least
+from drnn_bench.models.layers import CausalHead, RecurrentLayer
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockworkRNN(Architecture):
+    """`width` is the units of the whole layer; where `modules` does not divide it, the fastest
+    modules have one unit more."""
+
+    base: int = 2
+    modules: int = 8
+
+    family: ClassVar[str] = "clockwork_rnn"
+
+    def __post_init__(self) -> None:
+        at_least("base", self.base, 2)
+        at_least("modules", self.modules, 1)
+        super().__post_init__()
+        if sum(self.widths) < self.modules:
+            raise UserError(f"width must be at least modules = {self.modules}: a unit in each")
+
+    @property
+    def layers(self) -> int:
+        return 1
+
+    @property
+    def periods(self) -> tuple[int, ...]:
+        return tuple(self.base**i for i in range(self.modules))
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """Units per module, fastest first."""
+        share, over = divmod(sum(self.widths), self.modules)
+        return tuple(share + (i < over) for i in range(self.modules))
+
+    @property
+    def period(self) -> int:
+        return max(self.periods)
+
+    @property
+    def paths(self) -> Paths:
+        # An input enters only the modules that fire at its step. At the worst steps that is the
+        # fastest alone, which feeds no slower one: from there every span costs one edge a step.
+        return Paths(1, (1,))
+
+    @property
+    def recurrent_edges_per_node(self) -> float:
+        """Block edges per recomputed module, over one period of the graph."""
+        fires = [self.period // period for period in self.periods]
+        blocks = range(self.modules, 0, -1)
+        return sum(f * b for f, b in zip(fires, blocks, strict=True)) / sum(fires)
+
+    def sequential_steps(self, length: int) -> int:
+        return sum(-(-length // period) for period in self.periods)
+
+    @classmethod
+    def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:
+        """The longest period stays below the sequence length."""
+        base, count = options.get("base", cls.base), 0
+        while base**count < length:
+            count += 1
+        return {"modules": count}
+
+    def build(self) -> ClockworkLayer:
+        return ClockworkLayer(self)
+
+
+class ClockworkLayer(nn.Module):
+    def __init__(self, config: ClockworkRNN):
+        super().__init__()
+        self.periods, self.units = config.periods, config.units
+        # Module i reads the input and every slower module, and recurs on itself.
+        self.modules_ = nn.ModuleList(
+            RecurrentLayer("rnn", config.input_size + sum(self.units[i + 1 :]), units)
+            for i, units in enumerate(self.units)
+        )
+        self.head = CausalHead(sum(self.units), config.output_size)
+
+    def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
+        length = x_BTI.shape[1]
+        return self._run(x_BTI, length if last is None else min(last, length), 0, None)[0]
+
+    def stream(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Logits (B, T, O) of the next T steps of a sequence, and the state to go on with."""
+        clock, hidden = state or (0, None)
+        return self._run(x_BTI, x_BTI.shape[1], clock, hidden)
+
+    def _run(
+        self, x_BTI: Tensor, last: int, clock: int, hidden: list[Tensor] | None
+    ) -> tuple[Tensor, Any]:
+        """`clock`: the steps already seen, modulo the longest period. `hidden`: [B, H] a module."""
+        x_TBI = x_BTI.transpose(0, 1)
+        length, batch, _ = x_TBI.shape
+        if hidden is None:
+            hidden = [x_TBI.new_zeros(batch, units) for units in self.units]
+        slower: list[tuple[Tensor, int, int]] = []  # states after each firing, first, period
+        out, after = [], []
+        for i in reversed(range(len(self.periods))):
+            period, layer = self.periods[i], self.modules_[i]
+            first = -clock % period
+            fires = torch.arange(first, max(first, length), period, device=x_TBI.device)
+            # A firing at step t reads what the slower modules held after step t-1.
+            inputs = [x_TBI.index_select(0, fires)]
+            inputs += [_held(states, fires - 1, f, p) for states, f, p in reversed(slower)]
+            states = hidden[i].unsqueeze(0)
+            if len(fires):
+                y, _ = layer.scan(torch.cat(inputs, dim=2), state=(states,))
+                states = torch.cat([states, y])
+            slower.append((states, first, period))
+            steps = torch.arange(length - last, length, device=x_TBI.device)
+            out.append(_held(states, steps, first, period))
+            after.append(states[-1])
+        y_TBO = self.head(torch.cat(out[::-1], dim=2), last)
+        return y_TBO.transpose(0, 1), ((clock + length) % max(self.periods), after[::-1])
+
+
+def _held(states: Tensor, steps: Tensor, first: int, period: int) -> Tensor:
+    """A module's state after each of `steps`; `states` holds the one before the first firing,
+    then the one after each firing (at first, first + period, ...)."""
+    fired = torch.div(steps - first, period, rounding_mode="floor") + 1
+    return states.index_select(0, fired.clamp(min=0))

@@ -1,0 +1,223 @@
+"""From what the user asked for to what will be run, checked before anything starts."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from sqlalchemy.engine import make_url
+
+from drnn_bench.budget import Infeasible
+from drnn_bench.errors import UserError, nearest
+from drnn_bench.models import DEFAULT_FAMILIES, FAMILIES, config_type
+from drnn_bench.search import PRUNERS, SAMPLERS, StudySpec
+from drnn_bench.search_space import SearchSpace, default_path, read_space
+from drnn_bench.tasks import DEFAULT_TASK, parse_task
+from drnn_bench.tasks.cache import Prepared, prepare
+from drnn_bench.tasks.task import Task
+
+PROBES = 200  # random draws before a space counts as having nothing feasible
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for; None means the task's or the machine's default."""
+
+    task: str = DEFAULT_TASK
+    families: tuple[str, ...] = ()
+    budgets: tuple[int, ...] = ()
+    trials: int | None = None
+    steps: int | None = None
+    seeds: int = 3
+    workers: int | None = None
+    device: str = "auto"
+    data_dir: str | None = None
+    runs_dir: str = "runs"
+    storage: str | None = None
+    search_spaces: tuple[str, ...] = ()
+    sampler: str = "tpe"
+    pruner: str = "asha"
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What will be run. `specs` are ordered by budget, then family."""
+
+    request: Request
+    prepared: Prepared
+    specs: tuple[StudySpec, ...]
+    trials: int
+    seeds: int
+    workers: int
+    device: str
+    storage: str
+
+    @property
+    def task(self) -> Task:
+        return self.prepared.task
+
+
+def parse_budget(text: str) -> int:
+    """5000, 5k or 1.2M -> parameters."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", text.strip())
+    if not match:
+        raise UserError(f"budget {text!r} is no number of parameters: 5000, 5k or 1.2M")
+    value = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2].lower()]
+    if value < 1 or value != round(value, 6) or round(value, 6) % 1:
+        raise UserError(f"budget {text!r} is no whole number of parameters above 0")
+    return int(round(value))
+
+
+def make_plan(request: Request) -> Plan:
+    """Checks everything that can be checked and reads the data. Raises UserError in one line."""
+    task = parse_task(request.task)
+    for name in ("trials", "steps", "seeds", "workers"):
+        value = getattr(request, name)
+        if value is not None and value < 1:
+            raise UserError(f"--{name} must be at least 1, got {value}")
+    for name, known in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
+        value = getattr(request, name)
+        if value not in known:
+            raise UserError(f"unknown --{name} {value!r}: {nearest(value, list(known))}")
+    spaces = _spaces(request)
+    device = _device(request.device)
+    budgets = sorted(set(request.budgets)) or [task.default_budget]
+    for space in spaces:
+        for budget in budgets:
+            check_feasible(space, task, budget)
+    runs_dir = _writable(Path(request.runs_dir))
+    prepared = prepare(task, request.data_dir, runs_dir / "data")
+    specs = tuple(
+        StudySpec(
+            task=task.key,
+            task_version=task.version,
+            data_hash=prepared.data_hash,
+            family=space.family,
+            budget=budget,
+            steps=request.steps or task.default_steps,
+            recipe=space.recipe.table,
+            sampler=request.sampler,
+            pruner=request.pruner,
+            space=space.table,
+            seed=request.seed,
+        )
+        for budget in budgets
+        for space in spaces
+    )
+    from drnn_bench.provenance import cores
+
+    return Plan(
+        request=request,
+        prepared=prepared,
+        specs=specs,
+        trials=request.trials or task.default_trials,
+        seeds=request.seeds,
+        workers=request.workers or cores(),
+        device=device,
+        storage=request.storage or f"sqlite:///{runs_dir / 'studies.db'}",
+    )
+
+
+def _spaces(request: Request) -> list[SearchSpace]:
+    """One space a family: the files given, and the shipped ones for the families named."""
+    given: dict[str, SearchSpace] = {}
+    for path in request.search_spaces:
+        space = read_space(path)
+        if space.family in given:
+            raise UserError(f"search space {path}: a second file for family {space.family!r}")
+        given[space.family] = space
+    if "all" in request.families:
+        families = list(FAMILIES)
+    else:
+        families = list(dict.fromkeys(request.families)) or list(given) or list(DEFAULT_FAMILIES)
+    for family in families:
+        config_type(family)
+    for family in given:
+        if family not in families:
+            raise UserError(f"a search space for {family!r} is given, but --family leaves it out")
+    return [given.get(family) or read_space(default_path(family)) for family in families]
+
+
+def check_feasible(space: SearchSpace, task: Task, budget: int) -> None:
+    """Raises UserError where no draw of a space meets the budget: the smallest that would."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    sizes = {"input_size": task.input_size, "output_size": task.output_size}
+    needs, refusal = None, ""
+    for _ in range(PROBES):
+        try:
+            space.draw(study.ask(), budget=budget, length=task.length, **sizes)
+            return
+        except Infeasible as error:
+            refusal = str(error)
+            if error.needs is not None:
+                needs = min(error.needs, needs or error.needs)
+    smallest = f"; the smallest budget that works here is about {needs}" if needs else ""
+    raise UserError(
+        f"nothing in the search space of {space.family} is feasible at budget {budget} on "
+        f"{task.key}{smallest} ({refusal})"
+    )
+
+
+def _device(wanted: str) -> str:
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise UserError(f"unknown --device {wanted!r}: auto, cpu or cuda")
+    if wanted == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if wanted == "cuda":
+        raise UserError("--device cuda: torch sees no GPU here; leave it out or say cpu")
+    return "cpu"
+
+
+def _writable(folder: Path) -> Path:
+    """Makes the folder; raises UserError where nothing can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"runs folder {folder} cannot be written ({error.strerror}): give another --runs-dir"
+        ) from None
+    return folder.resolve()
+
+
+@contextlib.contextmanager
+def only_supervisor(plan: Plan) -> Iterator[int]:
+    """Holds the storage for this run and its workers; yields the lock's file descriptor.
+
+    The workers inherit it: after a parent is killed, the next one waits until they too are gone,
+    so that a trial found running then has nobody to finish it.
+    """
+    path = Path(plan.request.runs_dir) / "lock"
+    if make_url(plan.storage).get_backend_name() == "sqlite":
+        path = Path(f"{make_url(plan.storage).database}.run")
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UserError(f"storage {path.with_suffix('')}: {error.strerror}") from None
+    try:
+        for _ in range(50):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield descriptor
+                return
+            time.sleep(0.1)
+        raise UserError(
+            f"another `bench run` is at work on {path.parent}: wait for it, stop it, or give "
+            "another --runs-dir"
+        )
+    finally:
+        os.close(descriptor)

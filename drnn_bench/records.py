@@ -1,0 +1,87 @@
+"""The result rows: one schema, JSON lines, appended once and never edited.
+
+A row tells all by itself what was run and what came out; rankings are computed from rows and from
+nothing else. It names no host, path or user. Roles:
+
+    final  one finalist trained on one fresh seed: validation and test
+    study  a finished search in summary: counts, best, each complete trial's MRL and value
+    speed  the throughput of one finalist, measured alone
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+
+# Every row has these; `measured` keys depend on the role.
+IDENTITY = (
+    "id schema role study task task_version data_hash family config budget width parameters "
+    "seed steps learning_rate recipe state"
+).split()
+PROVENANCE = (
+    "harness_version git_commit git_dirty python torch optuna cuda processor device threads dtype "
+    "sampler pruner started"
+).split()
+
+
+def make_row(role: str, identity: dict[str, Any], **measured: Any) -> dict[str, Any]:
+    """A complete row. Floats that JSON cannot hold are written as strings (inf, nan)."""
+    row = {"id": uuid.uuid4().hex[:16], "schema": SCHEMA, "role": role, **identity, **measured}
+    missing = [key for key in IDENTITY if key not in row]
+    if missing:
+        raise KeyError(f"row of role {role} lacks {missing}")
+    return row
+
+
+def append(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Adds whole lines, all or none of them in the eyes of any reader, and syncs them to disk."""
+    text = "".join(json.dumps(row, sort_keys=True, allow_nan=False) + "\n" for row in rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        size = file.seek(0, os.SEEK_END)
+        if size:
+            file.seek(size - 1)
+            if file.read(1) != b"\n":  # an earlier writer died inside a line: keep it apart
+                text = "\n" + text
+        try:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            os.ftruncate(file.fileno(), size)  # a full disk leaves the file as it was
+            raise
+
+
+def read(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """All rows that can be read, the first of each id, and a line on each that cannot."""
+    rows: dict[str, dict[str, Any]] = {}
+    notes = []
+    if not path.exists():
+        return [], []
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict) or "schema" not in row:
+                raise ValueError
+        except ValueError:
+            notes.append(f"{path.name}:{number}: not a whole row, left out")
+            continue
+        if row["schema"] != SCHEMA:
+            notes.append(f"{path.name}:{number}: schema {row['schema']}, this is {SCHEMA}: left out")
+            continue
+        rows.setdefault(row["id"], row)
+    return list(rows.values()), notes
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,51 @@
+"""The tasks by name. Adding one is one class and one line here."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import typing
+from typing import Any
+
+from drnn_bench.errors import UserError, nearest
+
+if typing.TYPE_CHECKING:
+    from drnn_bench.tasks.task import Task
+
+TASKS = {
+    "pixel_digits": ("pixels", "PixelDigits"),
+    "pixel_mnist": ("pixels", "PixelMNIST"),
+    "pixel_mnist_permuted": ("pixels", "PixelMNISTPermuted"),
+    "copy_memory": ("copy_memory", "CopyMemory"),
+}
+DEFAULT_TASK = "pixel_digits"
+
+
+def task_type(name: str) -> type[Task]:
+    if name not in TASKS:
+        raise UserError(f"unknown task {name!r}: {nearest(name, list(TASKS))}")
+    module, kind = TASKS[name]
+    return getattr(importlib.import_module(f"drnn_bench.tasks.{module}"), kind)
+
+
+def parse_task(spec: str) -> Task:
+    """`NAME` or `NAME:key=value,...` -> the task. Raises UserError naming what is unknown."""
+    name, _, rest = spec.partition(":")
+    kind = task_type(name)
+    types = typing.get_type_hints(kind)
+    known = [f.name for f in dataclasses.fields(kind)]
+    options: dict[str, Any] = {}
+    for pair in filter(None, rest.split(",")):
+        key, equals, value = pair.partition("=")
+        if key not in known:
+            hint = nearest(key, known) if known else "it has none"
+            raise UserError(f"task {name} has no option {key!r}: {hint}")
+        if not equals:
+            raise UserError(f"task {name}: option {key!r} needs a value: {key}=...")
+        try:
+            options[key] = types[key](value)
+        except ValueError:
+            raise UserError(
+                f"task {name}: {key}={value} is no {types[key].__name__}"
+            ) from None
+    return kind(**options)

@@ -1,0 +1,56 @@
+"""Copy memory (Hochreiter and Schmidhuber 1997; the layout of Chang et al. 2017).
+
+Ten symbols drawn from 0..7, then T-1 blanks (8), then eleven markers (9): T+20 steps in all. Over
+the last ten steps the net must give back the ten symbols. The loss is the cross-entropy in nats
+over those ten steps only; guessing costs ln 8 = 2.0794. (Bai et al. average over all steps
+instead: not comparable.) Generated from a fixed seed: 20,000 / 1,000 / 2,000 sequences.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from drnn_bench.errors import UserError
+from drnn_bench.tasks.task import Arrays, Task
+
+SYMBOLS, BLANK, MARKER, COPIED = 8, 8, 9, 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyMemory(Task):
+    T: int = 500
+
+    name: ClassVar[str] = "copy_memory"
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "recall ten symbols after T steps (generated; option T)"
+    metric: ClassVar[str] = "cross_entropy"
+    scored: ClassVar[int] = COPIED
+    one_hot: ClassVar[bool] = True
+    input_size: ClassVar[int] = 10
+    output_size: ClassVar[int] = SYMBOLS
+    default_budget: ClassVar[int] = 8_000
+    default_steps: ClassVar[int] = 2_000
+    default_trials: ClassVar[int] = 20
+
+    def __post_init__(self) -> None:
+        if self.T < 1:
+            raise UserError(f"task copy_memory: T must be at least 1, got {self.T}")
+
+    @property
+    def length(self) -> int:
+        return self.T + 20
+
+    def load(self, data_dir: str | None) -> Arrays:
+        rng = np.random.RandomState(0)
+        sizes = {"train": 20_000, "validation": 1_000, "test": 2_000}
+        return {split: self._draw(rng, size) for split, size in sizes.items()}
+
+    def _draw(self, rng: np.random.RandomState, size: int) -> tuple[np.ndarray, np.ndarray]:
+        symbols = rng.randint(0, SYMBOLS, (size, COPIED))
+        x = np.full((size, self.length), BLANK, dtype=np.uint8)
+        x[:, :COPIED] = symbols
+        x[:, COPIED + self.T - 1 :] = MARKER
+        return x, symbols.astype(np.int64)

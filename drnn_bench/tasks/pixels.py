@@ -1,0 +1,94 @@
+"""Images read one pixel a step, classified at the last step.
+
+pixel_digits: the 1,797 real 8x8 handwritten digits that come with scikit-learn (the test part of
+Alpaydin and Kaynak's Optical Recognition of Handwritten Digits, UCI, CC BY 4.0). Needs no
+download. Our split, drawn once with RandomState(0): 1,197 / 240 / 360.
+
+pixel_mnist: MNIST (LeCun, Cortes, Burges), 784 steps. Split as in the paper: of the 60,000
+training images the first 5,000 are the validation set; 10,000 test images.
+
+pixel_mnist_permuted: the same pixels in the paper's fixed random order,
+RandomState(92916).permutation(784).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from drnn_bench.tasks.sources import mnist
+from drnn_bench.tasks.task import Arrays, Task
+
+PAPER_PERMUTATION_SEED = 92916
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pixels(Task):
+    metric: ClassVar[str] = "accuracy"
+    scored: ClassVar[int] = 1
+    input_size: ClassVar[int] = 1
+    output_size: ClassVar[int] = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelDigits(_Pixels):
+    name: ClassVar[str] = "pixel_digits"
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "8x8 handwritten digits, pixel by pixel (embedded)"
+    scale: ClassVar[float] = 1 / 16
+    default_budget: ClassVar[int] = 5_000
+    default_steps: ClassVar[int] = 1_500
+    default_trials: ClassVar[int] = 12
+
+    @property
+    def length(self) -> int:
+        return 64
+
+    def load(self, data_dir: str | None) -> Arrays:
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        order = np.random.RandomState(0).permutation(len(digits.target))
+        x = digits.data.astype(np.uint8)[order]
+        y = digits.target.astype(np.int64)[order]
+        return {
+            "train": (x[:1197], y[:1197]),
+            "validation": (x[1197:1437], y[1197:1437]),
+            "test": (x[1437:], y[1437:]),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelMNIST(_Pixels):
+    name: ClassVar[str] = "pixel_mnist"
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "MNIST, pixel by pixel"
+    scale: ClassVar[float] = 1 / 255
+    default_budget: ClassVar[int] = 21_300
+    default_steps: ClassVar[int] = 5_000
+    default_trials: ClassVar[int] = 30
+
+    @property
+    def length(self) -> int:
+        return 784
+
+    def load(self, data_dir: str | None) -> Arrays:
+        train_x, train_y, test_x, test_y = mnist(data_dir)
+        held_out = len(train_x) // 12  # 5,000 of 60,000
+        return {
+            "train": (train_x[held_out:], train_y[held_out:]),
+            "validation": (train_x[:held_out], train_y[:held_out]),
+            "test": (test_x, test_y),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelMNISTPermuted(PixelMNIST):
+    name: ClassVar[str] = "pixel_mnist_permuted"
+    summary: ClassVar[str] = "MNIST, pixels in the paper's fixed random order"
+
+    def load(self, data_dir: str | None) -> Arrays:
+        order = np.random.RandomState(PAPER_PERMUTATION_SEED).permutation(self.length)
+        return {split: (x[:, order], y) for split, (x, y) in super().load(data_dir).items()}

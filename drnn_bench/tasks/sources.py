@@ -1,0 +1,111 @@
+"""Where data is found: the folder given with --data-dir, and only there; else the Hugging Face hub.
+
+Files are checked as they are read: what is wrong is said in one line that names the file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from drnn_bench.errors import UserError
+
+IDX_TYPES = {0x08: np.uint8}
+MNIST_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+MNIST_HUB = "ylecun/mnist"
+
+
+def mnist(data_dir: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Training images uint8 [N, 784] and labels int64 [N], then those of the test set."""
+    if data_dir is None:
+        parts = [_mnist_from_hub(split) for split in ("train", "test")]
+        (train_x, train_y), (test_x, test_y) = parts
+    else:
+        train_x, train_y, test_x, test_y = (read_idx(p) for p in _mnist_paths(Path(data_dir)))
+    for what, x, y in (("train", train_x, train_y), ("test", test_x, test_y)):
+        if x.ndim != 3 or x.shape[1:] != (28, 28):
+            raise UserError(f"MNIST {what} images have shape {x.shape}, expected (N, 28, 28)")
+        if y.shape != (len(x),):
+            raise UserError(f"MNIST {what}: {len(x)} images but {len(y)} labels")
+        if y.size and y.max() > 9:
+            raise UserError(f"MNIST {what}: a label is {y.max()}, expected 0 to 9")
+    return (
+        train_x.reshape(-1, 784),
+        train_y.astype(np.int64),
+        test_x.reshape(-1, 784),
+        test_y.astype(np.int64),
+    )
+
+
+def _mnist_paths(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise UserError(f"data folder {folder} does not exist (--data-dir)")
+    found, missing = [], []
+    for name in MNIST_FILES:
+        path = next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
+        (missing if path is None else found).append(path or f"{name}[.gz]")
+    if missing:
+        raise UserError(
+            f"data folder {folder} lacks {', '.join(missing)}: the four MNIST idx files are at "
+            f"https://storage.googleapis.com/cvdf-datasets/mnist/; without --data-dir the hub's "
+            f"{MNIST_HUB} is used"
+        )
+    return found
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """An idx file, plain or gzipped, as an array."""
+    try:
+        raw = path.read_bytes()
+        if path.suffix == ".gz":
+            raw = gzip.decompress(raw)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{path}: not a whole gzip file ({error}); fetch it again") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in IDX_TYPES:
+        raise UserError(f"{path}: not an idx file of bytes (it begins with {raw[:4].hex()})")
+    sizes_end = 4 + 4 * raw[3]
+    if len(raw) < sizes_end:
+        raise UserError(f"{path}: the idx header ends after {len(raw)} bytes; fetch it again")
+    shape = tuple(int(n) for n in np.frombuffer(raw[4:sizes_end], ">u4"))
+    expected = sizes_end + int(np.prod(shape, dtype=np.int64))
+    if len(raw) != expected:
+        raise UserError(
+            f"{path}: {len(raw)} bytes, its header promises {expected}; fetch it again"
+        )
+    return np.frombuffer(raw, IDX_TYPES[raw[2]], offset=sizes_end).reshape(shape)
+
+
+def _mnist_from_hub(split: str) -> tuple[np.ndarray, np.ndarray]:
+    return images_and_labels(from_hub(MNIST_HUB, split))
+
+
+def images_and_labels(rows) -> tuple[np.ndarray, np.ndarray]:
+    """The columns `image` and `label` of a loaded dataset, as arrays."""
+    x = np.stack([np.asarray(image, dtype=np.uint8) for image in rows["image"]])
+    return x, np.asarray(rows["label"], dtype=np.uint8)
+
+
+def from_hub(name: str, split: str):
+    """A split from the hub, or from the cache of an earlier download."""
+    from datasets import load_dataset
+    from datasets.exceptions import DatasetNotFoundError
+
+    try:
+        return load_dataset(name, split=split)
+    except (OSError, DatasetNotFoundError) as error:  # ConnectionError is an OSError
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"{name} is not in the datasets cache and the hub cannot be reached ({why}); "
+            f"give a folder with --data-dir, or fetch it where there is a network: "
+            f"python -c \"import datasets; datasets.load_dataset('{name}')\""
+        ) from None

@@ -1,0 +1,85 @@
+"""The worker's end: reads jobs as JSON lines, answers each with one JSON line.
+
+Started as `python -m drnn_bench.worker_main NAME` by `workers`, with one thread in its environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import traceback
+from collections import deque
+from typing import Any
+
+from drnn_bench.errors import JobError, UserError
+
+
+def main(name: str) -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a library prints goes to the log, not between the answers
+    arrived: deque[dict[str, Any]] = deque()
+    something = threading.Semaphore(0)
+
+    def listen() -> None:
+        for line in sys.stdin:
+            arrived.append(json.loads(line))
+            something.release()
+        os._exit(0)  # the parent is gone
+
+    threading.Thread(target=listen, daemon=True).start()
+    while True:
+        something.acquire()
+        job = arrived.popleft()
+        try:
+            answer = _DO[job["do"]](name, job)
+        except (UserError, JobError) as error:
+            answer = {"error": str(error), "kind": type(error).__name__}
+        except Exception as error:
+            traceback.print_exc()
+            answer = {"error": traceback.format_exc(), "kind": type(error).__name__}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def _search(name: str, job: dict[str, Any]) -> dict[str, Any]:
+    from drnn_bench.search import Search, StudySpec
+    from drnn_bench.storage import TrialLock, open_storage
+
+    storage, lock = open_storage(job["storage"]), TrialLock(job["storage"])
+    specs = [StudySpec(**spec) for spec in job["studies"]]
+    search = Search(storage, lock, specs, job["trials"], _prepared(job), job["device"], name)
+    search.work()
+    return {}
+
+
+def _final(name: str, job: dict[str, Any]) -> dict[str, Any]:
+    from drnn_bench.finals import train_final
+
+    return train_final(job, _prepared(job))
+
+
+def _pace(name: str, job: dict[str, Any]) -> dict[str, Any]:
+    from drnn_bench.throughput import pace
+
+    return pace(job, _prepared(job))
+
+
+def _speed(name: str, job: dict[str, Any]) -> dict[str, Any]:
+    from drnn_bench.throughput import measure
+
+    return {"rows": measure(job)}
+
+
+_DO = {"search": _search, "final": _final, "pace": _pace, "speed": _speed}
+
+
+def _prepared(job: dict[str, Any]):
+    from drnn_bench.tasks import parse_task
+    from drnn_bench.tasks.cache import Prepared
+
+    return Prepared(parse_task(job["task"]), job["data_hash"], job["data"])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
