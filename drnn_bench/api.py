@@ -36,7 +36,7 @@ def configure(
 
 
 def build(family: str, **config: Any) -> nn.Module:
-    """A network by name: `build("dilated_rnn", input_size=1, output_size=10, width=20, cell="gru")`.
+    """A network by name: `build("dilated_rnn", input_size=1, output_size=10, width=20)`.
 
     Give `width` (units per layer, one number or one per layer) or `budget` (parameters); every
     other option has a default. `model(x_BTI)` takes (batch, steps, input_size) at any length and

@@ -1,4 +1,7 @@
-"""Finalists: the best of each study, trained again on fresh seeds; here alone the test set is read."""
+"""Finalists: the best of each study, trained again on fresh seeds.
+
+Here alone the test set is read, once a seed.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from drnn_bench.models import make_config
 from drnn_bench.models.architecture import Architecture
 from drnn_bench.mrl import mean_recurrent_length, reach
 from drnn_bench.provenance import provenance
-from drnn_bench.search import StudySpec, seed_for
+from drnn_bench.studies import StudySpec, seed_for
 from drnn_bench.tasks.cache import Prepared
 from drnn_bench.tasks.task import Task
 
@@ -105,7 +108,7 @@ def train_final(job: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
 
 
 def study_row(spec: StudySpec, task: Task, summary: dict[str, Any], device: str) -> dict[str, Any]:
-    """The row of a finished search; `summary` comes from `search.summarise`."""
+    """The row of a finished search; `summary` comes from `studies.summarise`."""
     row = identity(spec, task, summary["best"]) | {"seed": spec.seed, "state": "complete"}
     return records.make_row(
         "study", row, **summary, space=spec.space, spec=asdict(spec), **provenance(device, 1)

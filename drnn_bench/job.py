@@ -15,16 +15,9 @@ from drnn_bench.errors import JobError
 from drnn_bench.finals import final_seed, study_row
 from drnn_bench.plan import Plan, Request, make_plan, only_supervisor
 from drnn_bench.provenance import provenance
-from drnn_bench.search import (
-    StudySpec,
-    Tally,
-    best_trial,
-    open_study,
-    release,
-    summarise,
-    tally,
-)
+from drnn_bench.search import release
 from drnn_bench.storage import MAX_RETRIES, TrialLock, open_storage
+from drnn_bench.studies import StudySpec, Tally, best_trial, open_study, summarise, tally
 from drnn_bench.workers import Pool
 
 if TYPE_CHECKING:
@@ -182,7 +175,7 @@ class Job:
         self._show_search()
 
     def _bury(self, answer: Row, deaths: int) -> None:
-        """A worker is dead: its trial is queued again. A machine that kills them all is given up."""
+        """A worker is dead: its trial is queued again. A machine that kills all is given up."""
         for _, study in self.studies:
             release(study, self.lock, worker=answer["worker"], reason=answer["reason"])
         self.reporter.say(f"a worker died ({answer['reason']}); its trial runs again")

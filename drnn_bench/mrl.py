@@ -15,6 +15,8 @@ MRL counts edges. It says nothing of how a gradient decays along each of them.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from drnn_bench.errors import UserError
@@ -63,7 +65,7 @@ def fewest_edges(spans: tuple[int, ...], horizon: int) -> np.ndarray:
     """
     rest = np.arange(horizon + 1)
     coins = sorted(set(spans))
-    if all(b % a == 0 for a, b in zip(coins, coins[1:], strict=False)):
+    if all(b % a == 0 for a, b in pairwise(coins)):
         count = np.zeros(horizon + 1)
         for coin in reversed(coins):
             taken, rest = np.divmod(rest, coin)

@@ -17,8 +17,8 @@ from sqlalchemy.engine import make_url
 from drnn_bench.budget import Infeasible
 from drnn_bench.errors import UserError, nearest
 from drnn_bench.models import DEFAULT_FAMILIES, FAMILIES, config_type
-from drnn_bench.search import PRUNERS, SAMPLERS, StudySpec
 from drnn_bench.search_space import SearchSpace, default_path, read_space
+from drnn_bench.studies import PRUNERS, SAMPLERS, StudySpec
 from drnn_bench.tasks import DEFAULT_TASK, parse_task
 from drnn_bench.tasks.cache import Prepared, prepare
 from drnn_bench.tasks.task import Task
@@ -73,7 +73,7 @@ def parse_budget(text: str) -> int:
     value = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2].lower()]
     if value < 1 or value != round(value, 6) or round(value, 6) % 1:
         raise UserError(f"budget {text!r} is no whole number of parameters above 0")
-    return int(round(value))
+    return round(value)
 
 
 def make_plan(request: Request) -> Plan:

@@ -20,15 +20,26 @@ from typing import Any
 
 SCHEMA = 1
 
-# Every row has these; `measured` keys depend on the role.
-IDENTITY = (
-    "id schema role study task task_version data_hash family config budget width parameters "
-    "seed steps learning_rate recipe state"
-).split()
-PROVENANCE = (
-    "harness_version git_commit git_dirty python torch optuna cuda processor device threads dtype "
-    "sampler pruner started"
-).split()
+# What every row has; what is measured depends on the role.
+IDENTITY = [
+    "id",
+    "schema",
+    "role",
+    "study",
+    "task",
+    "task_version",
+    "data_hash",
+    "family",
+    "config",
+    "budget",
+    "width",
+    "parameters",
+    "seed",
+    "steps",
+    "learning_rate",
+    "recipe",
+    "state",
+]
 
 
 def make_row(role: str, identity: dict[str, Any], **measured: Any) -> dict[str, Any]:
@@ -66,7 +77,9 @@ def read(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
     notes = []
     if not path.exists():
         return [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(
+        path.read_text(encoding="utf-8", errors="replace").splitlines(), 1
+    ):
         if not line.strip():
             continue
         try:
@@ -77,7 +90,9 @@ def read(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
             notes.append(f"{path.name}:{number}: not a whole row, left out")
             continue
         if row["schema"] != SCHEMA:
-            notes.append(f"{path.name}:{number}: schema {row['schema']}, this is {SCHEMA}: left out")
+            notes.append(
+                f"{path.name}:{number}: schema {row['schema']}, this is {SCHEMA}: left out"
+            )
             continue
         rows.setdefault(row["id"], row)
     return list(rows.values()), notes

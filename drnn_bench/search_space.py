@@ -75,7 +75,9 @@ class Entry:
             return trial.suggest_categorical(self.name, self.choices)
         high = min(self.high, most)
         if high < self.low:
-            raise Infeasible(f"{self.name} must be at most {high} here, the space begins at {self.low}")
+            raise Infeasible(
+                f"{self.name} must be at most {high} here, the space begins at {self.low}"
+            )
         if isinstance(self.low, int):
             return trial.suggest_int(self.name, self.low, int(high), log=self.log)
         return trial.suggest_float(self.name, self.low, high, log=self.log)
@@ -117,9 +119,21 @@ class SearchSpace:
             if value is None or entry.choices or entry.low == entry.high:
                 continue
             near = 1.02 if isinstance(value, float) else 1
-            if value <= entry.low * near or value >= entry.high / near:
+            at_low = value <= entry.low * near and not self._lowest(entry)
+            if at_low or value >= entry.high / near:
                 on_edge.append(entry.name)
         return on_edge
+
+    def _lowest(self, entry: Entry) -> bool:
+        """Whether nothing lies below the range: no net has depth 0."""
+        if entry.name == "learning_rate":
+            return False
+        below = {entry.name: entry.low - 1}
+        try:
+            make_config(self.family, input_size=1, output_size=1, width=64, **below)
+        except UserError:
+            return True
+        return False
 
 
 def default_path(family: str) -> Path:

@@ -23,8 +23,8 @@ from drnn_bench.finals import finalist_config, identity
 from drnn_bench.models.architecture import Architecture
 from drnn_bench.provenance import cores, provenance
 from drnn_bench.recipe import Recipe
-from drnn_bench.search import StudySpec, seed_for
 from drnn_bench.search_space import Infeasible
+from drnn_bench.studies import StudySpec, seed_for
 from drnn_bench.tasks import parse_task
 from drnn_bench.tasks.cache import Prepared
 from drnn_bench.tasks.task import Task

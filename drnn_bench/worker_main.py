@@ -43,8 +43,9 @@ def main(name: str) -> None:
 
 
 def _search(name: str, job: dict[str, Any]) -> dict[str, Any]:
-    from drnn_bench.search import Search, StudySpec
+    from drnn_bench.search import Search
     from drnn_bench.storage import TrialLock, open_storage
+    from drnn_bench.studies import StudySpec
 
     storage, lock = open_storage(job["storage"]), TrialLock(job["storage"])
     specs = [StudySpec(**spec) for spec in job["studies"]]

@@ -94,7 +94,7 @@ class Architecture:
 
     @classmethod
     def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:
-        """Upper bounds that a search must respect, given the options drawn so far."""
+        """Upper bounds that a search respects, given the options drawn so far."""
         return {}
 
     def build(self) -> nn.Module:
@@ -129,6 +129,16 @@ class Architecture:
 def at_least(name: str, value: Any, bound: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < bound:
         raise UserError(f"{name} must be a whole number of at least {bound}, got {value!r}")
+
+
+def max_levels(base: int, length: int) -> int | None:
+    """How many of base^0, base^1, ... lie below a sequence length; None: all (base 1)."""
+    if base == 1:
+        return None
+    levels = 0
+    while base**levels < length:
+        levels += 1
+    return levels
 
 
 def one_of(name: str, value: Any, known: tuple[str, ...]) -> None:

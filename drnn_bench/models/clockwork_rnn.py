@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from drnn_bench.errors import UserError
-from drnn_bench.models.architecture import Architecture, Paths, at_least
+from drnn_bench.models.architecture import Architecture, Paths, at_least, max_levels
 from drnn_bench.models.layers import CausalHead, RecurrentLayer
 
 
@@ -81,10 +81,7 @@ class ClockworkRNN(Architecture):
     @classmethod
     def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:
         """The longest period stays below the sequence length."""
-        base, count = options.get("base", cls.base), 0
-        while base**count < length:
-            count += 1
-        return {"modules": count}
+        return {"modules": max_levels(options.get("base", cls.base), length)}
 
     def build(self) -> ClockworkLayer:
         return ClockworkLayer(self)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drnn_bench.models.architecture import Architecture, Paths, at_least
+from drnn_bench.models.architecture import Architecture, Paths, at_least, max_levels
 from drnn_bench.models.layers import CausalHead
 from drnn_bench.models.needed import chains, keep, needed_steps
 
@@ -57,13 +57,8 @@ class DilatedCNN(Architecture):
     @classmethod
     def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:
         """The largest dilation stays below the sequence length."""
-        base = options.get("base", cls.base)
-        if base == 1:
-            return {}
-        levels = 0
-        while base**levels < length:
-            levels += 1
-        return {"depth": levels}
+        levels = max_levels(options.get("base", cls.base), length)
+        return {} if levels is None else {"depth": levels}
 
     def build(self) -> DilatedCNNStack:
         return DilatedCNNStack(self)

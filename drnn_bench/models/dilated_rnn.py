@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from drnn_bench.errors import UserError
-from drnn_bench.models.architecture import Architecture, Paths, at_least, one_of
+from drnn_bench.models.architecture import Architecture, Paths, at_least, max_levels, one_of
 from drnn_bench.models.layers import RecurrentStack
 
 CELLS = ("rnn", "gru", "lstm")
@@ -24,8 +24,8 @@ class DilatedRNN(Architecture):
 
     cell: str = "gru"
     base: int = 2
-    depth: int = 9
     start: int = 0
+    depth: int = 9
     fusion: bool = False
 
     family: ClassVar[str] = "dilated_rnn"
@@ -66,14 +66,13 @@ class DilatedRNN(Architecture):
 
     @classmethod
     def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:
-        """The largest dilation stays below the sequence length."""
+        """The largest dilation stays below the sequence length; start leaves room for two
+        layers."""
         base, start = options.get("base", cls.base), options.get("start", cls.start)
-        if base == 1:
+        levels = max_levels(base, length)
+        if levels is None:
             return {}
-        levels = 0
-        while base ** (levels + start) < length:
-            levels += 1
-        return {"depth": levels}
+        return {"start": max(0, levels - 2), "depth": levels - start}
 
     def build(self) -> RecurrentStack:
         return RecurrentStack(

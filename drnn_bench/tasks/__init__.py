@@ -45,7 +45,5 @@ def parse_task(spec: str) -> Task:
         try:
             options[key] = types[key](value)
         except ValueError:
-            raise UserError(
-                f"task {name}: {key}={value} is no {types[key].__name__}"
-            ) from None
+            raise UserError(f"task {name}: {key}={value} is no {types[key].__name__}") from None
     return kind(**options)

@@ -39,7 +39,7 @@ class PixelDigits(_Pixels):
     summary: ClassVar[str] = "8x8 handwritten digits, pixel by pixel (embedded)"
     scale: ClassVar[float] = 1 / 16
     default_budget: ClassVar[int] = 5_000
-    default_steps: ClassVar[int] = 1_500
+    default_steps: ClassVar[int] = 800
     default_trials: ClassVar[int] = 12
 
     @property

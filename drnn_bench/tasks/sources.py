@@ -79,9 +79,7 @@ def read_idx(path: Path) -> np.ndarray:
     shape = tuple(int(n) for n in np.frombuffer(raw[4:sizes_end], ">u4"))
     expected = sizes_end + int(np.prod(shape, dtype=np.int64))
     if len(raw) != expected:
-        raise UserError(
-            f"{path}: {len(raw)} bytes, its header promises {expected}; fetch it again"
-        )
+        raise UserError(f"{path}: {len(raw)} bytes, its header promises {expected}; fetch it again")
     return np.frombuffer(raw, IDX_TYPES[raw[2]], offset=sizes_end).reshape(shape)
 
 

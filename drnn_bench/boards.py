@@ -1,0 +1,68 @@
+"""The published boards: `leaderboards/TASK.csv` and `.md`, and the records behind them.
+
+A board is made from `leaderboards/records/TASK.jsonl` and from nothing else. A run adds its rows
+there (by id: no row is replaced or doubled) and writes the board again.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from drnn_bench import columns, records
+from drnn_bench.errors import UserError
+from drnn_bench.leaderboard import build
+
+FOLDER = Path("leaderboards")
+
+
+def publish(rows: list[dict[str, Any]], task_key: str, folder: Path = FOLDER) -> Path:
+    """Adds a task's rows to the published records and rewrites its board. Returns the .md."""
+    name = file_name(task_key)
+    path = folder / "records" / f"{name}.jsonl"
+    known = {row["id"] for row in records.read(path)[0]}
+    fresh = [row for row in rows if row["task"] == task_key and row["id"] not in known]
+    try:
+        if fresh:
+            records.append(path, fresh)
+        for suffix, text in _render(path).items():
+            _write(folder / f"{name}.{suffix}", text)
+    except OSError as error:
+        raise UserError(f"board {folder / name}: cannot be written ({error.strerror})") from None
+    return folder / f"{name}.md"
+
+
+def check(folder: Path = FOLDER) -> list[str]:
+    """Rebuilds every published board from its records; a line on each that differs."""
+    paths = sorted((folder / "records").glob("*.jsonl"))
+    if not paths:
+        raise UserError(f"no records in {folder / 'records'}: nothing to check")
+    wrong = []
+    for path in paths:
+        for suffix, text in _render(path).items():
+            board = folder / f"{path.stem}.{suffix}"
+            if not board.is_file():
+                wrong.append(f"{board}: missing")
+            elif board.read_text(encoding="utf-8") != text:
+                wrong.append(f"{board}: differs from what {path} gives")
+    return wrong
+
+
+def file_name(task_key: str) -> str:
+    """A task's name as a file name: copy_memory:T=500 -> copy_memory-T=500."""
+    return task_key.replace(":", "-").replace(",", "-").replace("/", "_")
+
+
+def _render(path: Path) -> dict[str, str]:
+    board = build(records.read(path)[0])
+    task = board["task"].iloc[0]
+    head = f"# {task}\n\nRebuilt from `records/{path.name}` by `bench leaderboard --check`.\n\n"
+    return {"md": head + columns.to_markdown(board), "csv": columns.to_csv(board)}
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

@@ -1,0 +1,286 @@
+"""The commands: parse, call, print. Heavy imports stay inside the commands that need them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from drnn_bench.cli_ls import ls
+from drnn_bench.errors import JobError, UserError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Architecture search and benchmarks for long-sequence models under parameter budgets.",
+)
+
+
+class Format(StrEnum):
+    table = "table"
+    markdown = "markdown"
+    csv = "csv"
+    json = "json"
+
+
+TaskOption = Annotated[str | None, typer.Option(help="A task, with options: copy_memory:T=1000.")]
+BudgetOption = Annotated[str | None, typer.Option(help="Parameters: 5000, 5k, 1.2M.")]
+RunsOption = Annotated[str, typer.Option(help="Folder of this machine's results.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print it.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def run(
+    task: Annotated[str, typer.Option(help="A task, with options: copy_memory:T=1000.")] = "pixel_digits",
+    family: Annotated[list[str] | None, typer.Option(help="Families to search; `all` for all.")] = None,
+    budget: Annotated[list[str] | None, typer.Option(help="Parameters: 5000, 5k, 1.2M.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Trials for each family at each budget.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps of a trial.")] = None,
+    seeds: Annotated[int, typer.Option(help="Fresh seeds for each finalist.")] = 3,
+    workers: Annotated[int | None, typer.Option(help="Processes of one thread; default: the cores.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    data_dir: Annotated[str | None, typer.Option(help="Where the data is; without it, the hub.")] = None,
+    runs_dir: RunsOption = "runs",
+    storage: Annotated[str | None, typer.Option(help="Optuna storage URL; default: SQLite in the runs folder.")] = None,
+    search_space: Annotated[list[str] | None, typer.Option(help="TOML file, one for a family.")] = None,
+    sampler: Annotated[str, typer.Option(help="tpe, random or qmc.")] = "tpe",
+    pruner: Annotated[str, typer.Option(help="asha, median or none.")] = "asha",
+    seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before long runs.")] = False,
+) -> None:  # fmt: skip
+    """Search, train finalists, measure throughput, write the leaderboard. Run again to continue."""
+    from drnn_bench import boards, records
+    from drnn_bench.console import Terminal, print_board
+    from drnn_bench.job import Job
+    from drnn_bench.leaderboard import build, select
+    from drnn_bench.plan import Request, make_plan, parse_budget
+
+    console = _console()
+    plan = make_plan(
+        Request(
+            task=task,
+            families=tuple(family or ()),
+            budgets=tuple(parse_budget(b) for b in budget or ()),
+            trials=trials,
+            steps=steps,
+            seeds=seeds,
+            workers=workers,
+            device=device,
+            data_dir=data_dir,
+            runs_dir=runs_dir,
+            storage=storage,
+            search_spaces=tuple(search_space or ()),
+            sampler=sampler,
+            pruner=pruner,
+            seed=seed,
+        )
+    )
+
+    def confirm(question: str) -> bool:
+        return yes or not (sys.stdin.isatty() and console.is_terminal) or typer.confirm(question)
+
+    try:
+        Job(plan, Terminal(console, confirm)).run(dry=dry_run)
+    except KeyboardInterrupt:
+        _err(
+            f"stopped: finished trials are saved in {runs_dir}, the running ones are queued "
+            "again; the same command continues"
+        )
+        raise typer.Exit(130) from None
+    if dry_run:
+        return
+    rows, notes = records.read(Path(runs_dir) / "records.jsonl")
+    for note in notes:
+        _err(note)
+    board = build(rows)
+    wanted = {spec.identity for spec in plan.specs}
+    if board.empty or not board["study"].isin(wanted).any():
+        raise JobError("no family has a complete trial: nothing to rank")
+    path = boards.publish(rows, plan.task.key)
+    same = board[board["task"] == plan.task.key]
+    same = same[same["steps"].isin({s.steps for s in plan.specs})]
+    same = same[same["budget"].isin({s.budget for s in plan.specs})]
+    print_board(console, select(same))
+    console.print(f"Written to {path} and {path.with_suffix('.csv')}", highlight=False)
+
+
+@app.command()
+def leaderboard(
+    task: TaskOption = None,
+    family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
+    budget: BudgetOption = None,
+    sort: Annotated[str | None, typer.Option(help="Sort by this column of the CSV.")] = None,
+    runs_dir: RunsOption = "runs",
+    format: FormatOption = Format.table,
+    output: Annotated[str | None, typer.Option(help="Write to this file.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Rebuild the published boards and compare.")] = False,
+) -> None:  # fmt: skip
+    """The ranked table of what has been run."""
+    from drnn_bench import boards, columns
+
+    if check:
+        wrong = boards.check()
+        for line in wrong:
+            _err(line)
+        if wrong:
+            raise typer.Exit(1)
+        print("every published board is what its records give")
+        return
+    board = _board(runs_dir, task, family, budget)
+    if sort is not None:
+        board = _sorted(board, sort)
+    texts = {Format.markdown: columns.to_markdown, Format.csv: columns.to_csv}
+    if format == Format.table and output is None:
+        from drnn_bench.console import print_board
+
+        print_board(_console(), board)
+        return
+    text = texts.get(format, columns.to_json if format == Format.json else columns.to_markdown)(
+        board
+    )
+    _emit(text, output)
+
+
+@app.command()
+def compare(
+    task: TaskOption = None,
+    runs_dir: RunsOption = "runs",
+    format: FormatOption = Format.table,
+) -> None:
+    """Families against budgets: the metric with its interval, and the parameters really used."""
+    from drnn_bench import comparison
+
+    board = _board(runs_dir, task, None, None)
+    if format == Format.json:
+        print(json.dumps(comparison.to_records(board), indent=2))
+        return
+    if format == Format.table:
+        comparison.print_tables(_console(), board)
+        return
+    print(comparison.to_text(board, csv=format == Format.csv), end="")
+
+
+@app.command()
+def describe(
+    family: Annotated[str, typer.Argument(help="A family: see `bench ls families`.")],
+    options: Annotated[list[str] | None, typer.Argument(help="key=value, such as cell=gru.")] = None,
+    task: TaskOption = None,
+    budget: BudgetOption = None,
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """A network without training it: parameters, dilations, mean recurrent length, reach."""
+    from drnn_bench.api import describe as describe_network
+    from drnn_bench.options import parse_options
+    from drnn_bench.plan import parse_budget
+
+    config: dict[str, Any] = parse_options(family, options or [])
+    if task is not None:
+        from drnn_bench.tasks import parse_task
+
+        named = parse_task(task)
+        config |= {"length": named.length}
+        config |= {"input_size": named.input_size, "output_size": named.output_size}
+    if budget is not None:
+        config["budget"] = parse_budget(budget)
+    missing = [key for key in ("input_size", "output_size") if key not in config]
+    if missing:
+        raise UserError(f"give --task, or {' and '.join(f'{key}=N' for key in missing)}")
+    facts = describe_network(family, **config)
+    facts = {k: "inf" if v == float("inf") else v for k, v in facts.items()}
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    width = max(map(len, facts))
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            value = " ".join(f"{k}={v}" for k, v in value.items())
+        print(f"{key:<{width}}  {'–' if value is None else value}")
+
+
+def _board(runs_dir: str, task: str | None, family: str | None, budget: str | None):
+    from drnn_bench import records
+    from drnn_bench.leaderboard import build, select
+    from drnn_bench.plan import parse_budget
+
+    rows, notes = records.read(Path(runs_dir) / "records.jsonl")
+    for note in notes:
+        _err(note)
+    return select(
+        build(rows),
+        task=task,
+        family=family,
+        budget=None if budget is None else parse_budget(budget),
+        where=runs_dir,
+    )
+
+
+def _sorted(board, column: str):
+    """Within each group: best first where a column has a direction, largest first elsewhere."""
+    from drnn_bench.errors import nearest
+    from drnn_bench.leaderboard import GROUP
+
+    if column not in board:
+        raise UserError(f"no column {column!r} to sort by: {nearest(column, list(board))}")
+    down = not (column.startswith(("test", "validation")) and (board["direction"] == "min").all())
+    try:
+        return board.sort_values(
+            [*GROUP, column], ascending=[True] * len(GROUP) + [not down], na_position="last"
+        ).reset_index(drop=True)
+    except TypeError:
+        raise UserError(f"column {column!r} cannot be sorted") from None
+
+
+def _emit(text: str, output: str | None) -> None:
+    if output is None:
+        print(text, end="" if text.endswith("\n") else "\n")
+        return
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"output {output}: cannot be written ({error.strerror})") from None
+
+
+def _console():
+    """Standard output; where it is no terminal, lines are as long as they need to be."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 250)
+
+
+def _err(line: str) -> None:
+    print(f"bench: {line}", file=sys.stderr)
+
+
+app.add_typer(ls, name="ls")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The console script: a user's mistake is one line and exit 2, ours is a traceback."""
+    sys.exit(_guarded(lambda: app(args=arguments, standalone_mode=True)))
+
+
+def _guarded(call: Callable[[], Any]) -> int:
+    try:
+        call()
+    except UserError as error:
+        _err(str(error))
+        return 2
+    except JobError as error:
+        _err(str(error))
+        return 1
+    except KeyboardInterrupt:
+        _err("stopped")
+        return 130
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0

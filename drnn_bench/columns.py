@@ -1,0 +1,208 @@
+"""The columns of a board, as data: adding one is one entry. And its plain-text renderings."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+Row = dict[str, Any]
+MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Column:
+    """`show` makes the cell's text from a line; columns of the highest `rank` are dropped first
+    where a terminal is too narrow."""
+
+    title: str
+    show: Callable[[Row], str]
+    rank: int
+    right: bool = True
+
+
+def _percent(value: float | None) -> str:
+    return MISSING if _none(value) else f"{100 * value:.1f}"
+
+
+def _metric(line: Row, key: str) -> str:
+    value = line[key]
+    if _none(value):
+        return MISSING
+    return f"{100 * value:.1f}" if line["metric"] == "accuracy" else f"{value:.4f}"
+
+
+def _interval(line: Row) -> str:
+    if not line["n"]:
+        return "search only"
+    if _none(line["test_low"]):
+        return _metric(line, "test_mean")
+    half = (line["test_high"] - line["test_low"]) / 2
+    scale = 100 if line["metric"] == "accuracy" else 1
+    return f"{_metric(line, 'test_mean')} ± {scale * half:.{1 if scale == 100 else 4}f}"
+
+
+def _ranks(line: Row) -> str:
+    low, high = line["rank_low"], line["rank_high"]
+    if _none(low):
+        return MISSING
+    return f"{low:.0f}" if low == high else f"{low:.0f}–{high:.0f}"
+
+
+def _number(key: str, digits: int = 0, suffix: str = "") -> Callable[[Row], str]:
+    def show(line: Row) -> str:
+        value = line[key]
+        if _none(value):
+            return MISSING
+        if value in ("inf", math.inf):
+            return "∞"
+        return f"{value:,.{digits}f}{suffix}"
+
+    return show
+
+
+def _trials(line: Row) -> str:
+    t = line["trials"]
+    text = f"{t['complete']}+{t['pruned']}"
+    notes = [f"{t[k]} {k}" for k in ("diverged", "failed", "infeasible", "duplicate") if t[k]]
+    return f"{text} ({', '.join(notes)})" if notes else text
+
+
+def _edge(line: Row) -> str:
+    return ", ".join(line["on_edge"]) or MISSING
+
+
+COLUMNS = (
+    Column("rank", _ranks, 0),
+    Column("family", lambda x: x["family"], 0, right=False),
+    Column("test {metric}", _interval, 0),
+    Column("n", _number("n"), 5),
+    Column("parameters", _number("parameters"), 2),
+    Column("train seq/s", _number("train_per_s"), 3),
+    Column("infer seq/s", _number("infer_per_s"), 6),
+    Column("speed/lstm", _number("speed_ratio", 2, "x"), 7),
+    Column("MRL", _number("mrl", 1), 4),
+    Column("steps in row", _number("sequential_steps"), 11),
+    Column("edges/node", _number("recurrent_edges_per_node", 2), 12),
+    Column("val best", lambda x: _metric(x, "validation_best"), 8),
+    Column("val mean", lambda x: _metric(x, "validation_mean"), 13),
+    Column("random mean", lambda x: _metric(x, "startup_mean"), 9),
+    Column("test s.e.", lambda x: _percent(x["test_error"]), 14),
+    Column("trials", _trials, 10),
+    Column("on edge", _edge, 15, right=False),
+    Column("architecture", lambda x: x["architecture"], 1, right=False),
+)
+
+
+def titles(metric: str, direction: str) -> list[str]:
+    arrow = "↑" if direction == "max" else "↓"
+    named = {"accuracy": f"accuracy % {arrow}", "cross_entropy": f"nats {arrow}"}.get(
+        metric, metric
+    )
+    return [column.title.format(metric=named) for column in COLUMNS]
+
+
+def cells(line: Row) -> list[str]:
+    return [column.show(line) for column in COLUMNS]
+
+
+def groups(board: pd.DataFrame) -> list[list[Row]]:
+    """The board's lines, a list for each group that is ranked together."""
+    from drnn_bench.leaderboard import GROUP
+
+    lines = board.to_dict("records")
+    keyed: dict[tuple, list[Row]] = {}
+    for line in lines:
+        keyed.setdefault(tuple(line[k] for k in GROUP), []).append(line)
+    return list(keyed.values())
+
+
+def heading(lines: list[Row]) -> str:
+    first = lines[0]
+    return f"{first['task']}, at most {first['budget']:,} parameters, {first['steps']:,} steps"
+
+
+def caption(lines: list[Row]) -> str:
+    """How a group's figures came about, in full sentences."""
+    from drnn_bench.recipe import Recipe
+
+    first = lines[0]
+    recipes = list(dict.fromkeys(Recipe.from_table(_floats(x["recipe"])).words for x in lines))
+    seeds = sorted({x["n"] for x in lines})
+    hardware = next((x["hardware"] for x in lines if x["hardware"]), None)
+    busy = any(x["machine"] == "busy" for x in lines)
+    said = [
+        f"Mean over {'–'.join(map(str, seeds))} fresh seeds ± half of the 95 % Student t interval; "
+        "families that a pairwise Welch test with Holm's correction cannot tell apart share ranks. "
+        "Conditional on one search per family.",
+        f"Recipe: {'; '.join(recipes)}; learning rate tuned per study. "
+        f"Sampler {_all(lines, 'sampler')}, pruner {_all(lines, 'pruner')}. "
+        "Trials: complete+pruned. Random mean: the start-up trials, never pruned.",
+        f"MRL: mean recurrent length over the spans 1 to {first['mrl_horizon']}; it counts edges, "
+        "not gradient decay. Equal parameters are not equal compute: see the steps that must "
+        "follow one another, and the speed.",
+    ]
+    if hardware:
+        said.append(
+            f"Speed: {hardware}, {_all(lines, 'threads')} thread, models in turns"
+            + (", on a BUSY machine." if busy else ", on an idle machine.")
+        )
+    edges = [f"{x['family']} ({_edge(x)})" for x in lines if x["on_edge"]]
+    if edges:
+        said.append(f"Best value on the edge of its range: {'; '.join(edges)}.")
+    diverged = [f"{x['family']} ({x['diverged_finals']})" for x in lines if x["diverged_finals"]]
+    if diverged:
+        said.append(f"Finals that diverged, not in the mean: {'; '.join(diverged)}.")
+    said.append(f"Last run {max(x['date'] for x in lines)}, data {first['data_hash']}.")
+    return " ".join(said)
+
+
+def command(lines: list[Row]) -> str:
+    """The command that makes a group again. (Settings that differ within it cannot be in it.)"""
+    first = lines[0]
+    families = list(dict.fromkeys(x["family"] for x in lines))
+    words = ["bench run", f"--task {first['task']}", *(f"--family {f}" for f in sorted(families))]
+    words.append(f"--budget {first['budget']} --steps {first['steps']}")
+    trials = max(x["trials"]["complete"] + x["trials"]["pruned"] for x in lines)
+    words.append(f"--trials {trials} --seeds {max(x['n'] for x in lines) or 1}")
+    words.append(f"--sampler {first['sampler']} --pruner {first['pruner']}")
+    words.append(f"--seed {first['search_seed']}")
+    return " ".join(words)
+
+
+def to_markdown(board: pd.DataFrame) -> str:
+    parts = []
+    for lines in groups(board):
+        names = titles(lines[0]["metric"], lines[0]["direction"])
+        table = pd.DataFrame([cells(x) for x in lines], columns=names)
+        align = ["right" if column.right else "left" for column in COLUMNS]
+        text = table.to_markdown(index=False, disable_numparse=True, colalign=align)
+        parts += [f"### {heading(lines)}", text, caption(lines), f"    {command(lines)}"]
+    return "\n\n".join(parts) + "\n"
+
+
+def to_csv(board: pd.DataFrame) -> str:
+    flat = board.copy()
+    for key in ("config", "trials", "recipe", "tests", "on_edge"):
+        flat[key] = [json.dumps(x, sort_keys=True) for x in flat[key]]
+    return flat.to_csv(index=False, lineterminator="\n")
+
+
+def to_json(board: pd.DataFrame) -> str:
+    return json.dumps(board.to_dict("records"), indent=2, allow_nan=False)
+
+
+def _none(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _all(lines: list[Row], key: str) -> str:
+    return "/".join(dict.fromkeys(str(x[key]) for x in lines if x[key] is not None))
+
+
+def _floats(table: Row) -> Row:
+    return {k: float(v) if v == "inf" else v for k, v in table.items()}

@@ -1,0 +1,91 @@
+"""Families against budgets, side by side: one table a task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from drnn_bench.columns import COLUMNS, MISSING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_interval = next(column.show for column in COLUMNS if column.title.startswith("test {"))
+
+
+def tables(board: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """For each task and number of steps, a heading and a table: a row a family, a column a budget.
+
+    Where a family has several studies at a budget, the best validated one stands for it.
+    """
+    out = []
+    for (task, version, data, steps), part in board.groupby(
+        ["task", "task_version", "data_hash", "steps"], sort=True
+    ):
+        metric, direction = part["metric"].iloc[0], part["direction"].iloc[0]
+        part = part.sort_values("validation_best", ascending=direction == "min")
+        budgets = sorted(part["budget"].unique())
+        rows = []
+        for family in dict.fromkeys(part["family"]):
+            row = {"family": family}
+            for budget in budgets:
+                found = part[(part["family"] == family) & (part["budget"] == budget)]
+                row[f"{budget:,}"] = _cell(found.iloc[0].to_dict()) if len(found) else MISSING
+            rows.append(row)
+        unit = "%" if metric == "accuracy" else "nats"
+        arrow = "↑" if direction == "max" else "↓"
+        head = (
+            f"{task}, {steps:,} steps: test {metric} {unit} {arrow} "
+            f"[parameters used] by budget (version {version}, data {data})"
+        )
+        out.append((head, pd.DataFrame(rows)))
+    return out
+
+
+def _cell(line: dict[str, Any]) -> str:
+    return f"{_interval(line)} [{line['parameters']:,}]"
+
+
+def to_records(board: pd.DataFrame) -> list[dict[str, Any]]:
+    keys = [
+        "task",
+        "family",
+        "budget",
+        "steps",
+        "parameters",
+        "metric",
+        "direction",
+        "test_mean",
+        "test_low",
+        "test_high",
+        "n",
+        "validation_best",
+        "speed_ratio",
+        "mrl",
+        "architecture",
+    ]
+    return board[keys].to_dict("records")
+
+
+def to_text(board: pd.DataFrame, csv: bool) -> str:
+    parts = []
+    for head, table in tables(board):
+        if csv:
+            parts.append(f"# {head}\n{table.to_csv(index=False, lineterminator=chr(10))}")
+        else:
+            parts.append(f"### {head}\n\n{table.to_markdown(index=False)}\n")
+    return "\n".join(parts)
+
+
+def print_tables(console: Console, board: pd.DataFrame) -> None:
+    from rich import box
+    from rich.table import Table
+
+    for head, frame in tables(board):
+        table = Table(box=box.SIMPLE_HEAD, title=head, title_justify="left")
+        for i, name in enumerate(frame.columns):
+            table.add_column(name, justify="right" if i else "left")
+        for row in frame.itertuples(index=False):
+            table.add_row(*row)
+        console.print(table)

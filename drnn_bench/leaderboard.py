@@ -1,0 +1,186 @@
+"""Records -> the ranked table. Computed from rows alone: no model, no torch.
+
+Rows are ranked within a group: same task, version, data, budget and steps. Within it a family
+stands once for each study (another sampler, space, recipe or seed is another study).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from drnn_bench import records
+from drnn_bench.errors import UserError, nearest
+from drnn_bench.statistics import rank_intervals, t_interval
+
+Row = dict[str, Any]
+GROUP = ("task", "task_version", "data_hash", "budget", "steps")
+HARDWARE = ("processor", "device", "torch", "dtype")
+
+
+def leaderboard(
+    runs_dir: str | Path = "runs",
+    task: str | None = None,
+    family: str | None = None,
+    budget: int | None = None,
+) -> pd.DataFrame:
+    """The board of a runs folder, best first within each group; columns are documented in README.
+
+    Raises ValueError where nothing has been run, or nothing of what was asked for.
+    """
+    rows, _ = records.read(Path(runs_dir) / "records.jsonl")
+    board = select(build(rows), task=task, family=family, budget=budget, where=str(runs_dir))
+    return board.convert_dtypes()
+
+
+def build(rows: list[Row]) -> pd.DataFrame:
+    """One line for each study, ranked within its group."""
+    latest = {row["study"]: row for row in rows if row["role"] == "study"}
+    lines = [_line(study, rows) for study in latest.values()]
+    groups: dict[tuple, list[Row]] = {}
+    for line in lines:
+        groups.setdefault(tuple(line[key] for key in GROUP), []).append(line)
+    ranked = []
+    for key in sorted(groups):
+        ranked += _rank(groups[key])
+    return pd.DataFrame(ranked, dtype=object)  # whole numbers stay whole beside missing ones
+
+
+def select(
+    board: pd.DataFrame,
+    *,
+    task: str | None = None,
+    family: str | None = None,
+    budget: int | None = None,
+    where: str = "runs",
+) -> pd.DataFrame:
+    """The lines of a task (by name, or with its options), a family, a budget."""
+    if board.empty:
+        raise UserError(f"nothing has been run yet in {where}: `bench run` first")
+    for name, wanted in (("task", task), ("family", family), ("budget", budget)):
+        if wanted is None:
+            continue
+        keep = board[name] == wanted
+        if name == "task":
+            keep |= board[name].str.split(":").str[0] == wanted
+        if not keep.any():
+            known = [str(x) for x in sorted(board[name].unique())]
+            raise UserError(
+                f"no results for {name} {wanted!r} in {where}: {nearest(str(wanted), known)}"
+            )
+        board = board[keep]
+    return board.reset_index(drop=True)
+
+
+def _line(study: Row, rows: list[Row]) -> Row:
+    """A study and what its finalist did."""
+    mine = [r for r in rows if r["study"] == study["study"] and _same_net(r, study)]
+    finals = {r["seed"]: r for r in mine if r["role"] == "final"}.values()
+    complete = [r for r in finals if r["state"] == "complete"]
+    tests = [r["test"] for r in complete]
+    interval = t_interval(tests)
+    speeds = [r for r in mine if r["role"] == "speed"]
+    speed = next((r for r in reversed(speeds) if r["threads"] == 1), speeds[-1] if speeds else None)
+    keys = [
+        "task",
+        "task_version",
+        "data_hash",
+        "family",
+        "architecture",
+        "config",
+        "budget",
+        "parameters",
+        "width",
+        "steps",
+        "learning_rate",
+        "metric",
+        "direction",
+        "mrl",
+        "mrl_horizon",
+        "reach",
+        "recurrent_edges_per_node",
+        "sequential_steps",
+        "trials",
+        "startup_mean",
+        "sampler",
+        "pruner",
+        "search_seed",
+        "recipe",
+        "study",
+    ]
+    line = {key: study[key] for key in keys}
+    mean = sum(tests) / len(tests) if tests else None
+    return line | {
+        "n": len(tests),
+        "diverged_finals": len(finals) - len(complete),
+        "test_mean": mean,
+        "test_low": interval[0] if interval else None,
+        "test_high": interval[1] if interval else None,
+        "test_error": _sampling_error(complete),
+        "tests": tests,
+        "validation_best": study["best"]["value"],
+        "validation_mean": _mean([r["validation"] for r in complete]),
+        "on_edge": study["best"]["on_edge"],
+        "train_per_s": speed and speed["train_per_s"],
+        "infer_per_s": speed and speed["infer_per_s"],
+        "speed_ratio": _ratio(speed, rows),
+        "machine": speed and speed["machine"],
+        "hardware": speed and ", ".join(str(speed[key]) for key in HARDWARE),
+        "threads": speed and speed["threads"],
+        "train_seconds": _mean([r["train_seconds"] for r in complete]),
+        "harness_version": study["harness_version"],
+        "git_commit": study["git_commit"],
+        "date": max([study["started"], *(r["started"] for r in finals)])[:10],
+    }
+
+
+def _rank(lines: list[Row]) -> list[Row]:
+    """Best first, with rank intervals; lines without finals last and without a rank."""
+    sign = -1 if lines[0]["direction"] == "max" else 1
+    tested = sorted((x for x in lines if x["n"]), key=lambda x: (sign * x["test_mean"], x["study"]))
+    others = sorted((x for x in lines if not x["n"]), key=lambda x: sign * x["validation_best"])
+    ranks = rank_intervals([x["tests"] for x in tested], lines[0]["direction"])
+    ranked = [{"rank_low": a, "rank_high": b, **x} for (a, b), x in zip(ranks, tested, strict=True)]
+    _blank_other_hardware(ranked)
+    return ranked + [{"rank_low": None, "rank_high": None, **x} for x in others]
+
+
+def _blank_other_hardware(lines: list[Row]) -> None:
+    """Speeds of other hardware, threads or torch never stand in one table: the commonest stay."""
+    kinds = Counter((x["hardware"], x["threads"]) for x in lines if x["hardware"])
+    for line in lines:
+        if kinds and (line["hardware"], line["threads"]) != kinds.most_common(1)[0][0]:
+            line |= {"train_per_s": None, "infer_per_s": None, "speed_ratio": None}
+
+
+def _same_net(row: Row, study: Row) -> bool:
+    best = study["best"]
+    return row["config"] == best["config"] and row["learning_rate"] == best["learning_rate"]
+
+
+def _ratio(speed: Row | None, rows: list[Row]) -> float | None:
+    """Training speed over the LSTM's at the same budget, both measured in one session."""
+    for row in rows if speed else ():
+        if (
+            row["role"] == "speed"
+            and row["family"] == "lstm"
+            and all(row[key] == speed[key] for key in ("session", "threads", "budget"))
+        ):
+            return speed["train_per_s"] / row["train_per_s"]
+    return None
+
+
+def _sampling_error(finals: list[Row]) -> float | None:
+    """The standard error that the test set's own size leaves on an accuracy."""
+    if not finals or finals[0]["metric"] != "accuracy":
+        return None
+    p = sum(r["test"] for r in finals) / len(finals)
+    return math.sqrt(p * (1 - p) / finals[0]["test_size"])
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,55 @@
+"""What a board says about luck: intervals over seeds, and ranks that ties share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+
+
+def t_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Student's 95 % interval of the mean; None for fewer than two values: none is invented."""
+    if len(values) < 2:
+        return None
+    mean, error = float(np.mean(values)), float(stats.sem(values))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
+    return mean - half, mean + half
+
+
+def welch_p(a: Sequence[float], b: Sequence[float]) -> float:
+    """Two-sided p of Welch's test that two means are equal; 1 where it cannot be tested."""
+    if len(a) < 2 or len(b) < 2:
+        return 1.0
+    if np.ptp(a) == 0 and np.ptp(b) == 0:
+        return 1.0 if a[0] == b[0] else 0.0
+    return float(stats.ttest_ind(a, b, equal_var=False).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[bool]:
+    """Which hypotheses are rejected at 5 % by Holm's step-down procedure (Holm 1979)."""
+    rejected = [False] * len(p_values)
+    for done, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        if p_values[i] > (1 - LEVEL) / (len(p_values) - done):
+            break
+        rejected[i] = True
+    return rejected
+
+
+def rank_intervals(samples: Sequence[Sequence[float]], direction: str) -> list[tuple[int, int]]:
+    """For each sample the ranks it may hold: 1 + the surely better, to n - the surely worse."""
+    n = len(samples)
+    pairs = [(i, j) for i in range(n) for j in range(i)]
+    differ = holm([welch_p(samples[i], samples[j]) for i, j in pairs])
+    sign = 1 if direction == "max" else -1
+    means = [sign * (float(np.mean(s)) if len(s) else -math.inf) for s in samples]
+    better, worse = [0] * n, [0] * n
+    for (i, j), sure in zip(pairs, differ, strict=True):
+        if sure:
+            winner, loser = (i, j) if means[i] > means[j] else (j, i)
+            better[loser] += 1
+            worse[winner] += 1
+    return [(1 + better[i], n - worse[i]) for i in range(n)]

@@ -1,0 +1,198 @@
+"""Studies: what identifies a search, how its trials are counted, and what it sums up to.
+
+One study searches one family at one budget; its truth is the Optuna storage and only that.
+
+A trial has an index, its place in the search (0, 1, ...), which decides its random draws and its
+training seed. Complete and pruned trials fill their places; diverged ones are stored as pruned. A
+failed trial frees its place. An infeasible draw never takes one: it is stored as pruned with the
+attribute `infeasible`, because told as failed it would teach the sampler nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from drnn_bench.search_space import SearchSpace, make_space
+from drnn_bench.tasks import parse_task
+
+SAMPLERS = ("tpe", "random", "qmc")
+PRUNERS = ("asha", "median", "none")
+STARTUP = 6  # random trials at the start of every study, never pruned
+PROTOCOL = 1  # raised when the meaning of a search changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySpec:
+    """Everything that could change a search's result. `--trials` is not in it: it only extends."""
+
+    task: str  # with every option
+    task_version: int
+    data_hash: str
+    family: str
+    budget: int
+    steps: int
+    recipe: dict[str, Any]
+    sampler: str
+    pruner: str
+    space: dict[str, Any]  # the search-space file's [space]
+    seed: int
+    protocol: int = PROTOCOL
+
+    @property
+    def identity(self) -> str:
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def name(self) -> str:
+        return f"{self.task}/{self.family}/{self.budget}/{self.identity}"
+
+    def make_space(self) -> SearchSpace:
+        recipe = {k: float(v) if v == "inf" else v for k, v in self.recipe.items()}
+        return make_space({"family": self.family, "space": self.space, "recipe": recipe})
+
+
+def seed_for(*parts: Any) -> int:
+    """A seed below 2^31 that depends on all the parts and on nothing else."""
+    text = json.dumps(parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How far a study is. `pruned` counts the diverged among them, `done` is complete + pruned."""
+
+    complete: int = 0
+    pruned: int = 0
+    diverged: int = 0
+    failed: int = 0
+    infeasible: int = 0
+    duplicate: int = 0
+    running: int = 0
+    waiting: int = 0
+
+    @property
+    def done(self) -> int:
+        return self.complete + self.pruned
+
+    @property
+    def taken(self) -> int:
+        """Places of the search that are filled or being filled."""
+        return self.done + self.running + self.waiting
+
+    @property
+    def counts(self) -> dict[str, int]:
+        names = ("complete", "pruned", "diverged", "failed", "infeasible", "duplicate")
+        return {name: getattr(self, name) for name in names}
+
+
+def tally(trials: list[FrozenTrial]) -> Tally:
+    infeasible = sum("infeasible" in t.user_attrs for t in trials)
+    real = [t for t in trials if "infeasible" not in t.user_attrs]
+    states = [t.state for t in real]
+    pruned = [t for t in real if t.state == TrialState.PRUNED]
+    finished = (TrialState.COMPLETE, TrialState.PRUNED)
+    return Tally(
+        complete=states.count(TrialState.COMPLETE),
+        pruned=len(pruned),
+        diverged=sum("diverged" in t.user_attrs for t in pruned),
+        failed=sum(t.state == TrialState.FAIL and "interrupted" not in t.user_attrs for t in real),
+        infeasible=infeasible,
+        duplicate=sum("duplicate" in t.user_attrs for t in real if t.state in finished),
+        running=states.count(TrialState.RUNNING),
+        waiting=states.count(TrialState.WAITING),
+    )
+
+
+def best_trial(trials: list[FrozenTrial], direction: str) -> FrozenTrial | None:
+    """The complete trial of the best value, the earliest of equals."""
+    complete = [t for t in trials if t.state == TrialState.COMPLETE]
+    sign = -1 if direction == "max" else 1
+    return min(complete, key=lambda t: (sign * t.value, t.user_attrs["index"]), default=None)
+
+
+def open_study(storage: optuna.storages.RDBStorage, spec: StudySpec) -> optuna.Study:
+    """The study of this identity, made if it is not there yet."""
+    direction = "maximize" if parse_task(spec.task).direction == "max" else "minimize"
+    study = optuna.create_study(
+        storage=storage, study_name=spec.name, direction=direction, load_if_exists=True
+    )
+    if "spec" not in study.user_attrs:
+        study.set_user_attr("spec", asdict(spec))
+    return study
+
+
+def summarise(study: optuna.Study, spec: StudySpec, direction: str) -> dict[str, Any]:
+    """A study as its row tells it. `best` is None where no trial is complete."""
+    trials = study.get_trials(deepcopy=False)
+    best = best_trial(trials, direction)
+    complete = [t for t in trials if t.state == TrialState.COMPLETE]
+    startup = [t.value for t in complete if t.user_attrs["startup"]]
+    space = spec.make_space()
+    return {
+        "trials": tally(trials).counts,
+        "best": best
+        and {
+            "index": best.user_attrs["index"],
+            "value": best.value,
+            "config": best.user_attrs["config"],
+            "learning_rate": best.user_attrs["learning_rate"],
+            "on_edge": space.edges(best.params),
+        },
+        "startup_mean": sum(startup) / len(startup) if startup else None,
+        "startup_n": len(startup),
+        "search_seconds": round(sum(t.user_attrs.get("seconds", 0.0) for t in trials), 1),
+        "complete": [
+            {
+                "index": t.user_attrs["index"],
+                "value": t.value,
+                "mrl": t.user_attrs["mrl"],
+                "config": t.user_attrs["config"],
+                "learning_rate": t.user_attrs["learning_rate"],
+            }
+            for t in sorted(complete, key=lambda t: t.user_attrs["index"])
+        ],
+        "ended": study.user_attrs.get("ended"),
+    }
+
+
+def holds_place(trial: FrozenTrial) -> bool:
+    """Whether a trial fills a place of the search, or is about to."""
+    return trial.state != TrialState.FAIL and "infeasible" not in trial.user_attrs
+
+
+def make_sampler(spec: StudySpec, index: int, attempt: int) -> optuna.samplers.BaseSampler:
+    """A fresh sampler for every draw, seeded by its place: what is drawn depends on the search so
+    far (tpe) or on nothing (random), never on which worker draws it."""
+    seed = seed_for(spec.seed, spec.family, "draw", index, attempt)
+    if spec.sampler == "qmc":
+        return optuna.samplers.QMCSampler(
+            scramble=True,
+            seed=seed_for(spec.seed, spec.family, "sequence"),
+            warn_asynchronous_seeding=False,
+            warn_independent_sampling=False,
+        )
+    if spec.sampler == "random" or index < STARTUP:
+        return optuna.samplers.RandomSampler(seed=seed)
+    return optuna.samplers.TPESampler(
+        n_startup_trials=0,
+        multivariate=True,
+        group=True,  # options that exist only under a condition
+        constant_liar=True,  # do not draw next to what other workers are running
+        seed=seed,
+    )
+
+
+def make_pruner(spec: StudySpec) -> optuna.pruners.BasePruner:
+    quarter = max(1, spec.recipe["evaluations"] // 4)
+    if spec.pruner == "asha":
+        return optuna.pruners.SuccessiveHalvingPruner(min_resource=quarter, reduction_factor=2)
+    if spec.pruner == "median":
+        return optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=quarter - 1)
+    return optuna.pruners.NopPruner()
