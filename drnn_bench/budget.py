@@ -20,7 +20,8 @@ LEAST = 0.90  # an architecture that cannot use this share is refused
 
 
 class Infeasible(UserError):
-    """No width of this architecture meets the budget. `needs`: the least budget that one would."""
+    """No width of this architecture meets the budget. `needs`: a smaller
+    or larger one that works."""
 
     def __init__(self, message: str, needs: int | None = None):
         super().__init__(message)
@@ -86,7 +87,8 @@ def solve_width(
     if used < LEAST * budget:
         raise Infeasible(
             f"{family} {_words(best)} can use only {used} of {budget} parameters "
-            f"({used / budget:.0%}, at least {LEAST:.0%} wanted)"
+            f"({used / budget:.0%}, at least {LEAST:.0%} wanted)",
+            needs=used,
         )
     return best
 

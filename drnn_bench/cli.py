@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +15,6 @@ from drnn_bench.cli_ls import ls
 from drnn_bench.errors import JobError, UserError
 
 app = typer.Typer(
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Architecture search and benchmarks for long-sequence models under parameter budgets.",
@@ -263,24 +261,23 @@ def _err(line: str) -> None:
 app.add_typer(ls, name="ls")
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     """The console script: a user's mistake is one line and exit 2, ours is a traceback."""
-    sys.exit(_guarded(lambda: app(args=arguments, standalone_mode=True)))
-
-
-def _guarded(call: Callable[[], Any]) -> int:
     try:
-        call()
+        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+    except typer.TyperException as error:  # a word of the command line that typer refuses
+        _err(" ".join(error.format_message().split()) + " (--help shows what there is)")
+        code = error.exit_code
     except UserError as error:
         _err(str(error))
-        return 2
+        code = 2
     except JobError as error:
         _err(str(error))
-        return 1
-    except KeyboardInterrupt:
-        _err("stopped")
-        return 130
+        code = 1
+    except typer.Abort:
+        _err("not started")
+        code = 130
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return 0
+        code = 0
+    sys.exit(code)

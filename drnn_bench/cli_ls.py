@@ -10,7 +10,7 @@ import typer
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-ls = typer.Typer(no_args_is_help=True, help="What there is: tasks, families.")
+ls = typer.Typer(help="What there is: tasks, families.")
 
 
 @ls.command("tasks")

@@ -16,8 +16,8 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class Column:
-    """`show` makes the cell's text from a line; columns of the highest `rank` are dropped first
-    where a terminal is too narrow."""
+    """`show` makes the cell's text from a line; columns of the lowest `rank` are chosen first
+    where a terminal is too narrow for all; rank 0 is always there."""
 
     title: str
     show: Callable[[Row], str]
@@ -80,11 +80,11 @@ COLUMNS = (
     Column("rank", _ranks, 0),
     Column("family", lambda x: x["family"], 0, right=False),
     Column("test {metric}", _interval, 0),
-    Column("n", _number("n"), 5),
+    Column("n", _number("n"), 1),
     Column("parameters", _number("parameters"), 2),
     Column("train seq/s", _number("train_per_s"), 3),
-    Column("infer seq/s", _number("infer_per_s"), 6),
-    Column("speed/lstm", _number("speed_ratio", 2, "x"), 7),
+    Column("infer seq/s", _number("infer_per_s"), 7),
+    Column("speed/lstm", _number("speed_ratio", 2, "x"), 5),
     Column("MRL", _number("mrl", 1), 4),
     Column("steps in row", _number("sequential_steps"), 11),
     Column("edges/node", _number("recurrent_edges_per_node", 2), 12),
@@ -94,7 +94,7 @@ COLUMNS = (
     Column("test s.e.", lambda x: _percent(x["test_error"]), 14),
     Column("trials", _trials, 10),
     Column("on edge", _edge, 15, right=False),
-    Column("architecture", lambda x: x["architecture"], 1, right=False),
+    Column("architecture", lambda x: x["architecture"], 6, right=False),
 )
 
 

@@ -71,10 +71,10 @@ class Terminal:
                 self._line, self._line_at = line, time.monotonic()
             return
         table = Table(box=box.SIMPLE_HEAD)
-        titles = ("family", "budget", "done", "pruned", "failed", "best", "architecture")
-        for title in titles:
-            left_side = title in ("family", "architecture")
-            table.add_column(title, justify="left" if left_side else "right", no_wrap=True)
+        for title in ("family", "budget", "done", "pruned", "failed", "best"):
+            table.add_column(title, justify="left" if title == "family" else "right", no_wrap=True)
+        rest = max(12, self.console.width - 64)  # what the other columns leave
+        table.add_column("architecture", no_wrap=True, overflow="ellipsis", max_width=rest)
         for spec, count, best in rows:
             table.add_row(
                 spec.family,
@@ -145,8 +145,9 @@ def _width(names: list[str], texts: list[list[str]], shown: list[int]) -> int:
 
 
 def _fitting(names: list[str], texts: list[list[str]], width: int) -> list[int]:
-    """The columns that fit, the least important dropped first."""
-    shown = list(range(len(names)))
-    while len(shown) > 2 and _width(names, texts, shown) > width:
-        shown.remove(max(shown, key=lambda i: columns.COLUMNS[i].rank))
-    return shown
+    """The columns that fit, in their order, the most important chosen first."""
+    shown: list[int] = []
+    for i in sorted(range(len(names)), key=lambda i: columns.COLUMNS[i].rank):
+        if columns.COLUMNS[i].rank == 0 or _width(names, texts, [*shown, i]) <= width:
+            shown.append(i)
+    return sorted(shown)

@@ -6,6 +6,9 @@ Files are checked as they are read: what is wrong is said in one line that names
 from __future__ import annotations
 
 import gzip
+import os
+import socket
+import urllib.request
 import zlib
 from pathlib import Path
 
@@ -95,6 +98,8 @@ def images_and_labels(rows) -> tuple[np.ndarray, np.ndarray]:
 
 def from_hub(name: str, split: str):
     """A split from the hub, or from the cache of an earlier download."""
+    if not _hub_in_sight():
+        os.environ["HF_HUB_OFFLINE"] = "1"  # read at import: the cache, or an error at once
     from datasets import load_dataset
     from datasets.exceptions import DatasetNotFoundError
 
@@ -107,3 +112,15 @@ def from_hub(name: str, split: str):
             f"give a folder with --data-dir, or fetch it where there is a network: "
             f"python -c \"import datasets; datasets.load_dataset('{name}')\""
         ) from None
+
+
+def _hub_in_sight() -> bool:
+    """Whether the hub's name resolves, or a proxy will do that; without it `datasets` retries for
+    half a minute before it says so."""
+    if urllib.request.getproxies():
+        return True
+    try:
+        socket.getaddrinfo("huggingface.co", 443)
+    except OSError:
+        return False
+    return True
