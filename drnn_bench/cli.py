@@ -212,6 +212,12 @@ def _board(runs_dir: str, task: str | None, family: str | None, budget: str | No
     rows, notes = records.read(Path(runs_dir) / "records.jsonl")
     for note in notes:
         _err(note)
+    database = Path(runs_dir) / "studies.db"
+    if database.exists():
+        from drnn_bench.live import live_rows
+
+        recorded = {row["study"] for row in rows if row["role"] == "study"}
+        rows += live_rows(f"sqlite:///{database}", recorded)
     return select(
         build(rows),
         task=task,

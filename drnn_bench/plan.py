@@ -18,6 +18,7 @@ from drnn_bench.budget import Infeasible
 from drnn_bench.errors import UserError, nearest
 from drnn_bench.models import DEFAULT_FAMILIES, FAMILIES, config_type
 from drnn_bench.search_space import SearchSpace, default_path, read_space
+from drnn_bench.storage import parse_url
 from drnn_bench.studies import PRUNERS, SAMPLERS, StudySpec
 from drnn_bench.tasks import DEFAULT_TASK, parse_task
 from drnn_bench.tasks.cache import Prepared, prepare
@@ -87,6 +88,8 @@ def make_plan(request: Request) -> Plan:
         value = getattr(request, name)
         if value not in known:
             raise UserError(f"unknown --{name} {value!r}: {nearest(value, list(known))}")
+    if request.storage is not None:
+        parse_url(request.storage)
     spaces = _spaces(request)
     device = _device(request.device)
     budgets = sorted(set(request.budgets)) or [task.default_budget]

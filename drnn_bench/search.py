@@ -216,7 +216,8 @@ def release(
     released = 0
     with lock.hold():
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if worker is not None and trial.user_attrs.get("worker") != worker:
+            # One without a name was cut short while it was made: its maker held this lock.
+            if worker is not None and trial.user_attrs.get("worker", worker) != worker:
                 continue
             note = ("interrupted", True) if reason is None else ("reason", reason)
             study._storage.set_trial_user_attr(trial._trial_id, *note)

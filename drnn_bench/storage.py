@@ -14,8 +14,8 @@ from pathlib import Path
 
 import optuna
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from drnn_bench.errors import JobError, UserError
 
@@ -24,6 +24,7 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 HEARTBEAT, GRACE = 30, 120  # seconds
 MAX_RETRIES = 2
+_LIKE = "it should look like sqlite:///file.db or postgresql://user@host/name"
 _ADVISORY_LOCK = 0x6472_6E6E  # "drnn"
 
 
@@ -33,11 +34,8 @@ def sqlite_url(runs_dir: Path) -> str:
 
 def open_storage(url: str) -> optuna.storages.RDBStorage:
     """Raises UserError for a URL that cannot be one, JobError where nothing answers."""
+    sqlite = parse_url(url).get_backend_name() == "sqlite"
     try:
-        parsed = make_url(url)
-        sqlite = parsed.get_backend_name() == "sqlite"
-        if sqlite and not parsed.database:
-            raise UserError(f"storage {url}: workers cannot share a database in memory")
         connect = {"timeout": 60} if sqlite else {}
         return optuna.storages.RDBStorage(
             url,
@@ -46,10 +44,10 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
             grace_period=GRACE,
             heartbeat_stale_trial_callback=_stale,
         )
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ImportError) as error:
+    except ImportError as error:
         raise UserError(
-            f"storage {url!r} cannot be used ({error}); "
-            "it should look like sqlite:///file.db or postgresql://user@host/name"
+            f"storage {hide_password(url)} needs a driver: pip install 'drnn-bench[postgres]' "
+            f"({' '.join(str(error).split())})"
         ) from None
     except DBAPIError as error:
         why = str(error.orig).strip().splitlines()[0]
@@ -58,6 +56,20 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
 
 def _stale(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
     requeue(study, trial, interrupted=False)
+
+
+def parse_url(url: str) -> URL:
+    """Raises UserError for a URL that names no database that workers could share."""
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except ArgumentError:
+        raise UserError(f"storage {url!r} is no URL: {_LIKE}") from None
+    if backend not in ("sqlite", "postgresql"):
+        raise UserError(f"storage {parsed.render_as_string()!r} is not supported: {_LIKE}")
+    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise UserError(f"storage {url!r} is in memory, which workers cannot share: {_LIKE}")
+    return parsed
 
 
 def hide_password(url: str) -> str:
@@ -70,16 +82,14 @@ class TrialLock:
     file (on the file itself it would make Optuna's own writes fail)."""
 
     def __init__(self, url: str):
-        parsed = make_url(url)
+        parsed = parse_url(url)
         self._postgres = None
         if parsed.get_backend_name() == "postgresql":
             from sqlalchemy import create_engine
 
             self._postgres = create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
-        elif parsed.get_backend_name() == "sqlite":
-            self._path = f"{parsed.database}.lock"
         else:
-            raise UserError(f"storage {hide_password(url)}: SQLite or PostgreSQL, please")
+            self._path = f"{parsed.database}.lock"
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:

@@ -1,0 +1,312 @@
+"""The harness as its users meet it: real commands, real processes, real data, real interruptions."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import optuna
+import pytest
+
+from conftest import ENV, ROOT, command
+from drnn_bench import records
+from drnn_bench.studies import tally
+
+SMALL = ("run", "--steps", "20", "--trials", "3", "--seeds", "2", "--workers", "2",
+         "--family", "lstm", "--family", "dilated_cnn")  # fmt: skip
+
+
+def rows(folder, role=None):
+    found, notes = records.read(folder / "runs" / "records.jsonl")
+    assert not notes
+    return [row for row in found if role in (None, row["role"])]
+
+
+def tallies(folder):
+    storage = f"sqlite:///{folder}/runs/studies.db"
+    names = optuna.get_all_study_names(storage)
+    return {
+        name: tally(optuna.load_study(study_name=name, storage=storage).trials) for name in names
+    }
+
+
+def start(folder, *words):
+    return subprocess.Popen(
+        command(*words), cwd=folder, env=ENV, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def wait_for(condition, seconds=60):
+    for _ in range(seconds * 20):
+        try:
+            if condition():
+                return
+        except Exception:  # a database that is being made
+            pass
+        time.sleep(0.05)
+    raise TimeoutError
+
+
+@pytest.mark.slow
+def test_from_nothing_to_a_board_and_again(bench, tmp_path):
+    out = bench(*SMALL, "--budget", "2k", "--budget", "5k").stdout
+    assert "12 trials and 8 finals on 2 workers" in out
+    assert {c.done for c in tallies(tmp_path).values()} == {3}
+    assert len(rows(tmp_path, "final")) == 8
+    assert len(rows(tmp_path, "study")) == 4
+    for row in rows(tmp_path, "final"):
+        assert 0.05 < row["test"] < 1
+        assert row["parameters"] <= row["budget"]
+    speeds = rows(tmp_path, "speed")
+    assert {s["threads"] for s in speeds} == {1, len(os.sched_getaffinity(0))}
+    assert len({s["session"] for s in speeds}) == 1
+
+    board = json.loads(bench("leaderboard", "--format", "json").stdout)
+    assert [line["n"] for line in board] == [2] * 4
+    assert {line["family"] for line in board} == {"lstm", "dilated_cnn"}
+    assert all(line["speed_ratio"] == 1 for line in board if line["family"] == "lstm")
+    assert board[0]["trials"]["complete"] + board[0]["trials"]["pruned"] == 3
+
+    # A second time it does nothing but show the board; more trials go on from where it stands.
+    before = (tmp_path / "runs" / "records.jsonl").read_bytes()
+    again = bench(*SMALL, "--budget", "2k", "--budget", "5k").stdout
+    assert "Plan" not in again
+    assert "dilated_cnn" in again
+    assert (tmp_path / "runs" / "records.jsonl").read_bytes() == before
+    more = bench(*SMALL, "--budget", "2k", "--budget", "5k", "--trials", "4").stdout
+    assert "4 trials and" in more
+    assert {c.done for c in tallies(tmp_path).values()} == {4}
+
+    # Another number of steps is another study and another table.
+    bench(*SMALL, "--budget", "2k", "--steps", "10")
+    assert len(tallies(tmp_path)) == 6
+    markdown = bench("leaderboard", "--format", "markdown").stdout
+    assert markdown.count("### pixel_digits") == 3
+    assert "bench run --task pixel_digits" in markdown
+    assert len(bench("leaderboard", "--format", "csv").stdout.splitlines()) == 1 + 6
+    compared = bench("compare", "--format", "markdown").stdout
+    assert re.search(r"\| family +\| 2,000 +\| 5,000 +\|", compared)
+    assert json.loads(bench("compare", "--format", "json").stdout)[0]["task"] == "pixel_digits"
+    assert bench("leaderboard", "--family", "lstm", "--budget", "5k").stdout.count(" lstm ") == 1
+
+    # What is published is what its records give, until somebody edits it.
+    bench("leaderboard", "--check")
+    path = tmp_path / "leaderboards" / "pixel_digits.md"
+    path.write_text(path.read_text().replace("lstm", "LSTM!"))
+    assert "pixel_digits.md: differs" in bench("leaderboard", "--check", code=1).stderr
+    bench("leaderboard", "--task", "pixel_mnist", code=2)
+    bench("leaderboard", "--sort", "colour", code=2)
+    bench("leaderboard", "--output", "/nowhere/board.md", code=2)
+
+
+@pytest.mark.slow
+def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(bench, tmp_path):
+    words = (*SMALL, "--trials", "4", "--steps", "60")
+    running = start(tmp_path, *words)
+    wait_for(lambda: sum(c.done for c in tallies(tmp_path).values()) >= 2)
+    wait_for(lambda: sum(c.running for c in tallies(tmp_path).values()) >= 1)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert errors.count("\n") == 1
+    assert "the same command continues" in errors
+    after = tallies(tmp_path)
+    assert all(c.running == 0 for c in after.values())
+    assert 2 <= sum(c.done for c in after.values()) < 8
+    finished = sum(c.done for c in after.values())
+    out = bench(*words).stdout
+    assert f"{8 - finished} trials and" in out
+    assert {c.done for c in tallies(tmp_path).values()} == {4}
+    assert {c.failed for c in tallies(tmp_path).values()} == {0}  # interrupted is not failed
+    assert len(rows(tmp_path, "final")) == 4
+
+
+@pytest.mark.slow
+def test_a_killed_parent_takes_its_workers_along_and_the_next_run_goes_on(bench, tmp_path):
+    words = (*SMALL, "--trials", "4", "--steps", "60")
+    running = start(tmp_path, *words)
+    wait_for(lambda: sum(c.running for c in tallies(tmp_path).values()) >= 2)
+    running.kill()
+    running.communicate()
+    wait_for(lambda: not children_left(tmp_path), 10)
+    bench(*words)
+    assert {(c.done, c.running, c.waiting) for c in tallies(tmp_path).values()} == {(4, 0, 0)}
+    assert len({(r["study"], r["seed"]) for r in rows(tmp_path, "final")}) == 4
+    assert len(rows(tmp_path, "final")) == 4
+
+
+@pytest.mark.slow
+def test_killed_workers_are_replaced_and_their_trials_run_again(tmp_path):
+    words = (*SMALL, "--trials", "4", "--steps", "60")
+    running = start(tmp_path, *words)
+    wait_for(lambda: sum(c.running for c in tallies(tmp_path).values()) >= 1)
+    for _ in range(2):
+        time.sleep(0.5)
+        for pid in children_left(tmp_path)[:1]:
+            os.kill(pid, signal.SIGKILL)
+    out, errors = running.communicate(timeout=240)
+    assert running.returncode == 0, errors
+    assert "a worker died (killed by SIGKILL)" in out
+    assert {(c.done, c.running, c.waiting) for c in tallies(tmp_path).values()} == {(4, 0, 0)}
+
+
+def children_left(folder):
+    """Worker processes that work in this folder."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = open(f"/proc/{pid}/cmdline").read()  # noqa: SIM115
+            here = os.readlink(f"/proc/{pid}/cwd")
+        except OSError:
+            continue
+        if "drnn_bench.worker_main" in words and here == str(folder):
+            found.append(int(pid))
+    return found
+
+
+@pytest.mark.slow
+def test_a_second_run_on_the_same_folder_is_refused(bench, tmp_path):
+    words = (*SMALL, "--steps", "200")
+    running = start(tmp_path, *words)
+    wait_for(lambda: sum(c.running for c in tallies(tmp_path).values()) >= 1)
+    refused = bench(*SMALL, code=2)
+    assert "another `bench run` is at work" in refused.stderr
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=30)
+
+
+@pytest.mark.slow
+def test_real_mnist_from_the_four_files(bench, tmp_path, mnist_dir):
+    bench(
+        "run", "--task", "pixel_mnist_permuted", "--data-dir", mnist_dir, "--steps", "3",
+        "--trials", "1", "--seeds", "1", "--family", "dilated_rnn", "--budget", "7.3k", "--search-space",
+        ROOT / "search_spaces" / "paper" / "dilated_rnn_9x20.toml",
+    )  # fmt: skip
+    (final,) = rows(tmp_path, "final")
+    assert final["parameters"] == 7_210
+    assert final["recipe"]["optimizer"] == "rmsprop"
+    assert final["test_size"] == 10_000
+    assert str(mnist_dir) not in (tmp_path / "runs" / "records.jsonl").read_text()
+
+
+@pytest.mark.slow
+def test_copy_memory_ranks_by_nats(bench, tmp_path):
+    bench(
+        "run", "--task", "copy_memory:T=20", "--steps", "4", "--trials", "1", "--seeds", "1",
+        "--family", "dilated_rnn", "--family", "lstm", "--budget", "2k",
+    )  # fmt: skip
+    board = json.loads(bench("leaderboard", "--format", "json").stdout)
+    assert [line["direction"] for line in board] == ["min", "min"]
+    assert board[0]["test_mean"] <= board[1]["test_mean"]
+    assert all(1 < line["test_mean"] < 3 for line in board)
+    assert (tmp_path / "leaderboards" / "copy_memory-T=20.csv").exists()
+    assert "nats ↓" in bench("leaderboard").stdout
+
+
+def test_the_plan_says_what_and_how_long_and_a_dry_run_stops_there(bench, tmp_path):
+    out = bench("run", "--task", "copy_memory:T=30", "--trials", "100", "--dry-run").stdout
+    assert "400 trials and 12 finals" in out
+    assert re.search(r"about [\d.]+ (min|h|s)\.", out)
+    assert not (tmp_path / "leaderboards").exists()
+    assert {c.done for c in tallies(tmp_path).values()} == {0}
+
+
+def test_describe_answers_without_training(bench):
+    words = ("describe", "dilated_rnn", "cell=gru", "base=2", "depth=9", "start=0",
+             "--task", "pixel_mnist", "--budget", "21500")  # fmt: skip
+    facts = json.loads(bench(*words, "--json").stdout)
+    assert facts["parameters"] == 21_210
+    assert facts["width"] == 20
+    assert facts["dilations"] == [2**i for i in range(9)]
+    assert facts["mrl_period"] == pytest.approx(13.00390625)
+    assert facts["mrl_horizon"] == 783
+    assert facts["reach"] is None
+    assert facts["recurrent_edges_per_node"] == 1
+    assert facts["sequential_steps"] == sum(-(-784 // 2**i) for i in range(9))
+    assert "21210" in bench(*words).stdout
+    lost = bench("describe", "dilated_rnn", "start=1", "width=4", "input_size=1", "output_size=2",
+                 "--json").stdout  # fmt: skip
+    assert json.loads(lost)["mrl"] == "inf"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("run --task pixel_digit", "did you mean 'pixel_digits'"),
+        ("run --task pixel_digits:size=3", "no option 'size'"),
+        ("run --task copy_memory:T=0", "T must be at least 1"),
+        ("run --family lstmm", "did you mean 'lstm'"),
+        ("run --budget 5", "the smallest budget that works here is about"),
+        ("run --budget five", "5000, 5k or 1.2M"),
+        ("run --trials 0", "--trials must be at least 1"),
+        ("run --steps -3", "--steps must be at least 1"),
+        ("run --workers 0", "--workers must be at least 1"),
+        ("run --sampler best", "known: tpe, random, qmc"),
+        ("run --device tpu", "auto, cpu or cuda"),
+        ("run --task pixel_mnist --data-dir nowhere", "nowhere does not exist"),
+        ("run --task pixel_mnist --data-dir .", "train-images-idx3-ubyte"),
+        ("run --task pixel_mnist", "--data-dir"),
+        ("run --search-space nowhere.toml", "nowhere.toml does not exist"),
+        ("run --storage nonsense", "no URL"),
+        ("run --storage sqlite:///no/such/folder/s.db", "No such file"),
+        ("run --runs-dir /proc/runs", "cannot be written"),
+        ("run --colour red", "--colour"),
+        ("leaderboard", "nothing has been run yet"),
+        ("compare", "nothing has been run yet"),
+        ("leaderboard --check", "nothing to check"),
+        ("describe dilated_rnn cel=gru", "did you mean 'cell'"),
+        ("describe dilated_rnn depth=0 width=3 --task pixel_mnist", "depth must be"),
+        ("describe dilated_rnn depth=x width=3 --task pixel_mnist", "a whole number"),
+        ("describe lstm width=3", "--task"),
+        ("describe lstm --task pixel_mnist", "width or budget"),
+        ("nothing", "No such command"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_2(bench, words, said):
+    done = bench(*words.split(), code=2)
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_a_database_that_does_not_answer_is_one_line_and_exit_1(bench):
+    pytest.importorskip("psycopg", reason="the postgres extra is not installed")
+    done = bench("run", "--storage", "postgresql://u:secret@127.0.0.1:1/x", code=1)
+    assert done.stderr.count("\n") == 1
+    assert "does not answer" in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_help_is_light():
+    code = (
+        "import sys, drnn_bench, drnn_bench.cli\n"
+        "heavy = {'torch', 'optuna', 'pandas', 'datasets', 'numpy', 'rich.table'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert out.stdout.strip() == "[]", out.stderr
+
+
+def test_ls_lists_everything(bench):
+    from drnn_bench.models import FAMILIES
+    from drnn_bench.tasks import TASKS
+
+    assert [r["family"] for r in json.loads(bench("ls", "families", "--json").stdout)] == [
+        *FAMILIES
+    ]
+    assert len(json.loads(bench("ls", "tasks", "--json").stdout)) == len(TASKS)
+    assert "pixel_digits" in bench("ls", "tasks").stdout
+
+
+def test_a_read_only_reader_of_our_output_ends_quietly(tmp_path):
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} {ROOT}/bench.py ls tasks | head -1"],
+        capture_output=True, text=True, cwd=tmp_path, env=ENV,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr

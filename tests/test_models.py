@@ -1,0 +1,253 @@
+"""One contract for every family, and every family against a slow oracle written from the paper."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import oracles
+from drnn_bench.api import build, configure
+from drnn_bench.budget import count_parameters
+from drnn_bench.errors import UserError
+from drnn_bench.models import FAMILIES
+from drnn_bench.mrl import reach
+
+# family -> nets with sizes below 100 steps; every family must be here.
+NETS = {
+    "dilated_rnn": [
+        {"cell": "rnn", "base": 2, "depth": 4, "width": 5},
+        {"cell": "gru", "base": 3, "depth": 3, "start": 1, "width": 4},
+        {"cell": "lstm", "base": 2, "depth": 3, "start": 2, "fusion": True, "width": (4, 3, 3)},
+    ],
+    "lstm": [{"depth": 1, "width": 6}, {"depth": 3, "width": (5, 4, 4)}],
+    "dilated_cnn": [
+        {"base": 2, "depth": 4, "width": 5},
+        {"base": 3, "depth": 3, "kernel": 3, "width": (5, 4, 4)},
+    ],
+    "clockwork_rnn": [
+        {"base": 2, "modules": 4, "width": 11},
+        {"base": 3, "modules": 3, "width": 6},
+        {"modules": 1, "width": 4},
+    ],
+}
+INPUTS, OUTPUTS = 3, 4
+CASES = [
+    pytest.param(family, options, id=f"{family}-{i}")
+    for family in FAMILIES
+    for i, options in enumerate(NETS[family])
+]
+LENGTHS = (1, 2, 5, 16, 33, 50)
+
+
+def make(family, options, seed=0):
+    torch.manual_seed(seed)
+    return build(family, input_size=INPUTS, output_size=OUTPUTS, **options)
+
+
+def config_of(family, options):
+    return configure(family, input_size=INPUTS, output_size=OUTPUTS, **options)
+
+
+@pytest.mark.parametrize(("family", "options"), CASES)
+class TestFamilyContract:
+    def test_any_length_and_a_batch_of_one(self, family, options):
+        model = make(family, options)
+        for length in LENGTHS:
+            for batch in (1, 3):
+                assert model(torch.randn(batch, length, INPUTS)).shape == (batch, length, OUTPUTS)
+
+    def test_gradient_reaches_every_parameter(self, family, options):
+        model = make(family, options)
+        model(torch.randn(2, 50, INPUTS)).pow(2).sum().backward()
+        for name, parameter in model.named_parameters():
+            assert parameter.grad is not None, name
+            assert parameter.grad.abs().max() > 0, name
+
+    def test_an_input_never_changes_an_earlier_output(self, family, options):
+        model = make(family, options).double()
+        x = torch.randn(2, 40, INPUTS, dtype=torch.float64)
+        y = model(x)
+        for t in (0, 1, 17, 39):
+            changed = x.clone()
+            changed[:, t:] += 1
+            assert torch.equal(model(changed)[:, :t], y[:, :t])
+
+    def test_the_last_outputs_alone_are_the_same_with_the_same_gradients(self, family, options):
+        for length in LENGTHS:
+            for last in (1, 2, 10):
+                grads = []
+                for thinned in (False, True):
+                    model = make(family, options).double()
+                    torch.manual_seed(1)
+                    x = torch.randn(2, length, INPUTS, dtype=torch.float64, requires_grad=True)
+                    y = model(x, last=last) if thinned else model(x)[:, -last:]
+                    y.sin().sum().backward()
+                    grads.append([y.detach(), x.grad, *(p.grad for p in model.parameters())])
+                for whole, part in zip(*grads, strict=True):
+                    assert close(part, whole, 1e-10)
+
+    def test_chunks_of_any_size_give_what_one_pass_gives(self, family, options):
+        model = make(family, options).double()
+        x = torch.randn(2, 60, INPUTS, dtype=torch.float64)
+        for sizes in ([1] * 60, [7, 1, 20, 2, 30], [59, 1]):
+            state, parts = None, []
+            for chunk in x.split(sizes, dim=1):
+                y, state = model.stream(chunk, state)
+                parts.append(y)
+            assert close(torch.cat(parts, 1), model(x), 1e-10)
+
+    def test_counted_parameters_are_those_of_the_built_model(self, family, options):
+        model = make(family, options)
+        counted = count_parameters(config_of(family, options))
+        assert counted == sum(p.numel() for p in model.parameters())
+
+    def test_the_same_seed_gives_the_same_weights(self, family, options):
+        pairs = zip(make(family, options).parameters(), make(family, options).parameters(),
+                    strict=True)  # fmt: skip
+        assert all(torch.equal(a, b) for a, b in pairs)
+
+    def test_the_claimed_reach_is_what_gradients_see(self, family, options):
+        far = reach(config_of(family, options))
+        # A ReLU may close any one path for any one input: ask many, of the last step alone.
+        x = torch.randn(64, 90, INPUTS, dtype=torch.float64, requires_grad=True)
+        make(family, options).double()(x)[:, -1].sum().backward()
+        seen = x.grad.abs().amax(dim=(0, 2)).flip(0).nonzero().flatten()
+        if far is None:
+            assert seen.max() > 50
+        else:
+            assert seen.max() == far
+
+    def test_a_config_is_rebuilt_from_its_record(self, family, options):
+        config = config_of(family, options)
+        again = {k: tuple(v) if isinstance(v, list) else v for k, v in config.config.items()}
+        assert config_of(family, again) == config
+
+
+def close(a: torch.Tensor, b: torch.Tensor, tolerance: float) -> bool:
+    """Largest error over the largest magnitude."""
+    return bool((a - b).abs().max() <= tolerance * b.abs().max().clamp(min=1e-12))
+
+
+def oracle_output(family, options, model, x):
+    """The slow reference of a family, on the model's own parameters."""
+    config = config_of(family, options)
+    h = x
+    if family in ("dilated_rnn", "lstm"):
+        for layer in model.layers:
+            h, _ = oracles.dilated_layer(
+                layer.cell, h, layer.w_ih, layer.w_hh, layer.bias, layer.dilation
+            )
+    elif family == "dilated_cnn":
+        for layer, dilation in zip(model.layers, config.dilations, strict=True):
+            h = oracles.conv_layer(h, layer.weight, dilation).relu()
+    elif family == "clockwork_rnn":
+        modules = [(m.w_ih, m.w_hh, m.bias) for m in model.modules_]
+        h = oracles.clockwork_layer(h, config.periods, modules)
+    return oracles.causal_head(h, model.head.weight, model.head.bias)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
+@pytest.mark.parametrize("length", [1, 7, 24, 37])
+@pytest.mark.parametrize(("family", "options"), CASES)
+def test_outputs_and_gradients_equal_the_oracle(family, options, length, dtype, tolerance):
+    slow = make(family, options).double()
+    fast = make(family, options).to(dtype)
+    torch.manual_seed(2)
+    x = torch.randn(3, length, INPUTS, dtype=torch.float64)
+    results = []
+    for model, run in (
+        (slow, lambda m, v: oracle_output(family, options, m, v)),
+        (fast, lambda m, v: m(v)),
+    ):
+        mine = x.detach().clone().to(next(model.parameters()).dtype).requires_grad_()
+        y = run(model, mine)
+        y.sin().sum().backward()
+        # A weight that this length never uses has no gradient on one side and zero on the other.
+        grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters()]
+        results.append([y.detach(), mine.grad, *grads])
+    for reference, got in zip(*results, strict=True):
+        assert close(got.double(), reference, tolerance)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("dilation", [1, 3, 8])
+@pytest.mark.parametrize("length", [1, 3, 8, 13, 30])
+def test_a_dilated_layer_continues_from_a_state(cell, dilation, length):
+    from drnn_bench.models.layers import RecurrentLayer
+
+    torch.manual_seed(3)
+    layer = RecurrentLayer(cell, INPUTS, 5, dilation).double()
+    torch.nn.init.normal_(layer.bias)
+    x = torch.randn(2, length, INPUTS, dtype=torch.float64)
+    state = tuple(
+        torch.randn(dilation, 2, 5, dtype=torch.float64, requires_grad=True)
+        for _ in range(2 if cell == "lstm" else 1)
+    )
+    y, left = layer.scan(x.transpose(0, 1), state=state)
+    fast = [y.transpose(0, 1), *left]
+    y, left = oracles.dilated_layer(cell, x, layer.w_ih, layer.w_hh, layer.bias, dilation, state)
+    slow = [y, *left]
+    variables = [*layer.parameters(), *state]
+    for got, reference in zip(fast, slow, strict=True):
+        assert close(got, reference, 1e-10)
+    grads = [
+        torch.autograd.grad(sum(v.sin().sum() for v in part), variables) for part in (fast, slow)
+    ]
+    for got, reference in zip(*grads, strict=True):
+        assert close(got, reference, 1e-10)
+
+
+# paper.md's counts, which match one bias per gate: 9 layers of 20 and of 50, and the CNN's 10.
+@pytest.mark.parametrize(
+    ("family", "options", "parameters"),
+    [
+        ("dilated_rnn", {"cell": "rnn", "width": 20}, 7_210),
+        ("dilated_rnn", {"cell": "lstm", "width": 20}, 28_210),
+        ("dilated_rnn", {"cell": "gru", "width": 20}, 21_210),
+        ("dilated_rnn", {"cell": "rnn", "width": 50}, 43_510),
+        ("dilated_rnn", {"cell": "lstm", "width": 50}, 172_510),
+        ("dilated_rnn", {"cell": "gru", "width": 50}, 129_510),
+        ("dilated_cnn", {"width": 20}, 7_450),
+        ("dilated_cnn", {"width": 50}, 45_610),
+    ],
+)
+def test_parameter_counts_of_the_paper(family, options, parameters):
+    assert (
+        count_parameters(configure(family, input_size=1, output_size=10, **options)) == parameters
+    )
+
+
+def test_clockwork_count_is_the_papers_formula():
+    for modules, k in ((1, 5), (4, 3), (8, 16)):
+        config = configure(
+            "clockwork_rnn", input_size=2, output_size=10, modules=modules, width=k * modules
+        )
+        n = k * modules
+        formula = n * 2 + k * k * modules * (modules + 1) // 2 + n + n * 10 + 10
+        assert count_parameters(config) == formula
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "named"),
+    [
+        ("dilated_rnn", {"depth": 0, "width": 3}, "depth"),
+        ("dilated_rnn", {"base": 0, "width": 3}, "base"),
+        ("dilated_rnn", {"start": -1, "width": 3}, "start"),
+        ("dilated_rnn", {"cell": "elman", "width": 3}, "cell"),
+        ("dilated_rnn", {"width": 0}, "width"),
+        ("dilated_rnn", {"width": (3, 3)}, "width"),
+        ("dilated_rnn", {"fusion": True, "width": 3}, "fusion"),
+        ("dilated_rnn", {"colour": 1, "width": 3}, "colour"),
+        ("dilated_cnn", {"kernel": 1, "width": 3}, "kernel"),
+        ("clockwork_rnn", {"base": 1, "width": 30}, "base"),
+        ("clockwork_rnn", {"modules": 8, "width": 7}, "width"),
+        ("lstm", {}, "width or budget"),
+        ("lstm", {"width": 3, "budget": 100}, "width or budget"),
+        ("nothing", {"width": 3}, "nothing"),
+    ],
+)
+def test_impossible_nets_are_refused_by_name(family, options, named):
+    with pytest.raises(UserError, match=named) as refused:
+        config_of(family, options)
+    assert isinstance(refused.value, ValueError)
+    assert "\n" not in str(refused.value)

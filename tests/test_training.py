@@ -1,0 +1,109 @@
+"""One training run on real data: it learns, repeats itself, and says when it diverges."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from drnn_bench.api import configure
+from drnn_bench.recipe import Recipe
+from drnn_bench.tasks import parse_task
+from drnn_bench.tasks.cache import prepare
+from drnn_bench.training import Diverged, evaluate, train
+
+NET = {"input_size": 1, "output_size": 10, "width": 12}
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    task = parse_task("pixel_digits")
+    return task, prepare(task, None, tmp_path_factory.mktemp("data")).arrays()
+
+
+def run(digits, *, steps=40, seed=1, rate=1e-2, recipe=None, **options):
+    task, arrays = digits
+    config = configure("dilated_cnn", **NET, depth=6)
+    return train(
+        config, task, arrays, recipe or Recipe(), learning_rate=rate, steps=steps, seed=seed,
+        **options,
+    )  # fmt: skip
+
+
+def test_it_learns_real_digits(digits):
+    task, arrays = digits
+    trained = run(digits, steps=150)
+    assert trained.validation > 0.8
+    assert evaluate(trained.model, task, *arrays["test"])["accuracy"] > 0.75
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(digits):
+    first, again, other = (run(digits, seed=s).model.state_dict() for s in (1, 1, 2))
+    assert all(torch.equal(first[k], again[k]) for k in first)
+    assert not all(torch.equal(first[k], other[k]) for k in first)
+
+
+def test_the_checkpoint_is_the_best_of_the_evaluations_reported(digits):
+    task, arrays = digits
+    seen = []
+    trained = run(digits, report=lambda i, metric: seen.append((i, metric)))
+    assert [i for i, _ in seen] == list(range(1, 9))
+    assert trained.validation == max(metric for _, metric in seen)
+    assert evaluate(trained.model, task, *arrays["validation"])["accuracy"] == trained.validation
+
+
+def test_the_test_set_is_never_read(digits):
+    task, arrays = digits
+    trained = run((task, {k: v for k, v in arrays.items() if k != "test"}))
+    assert math.isfinite(trained.validation)
+
+
+def test_an_absurd_learning_rate_diverges(digits):
+    recipe = Recipe(clip_norm=math.inf, schedule="constant", optimizer="rmsprop")
+    with pytest.raises(Diverged, match="not finite at step"):
+        run(digits, rate=1e30, recipe=recipe)
+
+
+def test_not_a_number_in_the_inputs_diverges(digits):
+    task, arrays = digits
+    x, y = arrays["train"]
+    broken = {**arrays, "train": (x.astype("float32") + float("nan"), y)}
+    with pytest.raises(Diverged):
+        run((task, broken))
+
+
+@pytest.mark.parametrize("steps", [1, 3, 8, 100])
+def test_the_last_step_is_always_evaluated(steps):
+    at = Recipe().evaluation_steps(steps)
+    assert at[-1] == steps
+    assert at == sorted(set(at))
+
+
+def test_the_cosine_schedule_warms_up_and_ends_at_zero():
+    factor = Recipe().factor(100)
+    rates = [factor(step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.2)
+    assert max(rates) == 1 == rates[5]
+    assert rates[100] == pytest.approx(0, abs=1e-12)
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+
+
+def test_rmsprop_is_the_papers():
+    optimizer = Recipe(optimizer="rmsprop").make_optimizer(
+        [torch.nn.Parameter(torch.zeros(1))], 1e-3
+    )
+    assert optimizer.defaults["alpha"] == 0.9
+    assert optimizer.defaults["lr"] == 1e-3
+
+
+def test_evaluation_does_not_depend_on_the_batches(digits):
+    task, arrays = digits
+    model = configure("dilated_cnn", **NET, depth=6).build()
+    x, y = arrays["train"]
+    whole = evaluate(model, task, x, y)
+    parts = [evaluate(model, task, x[i : i + 100], y[i : i + 100]) for i in range(0, len(x), 100)]
+    sizes = [len(x[i : i + 100]) for i in range(0, len(x), 100)]
+    for key in whole:
+        mean = sum(p[key] * n for p, n in zip(parts, sizes, strict=True)) / len(x)
+        assert whole[key] == pytest.approx(mean, rel=1e-5)
