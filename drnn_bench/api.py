@@ -61,7 +61,7 @@ def describe(family: str, *, length: int | None = None, **config: Any) -> dict[s
         "width": min(net.widths),
         "parameters": count_parameters(net),
         "budget": config.get("budget"),
-        "dilations": None if net.dilations is None else list(net.dilations),
+        "dilations": net.layer_dilations and list(net.layer_dilations),
         "mrl": None if horizon is None else mean_recurrent_length(net, horizon),
         "mrl_horizon": horizon,
         "mrl_period": period,

@@ -62,9 +62,9 @@ def solve_width(
     # The least width of a family may hang on its options (a clockwork RNN: a unit a module).
     floor = _first(lambda width: _valid(make, width))
     smallest = make(floor)
-    if length is not None and smallest.dilations and max(smallest.dilations) >= length:
+    if length is not None and 1 < length <= smallest.longest_span:
         raise Infeasible(
-            f"{smallest.words}: its largest dilation, {max(smallest.dilations)}, "
+            f"{family} {_words(smallest)}: its largest dilation, {smallest.longest_span}, "
             f"reaches the sequence length {length}"
         )
     if count_parameters(smallest) > budget:

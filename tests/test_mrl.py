@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import graphs
 from drnn_bench.api import configure
 from drnn_bench.errors import UserError
+from drnn_bench.models import FAMILIES
 from drnn_bench.models.architecture import Paths
 from drnn_bench.mrl import fewest_edges, mean_recurrent_length, path_lengths, reach
 
@@ -60,6 +61,56 @@ def test_a_plain_stack():
     assert mean_recurrent_length(net("lstm", depth=3), 4) == 5.5
 
 
+def test_a_skip_stack():
+    for depth, value in enumerate([2, 3, 4.75, 7.625, 12.5625, 21.53125], 1):
+        m = 2 ** (depth - 1)
+        config = net("skip_rnn", skip=m, depth=depth)
+        assert mean_recurrent_length(config) == value
+        assert value == (m - 1) / 2 + math.log2(m) + 1 / m + 1
+    assert mean_recurrent_length(net("skip_rnn", skip=256)) == pytest.approx(136.5039, abs=5e-5)
+    exponential = net("skip_rnn", skip=1, base=2, depth=3)
+    assert mean_recurrent_length(exponential) == 4.25
+    assert exponential.recurrent_edges_per_node == 2
+
+
+def test_the_worked_example():
+    lengths = {
+        "dilated": path_lengths(net("dilated_rnn", depth=3).paths, 4),
+        "skip 4": path_lengths(net("skip_rnn", skip=4, depth=3).paths, 4),
+        "plain": path_lengths(net("rnn", depth=3).paths, 4),
+    }
+    assert lengths["dilated"][1:].tolist() == [4, 4, 5, 4]
+    assert lengths["skip 4"][1:].tolist() == [4, 5, 6, 4]
+    assert lengths["plain"][1:].tolist() == [4, 5, 6, 7]
+
+
+def test_a_residual_block_is_one_edge():
+    config = net("tcn", kernel=7, depth=8)
+    assert reach(config) == 2 * 6 * 255  # receptive field 1 + 2(k-1)(2^L - 1)
+    assert mean_recurrent_length(config, 1000) == 8
+
+
+def test_steps_that_follow_one_another():
+    steps = {
+        "rnn": ({"depth": 3}, 3 * 784),
+        "skip_rnn": ({"depth": 9}, 9 * 784),
+        "dilated_rnn": ({"depth": 9}, sum(-(-784 // 2**i) for i in range(9))),
+        "clockwork_rnn": ({"modules": 8}, sum(-(-784 // 2**i) for i in range(8))),
+        "min_gru": ({"depth": 2}, 2 * 10),
+        "s4d": ({"depth": 2}, 2 * 10),
+        "dilated_cnn": ({"depth": 10}, 10),
+        "tcn": ({"depth": 8}, 8),
+    }
+    for family, (options, count) in steps.items():
+        assert net(family, **options).sequential_steps(784) == count
+
+
+def test_clockwork_edges_are_counted_per_recomputed_module():
+    # Periods 1, 2, 4, 8: they fire 8, 4, 2, 1 times a turn and then read 4, 3, 2, 1 blocks.
+    config = net("clockwork_rnn", modules=4)
+    assert config.recurrent_edges_per_node == pytest.approx((32 + 12 + 4 + 1) / 15)
+
+
 def test_clockwork_is_linear_at_its_worst_start():
     for modules in (2, 4, 6):
         m = 2 ** (modules - 1)
@@ -91,7 +142,7 @@ def test_horizons_below_one_are_refused():
 
 @pytest.mark.parametrize(
     ("family", "options"),
-    [("dilated_rnn", {}), ("lstm", {}), ("dilated_cnn", {}), ("clockwork_rnn", {})],
+    [(name, {}) for name in FAMILIES] + [("dilated_rnn", {"dilations": (6, 10, 15)})],
 )
 def test_a_horizon_of_100_000_takes_less_than_a_second(family, options):
     config = net(family, **options)
@@ -101,6 +152,13 @@ def test_a_horizon_of_100_000_takes_less_than_a_second(family, options):
 
 
 spans = st.lists(st.integers(1, 12), min_size=1, max_size=3)
+
+
+def test_a_config_that_lists_its_dilations_is_the_same_net():
+    listed = net("dilated_rnn", dilations=(1, 2, 4))
+    assert mean_recurrent_length(listed) == 4.25
+    assert listed.options["dilations"] == [1, 2, 4]
+    assert "base" not in listed.options
 
 
 @given(spans)
@@ -128,7 +186,7 @@ def test_convolution_lengths_equal_those_of_the_graph(base, depth, kernel, horiz
 @given(st.integers(2, 3), st.integers(1, 2), st.integers(1, 3))
 def test_fusion_lengths_equal_those_of_the_graph(base, start, depth):
     config = net("dilated_rnn", base=base, start=start, depth=depth, fusion=True)
-    graph = graphs.layered([[d] for d in config.dilations], None, list(range(base**start)))
+    graph = graphs.layered([[d] for d in config.layer_dilations], None, list(range(base**start)))
     assert path_lengths(config.paths, 30).tolist() == graphs.distances(graph, 0, 30)
 
 

@@ -119,7 +119,7 @@ def test_the_same_seed_draws_the_same_and_another_seed_does_not(path):
 
 
 def test_fusion_is_drawn_exactly_where_the_start_is_above_zero():
-    drawn = draws(read_space(default_path("dilated_rnn")), 150)
+    drawn = draws(read_space(default_path("dilated_rnn")), 100)
     for trial, draw in drawn:
         assert ("fusion" in trial.params) == (draw.config.start > 0)
         assert not draw.config.fusion or draw.config.start > 0
@@ -128,7 +128,7 @@ def test_fusion_is_drawn_exactly_where_the_start_is_above_zero():
 
 
 @pytest.mark.parametrize(
-    ("condition", "depths"),
+    ("condition", "starts"),
     [
         ("start > 1", {2}),
         ("start < 1", {0}),
@@ -138,7 +138,7 @@ def test_fusion_is_drawn_exactly_where_the_start_is_above_zero():
         ("start != 1", {0, 2}),
     ],
 )
-def test_a_condition_compares_as_it_is_written(condition, depths):
+def test_a_condition_compares_as_it_is_written(condition, starts):
     space = make_space(
         {
             "family": "dilated_rnn",
@@ -151,7 +151,7 @@ def test_a_condition_compares_as_it_is_written(condition, depths):
     )
     asked = {draw.config.start for trial, draw in draws(space, 60, length=5_000)
              if "depth" in trial.params}  # fmt: skip
-    assert asked == depths
+    assert asked == starts
 
 
 def test_a_condition_may_look_at_an_option_that_the_file_leaves_at_its_default():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from typing import Any, ClassVar
 
 from drnn_bench.errors import UserError, nearest
@@ -70,9 +70,14 @@ class Architecture:
         return self.width if isinstance(self.width, tuple) else (self.width,) * self.layers
 
     @property
-    def dilations(self) -> tuple[int, ...] | None:
-        """Per layer, or None where the family has none."""
+    def layer_dilations(self) -> tuple[int, ...] | None:
+        """Per layer, lowest first, or None where the family has none."""
         return None
+
+    @property
+    def longest_span(self) -> int:
+        """The longest recurrent edge or tap distance: it must lie below the sequence length."""
+        return max(self.layer_dilations or (1,))
 
     @property
     def period(self) -> int | None:
@@ -120,8 +125,12 @@ class Architecture:
     @property
     def words(self) -> str:
         """The architecture in a few words, for tables."""
-        shown = [f"{k}={'x'.join(map(str, v)) if isinstance(v, list) else v}"
-                 for k, v in self.options.items() if v is not False]  # fmt: skip
+        usual = {"init": getattr(type(self), "init", None), "dropout": 0.0}
+        shown = [
+            f"{k}={'x'.join(map(str, v)) if isinstance(v, list) else v}"
+            for k, v in self.options.items()
+            if v is not False and usual.get(k, MISSING) != v
+        ]
         widths = sorted(set(self.widths))
         return " ".join([*shown, f"width={'-'.join(map(str, dict.fromkeys(widths)))}"])
 

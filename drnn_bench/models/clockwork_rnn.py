@@ -59,6 +59,10 @@ class ClockworkRNN(Architecture):
         return tuple(share + (i < over) for i in range(self.modules))
 
     @property
+    def longest_span(self) -> int:
+        return max(self.periods)
+
+    @property
     def period(self) -> int:
         return max(self.periods)
 

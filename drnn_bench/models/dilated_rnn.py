@@ -13,56 +13,86 @@ from typing import Any, ClassVar
 
 from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import Architecture, Paths, at_least, max_levels, one_of
-from drnn_bench.models.layers import RecurrentStack
+from drnn_bench.models.layers import INITS, SequenceModel, recurrent_stack
 
 CELLS = ("rnn", "gru", "lstm")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DilatedRNN(Architecture):
-    """cell, base M, depth L and start l0 give the dilations M^(l-1+l0), l = 1..L."""
+    """cell, base M, depth L and start l0 give the dilations M^(l-1+l0), l = 1..L; or the
+    dilations are listed, from the lowest layer up, in place of these three."""
 
     cell: str = "gru"
     base: int = 2
     start: int = 0
     depth: int = 9
     fusion: bool = False
+    dilations: tuple[int, ...] | None = None
+    init: str = "orthogonal"
 
     family: ClassVar[str] = "dilated_rnn"
 
     def __post_init__(self) -> None:
         one_of("cell", self.cell, CELLS)
+        one_of("init", self.init, INITS)
+        if self.dilations is not None:
+            self._take_list()
         at_least("base", self.base, 1)
         at_least("depth", self.depth, 1)
         at_least("start", self.start, 0)
+        if not isinstance(self.fusion, bool):
+            raise UserError(f"fusion is true or false, got {self.fusion!r}")
         if self.fusion and self.kernel == 1:
-            raise UserError("fusion needs start >= 1 and base >= 2: a 1-by-1 convolution is none")
+            raise UserError("fusion needs a first dilation above 1: a 1-by-1 convolution is none")
         super().__post_init__()
 
+    def _take_list(self) -> None:
+        object.__setattr__(self, "dilations", tuple(self.dilations))
+        if not self.dilations:
+            raise UserError("dilations needs at least one entry")
+        for dilation in self.dilations:
+            at_least("dilations", dilation, 1)
+        allowed = {"base": (2,), "start": (0,), "depth": (9, len(self.dilations))}
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise UserError(f"give either dilations or base, start and depth (here {name})")
+        object.__setattr__(self, "depth", len(self.dilations))
+
     @property
-    def dilations(self) -> tuple[int, ...]:
+    def layer_dilations(self) -> tuple[int, ...]:
+        if self.dilations is not None:
+            return self.dilations
         return tuple(self.base ** (level + self.start) for level in range(self.depth))
 
     @property
     def kernel(self) -> int:
-        """Width of the final convolution: base^start with fusion, else 1."""
-        return self.base**self.start if self.fusion else 1
+        """Width of the final convolution: the first dilation with fusion, else 1."""
+        return self.layer_dilations[0] if self.fusion else 1
+
+    @property
+    def options(self) -> dict[str, Any]:
+        options = super().options
+        if self.dilations is not None:
+            for name in ("base", "start", "depth"):
+                del options[name]
+        return options
 
     @property
     def period(self) -> int:
-        return max(self.dilations)
+        return max(self.layer_dilations)
 
     @property
     def paths(self) -> Paths:
         windows = (tuple(range(self.kernel)),) if self.fusion else ()
-        return Paths(self.depth + len(windows), tuple(sorted(set(self.dilations))), windows)
+        return Paths(self.depth + len(windows), tuple(sorted(set(self.layer_dilations))), windows)
 
     @property
     def recurrent_edges_per_node(self) -> float:
         return 1.0
 
     def sequential_steps(self, length: int) -> int:
-        return sum(-(-length // dilation) for dilation in self.dilations)
+        return sum(-(-length // dilation) for dilation in self.layer_dilations)
 
     @classmethod
     def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:
@@ -74,7 +104,13 @@ class DilatedRNN(Architecture):
             return {}
         return {"start": max(0, levels - 2), "depth": levels - start}
 
-    def build(self) -> RecurrentStack:
-        return RecurrentStack(
-            self.cell, self.input_size, self.widths, self.dilations, self.output_size, self.kernel
+    def build(self) -> SequenceModel:
+        return recurrent_stack(
+            self.cell,
+            self.input_size,
+            self.widths,
+            self.layer_dilations,
+            self.output_size,
+            self.kernel,
+            self.init,
         )

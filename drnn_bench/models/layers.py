@@ -14,6 +14,14 @@ from torch.nn import functional as F
 
 from drnn_bench import kernels
 from drnn_bench.models.needed import chains, keep, needed_steps
+from drnn_bench.models.streaming import Ring, single_step
+
+# How recurrent layers and their output layer begin:
+# orthogonal  Glorot inputs, orthogonal recurrences, biases zero; LSTM forget gate 1
+# uniform     torch's own: everything uniform within 1/sqrt(units)
+# paper       the official code's: Glorot over inputs and recurrences together, GRU gates 1, LSTM
+#             forget gate 1, output layer N(0, 1)
+INITS = ("orthogonal", "uniform", "paper")
 
 
 class RecurrentLayer(nn.Module):
@@ -26,32 +34,62 @@ class RecurrentLayer(nn.Module):
     Gate order is torch's: (r, z, n) and (i, f, g, o).
     """
 
-    def __init__(self, cell: str, input_size: int, width: int, dilation: int = 1):
+    def __init__(
+        self,
+        cell: str,
+        input_size: int,
+        width: int,
+        dilation: int = 1,
+        init: str = "orthogonal",
+    ):
         super().__init__()
         rows = kernels.gates(cell) * width
         self.cell, self.dilation, self.width = cell, dilation, width
         self.w_ih = nn.Parameter(torch.empty(rows, input_size))
         self.w_hh = nn.Parameter(torch.empty(rows, width))
         self.bias = nn.Parameter(torch.empty(rows))
-        self.reset_parameters()
+        self.reset_parameters(init)
 
-    def reset_parameters(self) -> None:
-        # Glorot inputs and orthogonal recurrences, gate by gate: gradients neither vanish nor
-        # blow up along a chain at the start. The LSTM's forget gate starts open.
-        for w_ih, w_hh in zip(
-            self.w_ih.split(self.width), self.w_hh.split(self.width), strict=True
-        ):
-            nn.init.xavier_uniform_(w_ih)
-            nn.init.orthogonal_(w_hh)
+    @torch.no_grad()
+    def reset_parameters(self, init: str) -> None:
+        width = self.width
+        if init == "uniform":
+            for parameter in self.parameters():
+                nn.init.uniform_(parameter, -(width**-0.5), width**-0.5)
+            return
         nn.init.zeros_(self.bias)
+        if init == "paper":
+            bound = math.sqrt(6 / (self.w_ih.shape[1] + width + len(self.bias)))
+            nn.init.uniform_(self.w_ih, -bound, bound)
+            nn.init.uniform_(self.w_hh, -bound, bound)
+            if self.cell == "gru":
+                self.bias[: 2 * width] = 1
+        else:
+            for w_ih, w_hh in zip(self.w_ih.split(width), self.w_hh.split(width), strict=True):
+                nn.init.xavier_uniform_(w_ih)
+                nn.init.orthogonal_(w_hh)
         if self.cell == "lstm":
-            nn.init.ones_(self.bias[self.width : 2 * self.width])
+            self.bias[width : 2 * width] = 1
 
     def scan(
         self, x_TBI: Tensor, dilation: int | None = None, state: kernels.State | None = None
     ) -> tuple[Tensor, kernels.State]:
         weights = (self.w_ih, self.w_hh, self.bias)
         return kernels.scan(self.cell, x_TBI, weights, dilation or self.dilation, state)
+
+    def forward(self, x_TBI: Tensor, chains: int) -> Tensor:
+        return self.scan(x_TBI, chains)[0]
+
+    def stream(self, x_TBI: Tensor, ring: Ring | None) -> tuple[Tensor, Ring]:
+        if ring is None:
+            zeros = x_TBI.new_zeros(self.dilation, x_TBI.shape[1], self.width)
+            ring = Ring((zeros,) * kernels.STATES[self.cell])
+        if single_step(x_TBI):
+            y, newest = self.scan(x_TBI, 1, ring.back(ring.size))
+            ring.push(newest)
+            return y, ring
+        y, state = self.scan(x_TBI, state=ring.ordered())
+        return y, Ring(state)
 
 
 class CausalHead(nn.Module):
@@ -61,13 +99,16 @@ class CausalHead(nn.Module):
     which gives a net whose first dilation is M^l0 back the spans that it skipped.
     """
 
-    def __init__(self, width: int, output_size: int, kernel: int = 1):
+    def __init__(self, width: int, output_size: int, kernel: int = 1, init: str = "uniform"):
         super().__init__()
         self.kernel = kernel
         self.weight = nn.Parameter(torch.empty(kernel, output_size, width))
         self.bias = nn.Parameter(torch.zeros(output_size))
-        bound = 1 / math.sqrt(width * kernel)
-        nn.init.uniform_(self.weight, -bound, bound)
+        if init == "paper":
+            nn.init.normal_(self.weight)
+        else:
+            bound = 1 / math.sqrt(width * kernel)
+            nn.init.uniform_(self.weight, -bound, bound)
 
     def forward(self, h_TBH: Tensor, last: int) -> Tensor:
         """Logits [T, B, O] of the last `last` steps; h may start later than the sequence does
@@ -81,58 +122,71 @@ class CausalHead(nn.Module):
             y = y + F.linear(h_TBH[end - back - last : end - back], weight)
         return y
 
+    def stream(self, h_TBH: Tensor, tail: Tensor | None) -> tuple[Tensor, Tensor]:
+        """`tail`: the up to k-1 steps before h."""
+        seen = h_TBH if tail is None else torch.cat([tail, h_TBH])
+        return self(seen, len(h_TBH)), seen[max(0, len(seen) - self.kernel + 1) :]
 
-class RecurrentStack(nn.Module):
-    """Recurrent layers with dilations, and a causal output layer.
+
+class SequenceModel(nn.Module):
+    """Layers over time and a causal output layer: what every family builds.
 
     `model(x_BTI)` gives logits (B, T, O) at any length; `model(x_BTI, last=n)` only those of the
-    last n steps, at a fraction of the work (see `needed`).
+    last n steps, where that can be cheaper (see `needed`). `model.stream` continues a sequence.
+    A layer's `forward(x_TBI, chains)` computes the steps it is given, which are `chains` apart
+    where the sequence's are `layer.dilation` apart; its `stream(x_TBI, state)` goes on from state.
     """
 
-    def __init__(
-        self,
-        cell: str,
-        input_size: int,
-        widths: tuple[int, ...],
-        dilations: tuple[int, ...],
-        output_size: int,
-        kernel: int = 1,
-    ):
+    def __init__(self, layers: list[nn.Module], head: CausalHead):
         super().__init__()
-        sizes = (input_size, *widths)
-        self.dilations = dilations
-        self.layers = nn.ModuleList(
-            RecurrentLayer(cell, sizes[i], width, dilation)
-            for i, (width, dilation) in enumerate(zip(widths, dilations, strict=True))
-        )
-        self.head = CausalHead(widths[-1], output_size, kernel)
+        self.layers = nn.ModuleList(layers)
+        self.head = head
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
-        h_TBH = x_BTI.transpose(0, 1)
+        h_TBH = self.encode(x_BTI.transpose(0, 1))
         length = len(h_TBH)
         last = length if last is None else min(last, length)
         seen = min(length, last + self.head.kernel - 1)
+        dilations = tuple(layer.dilation for layer in self.layers)
         present = None
-        for layer, wanted in zip(
-            self.layers, needed_steps(self.dilations, length, seen), strict=True
-        ):
-            h_TBH = keep(h_TBH, present, wanted)
-            h_TBH, _ = layer.scan(h_TBH, chains(wanted, layer.dilation) or 1)
+        for layer, wanted in zip(self.layers, needed_steps(dilations, length, seen), strict=True):
+            h_TBH = layer(keep(h_TBH, present, wanted), chains(wanted, layer.dilation))
             present = wanted
         return self.head(h_TBH, last).transpose(0, 1)
 
     def stream(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Logits (B, T, O) of the next T steps of a sequence, and the state to go on with.
 
-        Chunks of any size give what one pass over the whole sequence gives.
+        Chunks of any size give what one pass over the whole sequence gives; a single step costs
+        the same whatever the dilations are. The state given is consumed.
         """
-        h_TBH = x_BTI.transpose(0, 1)
-        layers, tail = state or ([None] * len(self.layers), None)
+        h_TBH = self.encode(x_BTI.transpose(0, 1))
+        before, tail = state or ([None] * len(self.layers), None)
         after = []
-        for layer, before in zip(self.layers, layers, strict=True):
-            h_TBH, left = layer.scan(h_TBH, state=before)
+        for layer, left in zip(self.layers, before, strict=True):
+            h_TBH, left = layer.stream(h_TBH, left)
             after.append(left)
-        steps, history = len(h_TBH), self.head.kernel - 1
-        seen = h_TBH if tail is None else torch.cat([tail, h_TBH])
-        y_TBO = self.head(seen, steps)
-        return y_TBO.transpose(0, 1), (after, seen[max(0, len(seen) - history) :])
+        y_TBO, tail = self.head.stream(h_TBH, tail)
+        return y_TBO.transpose(0, 1), (after, tail)
+
+    def encode(self, x_TBI: Tensor) -> Tensor:
+        """What enters the first layer."""
+        return x_TBI
+
+
+def recurrent_stack(
+    cell: str,
+    input_size: int,
+    widths: tuple[int, ...],
+    dilations: tuple[int, ...],
+    output_size: int,
+    kernel: int = 1,
+    init: str = "orthogonal",
+) -> SequenceModel:
+    """Recurrent layers of these widths and dilations, and an output layer of this kernel."""
+    sizes = (input_size, *widths)
+    layers = [
+        RecurrentLayer(cell, sizes[i], width, dilation, init)
+        for i, (width, dilation) in enumerate(zip(widths, dilations, strict=True))
+    ]
+    return SequenceModel(layers, CausalHead(widths[-1], output_size, kernel, init))

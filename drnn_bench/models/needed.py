@@ -33,7 +33,7 @@ def needed_steps(dilations: tuple[int, ...], length: int, last: int) -> list[np.
 
 def chains(steps: np.ndarray, dilation: int) -> int:
     """How many chains of a layer the kept steps hold: the dilation to scan them with."""
-    return int(np.count_nonzero(steps < dilation))
+    return max(1, int(np.count_nonzero(steps < dilation)))
 
 
 def keep(x_TBI: Tensor, present: np.ndarray | None, wanted: np.ndarray) -> Tensor:

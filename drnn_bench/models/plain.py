@@ -1,0 +1,64 @@
+"""Plain stacks of one cell, every layer reading the step before: the rivals everyone knows.
+
+rnn (Elman 1990, tanh), lstm (Hochreiter and Schmidhuber 1997), gru (Cho et al. 2014).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from drnn_bench.models.architecture import Architecture, Paths, at_least, one_of
+from drnn_bench.models.layers import INITS, SequenceModel, recurrent_stack
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainStack(Architecture):
+    depth: int = 1
+    init: str = "orthogonal"
+
+    cell: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        at_least("depth", self.depth, 1)
+        one_of("init", self.init, INITS)
+        super().__post_init__()
+
+    @property
+    def period(self) -> int:
+        return 1
+
+    @property
+    def paths(self) -> Paths:
+        return Paths(self.depth, (1,))
+
+    @property
+    def recurrent_edges_per_node(self) -> float:
+        return 1.0
+
+    def sequential_steps(self, length: int) -> int:
+        return self.depth * length
+
+    def build(self) -> SequenceModel:
+        ones = (1,) * self.depth
+        return recurrent_stack(
+            self.cell, self.input_size, self.widths, ones, self.output_size, init=self.init
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RNN(PlainStack):
+    family: ClassVar[str] = "rnn"
+    cell: ClassVar[str] = "rnn"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LSTM(PlainStack):
+    family: ClassVar[str] = "lstm"
+    cell: ClassVar[str] = "lstm"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GRU(PlainStack):
+    family: ClassVar[str] = "gru"
+    cell: ClassVar[str] = "gru"

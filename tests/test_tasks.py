@@ -1,0 +1,610 @@
+"""The tasks: one contract for all of them, then what is special about each, then bad data."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import math
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import threading
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from sklearn.datasets import load_digits
+from torch import nn
+
+from drnn_bench.errors import UserError
+from drnn_bench.tasks import DEFAULT_TASK, TASKS, parse_task
+from drnn_bench.tasks.cache import prepare
+from drnn_bench.tasks.sources import MNIST_FILES, images_and_labels, mnist, read_idx
+from drnn_bench.tasks.task import DIRECTIONS, SPLITS, data_hash
+from drnn_bench.training import evaluate, inputs, targets
+
+# What is downloaded elsewhere comes from a fixture here, and skips where that finds nothing.
+FOLDERS = {"pixel_mnist": "mnist_dir", "pixel_mnist_permuted": "mnist_dir"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A task and where its data is. Reading is kept: arrays are never written to."""
+
+    key: str
+    folder: str | None = None
+
+    @property
+    def task(self):
+        return parse_task(self.key)
+
+    def load(self):
+        return _load(self)
+
+    @property
+    def hash(self):
+        return _hash(self)
+
+
+@cache
+def _load(source: Source):
+    return source.task.load(source.folder)
+
+
+@cache
+def _hash(source: Source) -> str:
+    return data_hash(source.load())
+
+
+@pytest.fixture(params=TASKS)
+def source(request) -> Source:
+    fixture = FOLDERS.get(request.param)
+    folder = request.getfixturevalue(fixture) if fixture else None
+    return Source(parse_task(request.param).key, folder and str(folder))
+
+
+@pytest.fixture
+def cache_dir(tmp_path):
+    yield tmp_path / "data"
+    shutil.rmtree(tmp_path / "data", ignore_errors=True)  # real data: do not leave it about
+
+
+class TestEveryTask:
+    def test_says_what_it_is(self, source):
+        task = source.task
+        assert task.name in TASKS
+        assert task.version >= 1
+        assert len(task.summary.splitlines()) == 1
+        assert task.direction == DIRECTIONS[task.metric]
+        assert min(task.default_budget, task.default_steps, task.default_trials) >= 1
+
+    def test_is_read_back_from_its_key(self, source):
+        assert source.task.key.partition(":")[0] == source.task.name
+        assert parse_task(source.task.key) == source.task
+
+    def test_has_three_splits_that_are_not_empty(self, source):
+        arrays = source.load()
+        assert set(arrays) == set(SPLITS)
+        for x, y in arrays.values():
+            assert len(x) == len(y) > 0
+        assert max(arrays, key=lambda split: len(arrays[split][0])) == "train"
+
+    def test_has_inputs_as_long_and_as_wide_as_it_says(self, source):
+        task = source.task
+        for x, _ in source.load().values():
+            assert x.dtype in (np.uint8, np.float32)
+            assert x.shape[1] == task.length
+            x_BTI = inputs(task, x[:3], "cpu")
+            assert x_BTI.shape == (3, task.length, task.input_size)
+            assert x_BTI.dtype == torch.float32
+            assert x_BTI.isfinite().all()
+            if task.one_hot:
+                assert (x_BTI.sum(2) == 1).all()
+                assert x.max() == task.input_size - 1
+
+    def test_has_targets_for_the_scored_steps_and_in_range(self, source):
+        task = source.task
+        assert 1 <= task.scored <= task.length
+        for _, y in source.load().values():
+            assert np.issubdtype(y.dtype, np.integer)
+            assert targets(y[:3], "cpu").shape == (3, task.scored)
+            assert y.min() == 0
+            assert y.max() == task.output_size - 1
+
+    def test_gives_the_same_data_every_time(self, source):
+        assert data_hash(source.task.load(source.folder)) == source.hash
+
+    def test_has_another_hash_where_one_byte_differs(self, source):
+        arrays = dict(source.load())
+        for part in (0, 1):
+            changed = list(arrays["validation"])
+            changed[part] = changed[part].copy()
+            changed[part].reshape(-1)[-1] ^= 1
+            assert data_hash(arrays | {"validation": tuple(changed)}) != source.hash
+
+    def test_is_the_same_when_mapped_from_disk(self, source, cache_dir):
+        prepared = prepare(source.task, source.folder, cache_dir)
+        assert prepared.task == source.task
+        assert prepared.data_hash == source.hash
+        assert Path(prepared.folder) == cache_dir / source.hash
+        mapped = prepared.arrays()
+        for split, (x, y) in source.load().items():
+            for array, other in zip((x, y), mapped[split], strict=True):
+                assert isinstance(other, np.memmap)
+                assert other.dtype == array.dtype
+                np.testing.assert_array_equal(other, array)
+
+    def test_is_written_once(self, source, cache_dir):
+        first = prepare(source.task, source.folder, cache_dir)
+        before = state(cache_dir)
+        assert prepare(source.task, source.folder, cache_dir) == first
+        assert state(cache_dir) == before
+
+
+def state(folder: Path) -> list[tuple[str, int, int]]:
+    paths = sorted(folder.rglob("*"))
+    return [(str(p), p.stat().st_ino, p.stat().st_mtime_ns) for p in paths]
+
+
+# -- the cache ---------------------------------------------------------------------------------
+
+
+def test_a_cache_that_a_killed_process_left_half_written_does_no_harm(tmp_path):
+    task = parse_task("pixel_digits")
+    whole = prepare(task, None, tmp_path / "a")
+    stray = tmp_path / "b" / ".partial-dead"
+    stray.mkdir(parents=True)
+    half = (Path(whole.folder) / "train_x.npy").read_bytes()[:100]
+    (stray / "train_x.npy").write_bytes(half)
+    again = prepare(task, None, tmp_path / "b")
+    assert again.data_hash == whole.data_hash
+    assert data_hash(again.arrays()) == whole.data_hash
+    assert sorted(p.name for p in (tmp_path / "b").iterdir()) == [".partial-dead", whole.data_hash]
+    assert (stray / "train_x.npy").read_bytes() == half
+
+
+def test_many_that_prepare_at_once_end_with_one_whole_copy(tmp_path):
+    task, results = parse_task("pixel_digits"), []
+    ready = threading.Barrier(6)
+
+    def work():
+        ready.wait()
+        results.append(prepare(task, None, tmp_path))
+
+    crowd = [threading.Thread(target=work) for _ in range(6)]
+    for thread in crowd:
+        thread.start()
+    for thread in crowd:
+        thread.join()
+    assert len(results) == 6
+    assert len({prepared.folder for prepared in results}) == 1
+    assert [p.name for p in tmp_path.iterdir()] == [results[0].data_hash]
+    assert data_hash(results[0].arrays()) == results[0].data_hash
+
+
+def test_the_hash_sees_types_shapes_and_which_split_is_which():
+    def hashed(x, y=None, swap=False):
+        y = np.zeros(2, np.int64) if y is None else y
+        other = (np.ones((2, 4), np.uint8), y)
+        train, test = (other, (x, y)) if swap else ((x, y), other)
+        return data_hash({"train": train, "validation": other, "test": test})
+
+    x = np.arange(8, dtype=np.uint8).reshape(2, 4)
+    hashes = [
+        hashed(x),
+        hashed(x.reshape(2, 2, 2)),
+        hashed(x.view(np.int8)),
+        hashed(x, y=np.zeros(2, np.int32)),
+        hashed(x, swap=True),
+    ]
+    assert len(set(hashes)) == len(hashes)
+    # ... but not how an array lies in memory.
+    assert hashed(np.asfortranarray(x)) == hashes[0]
+    assert hashed(x.repeat(2, axis=1)[:, ::2]) == hashes[0]
+
+
+# -- each task ---------------------------------------------------------------------------------
+
+
+def test_the_default_task_needs_no_download():
+    assert DEFAULT_TASK not in FOLDERS
+
+
+def test_pixel_digits_is_every_digit_of_scikit_learn_once():
+    arrays = Source("pixel_digits").load()
+    assert {split: len(x) for split, (x, _) in arrays.items()} == {
+        "train": 1197, "validation": 240, "test": 360,
+    }  # fmt: skip
+    digits = load_digits()
+    ours = [(*x, y) for xs, ys in arrays.values() for x, y in zip(xs, ys, strict=True)]
+    theirs = [(*x, y) for x, y in zip(digits.data.astype(int), digits.target, strict=True)]
+    assert sorted(ours) == sorted(theirs)
+    assert len(ours) == 1797
+
+
+def test_pixel_digits_are_in_an_order_of_their_own():
+    # In scikit-learn's order writers follow one another: a plain cut would test on other writers.
+    first = load_digits().data[:1197].astype(int)
+    assert not np.array_equal(Source("pixel_digits").load()["train"][0], first)
+    for _, y in Source("pixel_digits").load().values():
+        assert set(np.unique(y)) == set(range(10))
+
+
+def test_pixels_are_scaled_to_at_most_one():
+    task = parse_task("pixel_digits")
+    x = inputs(task, Source("pixel_digits").load()["train"][0], "cpu")
+    assert (x.min(), x.max()) == (0, 1)
+
+
+@pytest.mark.parametrize("T", [1, 5, 500])
+def test_copy_memory_is_laid_out_as_documented(T):
+    task = parse_task(f"copy_memory:T={T}")
+    assert task.length == T + 20
+    arrays = Source(task.key).load()
+    assert [len(arrays[split][0]) for split in SPLITS] == [20_000, 1_000, 2_000]
+    for x, y in arrays.values():
+        assert x.shape == (len(y), T + 20)
+        np.testing.assert_array_equal(x[:, :10], y)  # ten symbols, asked for again at the end
+        assert y.shape[1] == 10
+        assert y.min() == 0
+        assert y.max() == 7
+        assert (x[:, 10 : 10 + T - 1] == 8).all()  # T-1 blanks
+        assert (x[:, -11:] == 9).all()  # eleven markers
+        assert x[:, 10 + T - 1 :].shape[1] == 11
+
+
+def test_copy_memory_draws_all_symbols_alike():
+    for _, y in Source("copy_memory:T=5").load().values():
+        counts = np.bincount(y.ravel(), minlength=8)
+        # Each is binomial; five standard deviations are never left by chance.
+        spread = math.sqrt(y.size * 1 / 8 * 7 / 8)
+        assert np.abs(counts - y.size / 8).max() < 5 * spread
+
+
+def test_no_sequence_of_copy_memory_is_in_two_splits():
+    arrays = Source("copy_memory:T=1").load()
+    seen = [{row.tobytes() for row in x} for x, _ in arrays.values()]
+    assert sum(map(len, seen)) == len(set().union(*seen))
+
+
+class Guess(nn.Module):
+    """Finds all symbols equally likely."""
+
+    def forward(self, x_BTI, last):
+        return torch.zeros(len(x_BTI), last, 8)
+
+
+def test_guessing_at_copy_memory_costs_ln_8():
+    task = parse_task("copy_memory:T=5")
+    x, y = Source(task.key).load()["test"]
+    metrics = evaluate(Guess(), task, x, y)
+    assert metrics["cross_entropy"] == pytest.approx(math.log(8), abs=1e-6)
+    assert metrics["cross_entropy"] == pytest.approx(2.0794, abs=5e-5)
+    assert metrics["accuracy"] == pytest.approx(1 / 8, abs=0.02)
+
+
+@pytest.mark.parametrize("T", [0, -3])
+def test_copy_memory_needs_at_least_one_step(T):
+    assert "T must be at least 1" in refusal(parse_task, f"copy_memory:T={T}")
+
+
+def test_pixel_mnist_holds_out_the_first_5000_for_validation(mnist_dir):
+    arrays = Source("pixel_mnist", str(mnist_dir)).load()
+    assert [len(arrays[split][0]) for split in SPLITS] == [55_000, 5_000, 10_000]
+    files = {name: read_idx(mnist_dir / f"{name}.gz") for name in MNIST_FILES}
+    images, labels, test_images, test_labels = (files[name] for name in MNIST_FILES)
+    for split, x, y in (
+        ("train", images[5_000:], labels[5_000:]),
+        ("validation", images[:5_000], labels[:5_000]),
+        ("test", test_images, test_labels),
+    ):
+        np.testing.assert_array_equal(arrays[split][0], x.reshape(-1, 784))
+        np.testing.assert_array_equal(arrays[split][1], y)
+
+
+def test_permuted_mnist_is_the_same_pixels_in_the_papers_order(mnist_dir):
+    plain = Source("pixel_mnist", str(mnist_dir))
+    permuted = Source("pixel_mnist_permuted", str(mnist_dir))
+    order = np.random.RandomState(92916).permutation(784)
+    for split in SPLITS:
+        np.testing.assert_array_equal(
+            permuted.load()[split][0], plain.load()[split][0][:, order]
+        )  # fmt: skip
+        np.testing.assert_array_equal(permuted.load()[split][1], plain.load()[split][1])
+    assert permuted.hash != plain.hash
+
+
+# -- names and options -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("pixel_digit", ["'pixel_digit'", "did you mean 'pixel_digits'?", "copy_memory"]),
+        ("", ["''", "known: pixel_digits"]),
+        ("copy_memory:S=3", ["copy_memory", "'S'", "known: T"]),
+        ("copy_memory:TT=3", ["copy_memory", "'TT'", "did you mean 'T'?"]),
+        ("copy_memory:T", ["copy_memory", "'T'", "T=..."]),
+        ("copy_memory:T=", ["copy_memory", "T=", "int"]),
+        ("copy_memory:T=many", ["copy_memory", "T=many", "int"]),
+        ("copy_memory:T=1.5", ["copy_memory", "T=1.5", "int"]),
+        ("pixel_digits:T=3", ["pixel_digits", "'T'", "it has none"]),
+    ],
+)
+def test_a_task_or_an_option_that_is_not_known_is_said_in_one_line(spec, words):
+    said = refusal(parse_task, spec)
+    for word in words:
+        assert word in said
+
+
+def test_an_option_that_is_left_out_keeps_its_default():
+    assert (
+        parse_task("copy_memory") == parse_task("copy_memory:") == parse_task("copy_memory:T=500")
+    )
+    assert parse_task("copy_memory:T=7").T == 7
+
+
+# -- MNIST's files -----------------------------------------------------------------------------
+
+
+def idx(array: np.ndarray, promised: tuple[int, ...] | None = None) -> bytes:
+    shape = array.shape if promised is None else promised
+    head = b"\0\0\x08" + bytes([len(shape)]) + struct.pack(f">{len(shape)}I", *shape)
+    return head + array.astype(np.uint8).tobytes()
+
+
+def small_mnist() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    images = {
+        MNIST_FILES[0]: rng.integers(0, 256, (24, 28, 28)),
+        MNIST_FILES[2]: rng.integers(0, 256, (6, 28, 28)),
+    }
+    return images | {MNIST_FILES[1]: np.arange(24) % 10, MNIST_FILES[3]: np.arange(6)}
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Four small files as MNIST's are, two of them gzipped."""
+    for i, (name, array) in enumerate(small_mnist().items()):
+        if i % 2:
+            (tmp_path / name).write_bytes(idx(array))
+        else:
+            (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx(array)))
+    return tmp_path
+
+
+def test_plain_and_gzipped_files_give_the_same_arrays(tmp_path):
+    for name, array in small_mnist().items():
+        (tmp_path / name).write_bytes(idx(array))
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx(array)))
+        plain, gzipped = read_idx(tmp_path / name), read_idx(tmp_path / f"{name}.gz")
+        assert plain.dtype == gzipped.dtype == np.uint8
+        np.testing.assert_array_equal(plain, array)
+        np.testing.assert_array_equal(gzipped, array)
+
+
+def test_a_folder_may_hold_both_kinds(folder):
+    arrays = parse_task("pixel_mnist").load(str(folder))
+    images = small_mnist()[MNIST_FILES[0]].reshape(24, 784)
+    np.testing.assert_array_equal(arrays["validation"][0], images[:2])  # a twelfth, as of MNIST
+    np.testing.assert_array_equal(arrays["train"][0], images[2:])
+    np.testing.assert_array_equal(arrays["train"][1], np.arange(2, 24) % 10)
+
+
+def test_a_data_folder_that_is_not_there_is_named(tmp_path):
+    said = refusal(parse_task("pixel_mnist").load, str(tmp_path / "none"))
+    assert str(tmp_path / "none") in said
+    assert "--data-dir" in said
+
+
+def test_every_missing_file_is_named_and_none_that_is_there(folder):
+    gone = {MNIST_FILES[1], MNIST_FILES[2]}
+    for path in list(folder.iterdir()):
+        if path.name.removesuffix(".gz") in gone:
+            path.unlink()
+    said = refusal(parse_task("pixel_mnist").load, str(folder))
+    assert str(folder) in said
+    for name in MNIST_FILES:
+        assert (name in said) == (name in gone)
+
+
+def test_a_data_folder_that_is_given_is_the_only_one_that_is_read(tmp_path):
+    said = refusal(parse_task("pixel_mnist").load, str(tmp_path))
+    assert all(name in said for name in MNIST_FILES)
+
+
+IMAGES, LABELS = MNIST_FILES[0], MNIST_FILES[1]
+WHOLE = gzip.compress(idx(small_mnist()[IMAGES]))
+# What one file is replaced with -> (its name, its bytes, what is said).
+BROKEN_FILES = {
+    "cut gzip": (f"{IMAGES}.gz", WHOLE[:-400], "not a whole gzip file"),
+    "gzip without its end": (f"{IMAGES}.gz", WHOLE[:-4], "not a whole gzip file"),
+    "gzip cut in its header": (f"{IMAGES}.gz", WHOLE[:5], "not a whole gzip file"),
+    "gzip with a wrong byte": (
+        f"{IMAGES}.gz", WHOLE[:-6] + b"\xff\0" + WHOLE[-4:], "not a whole gzip file",
+    ),
+    "plain under a gzip's name": (
+        f"{IMAGES}.gz", idx(small_mnist()[IMAGES]), "not a whole gzip file",
+    ),
+    "gzip under a plain name": (IMAGES, WHOLE, "not an idx file"),
+    "a web page": (IMAGES, b"<!DOCTYPE html><title>404</title>", "not an idx file"),
+    "empty": (IMAGES, b"", "not an idx file"),
+    "empty gzip": (f"{IMAGES}.gz", b"", "not an idx file"),
+    "idx of floats": (IMAGES, b"\0\0\x0d\x01\0\0\0\x01\0\0\0\0", "not an idx file of bytes"),
+    "cut in its header": (IMAGES, idx(small_mnist()[IMAGES])[:9], "header ends"),
+    "more promised than there": (
+        IMAGES, idx(small_mnist()[IMAGES], promised=(25, 28, 28)), "its header promises 19616",
+    ),
+    "less promised than there": (
+        IMAGES, idx(small_mnist()[IMAGES], promised=(23, 28, 28)), "its header promises 18048",
+    ),
+}  # fmt: skip
+
+
+def with_file(folder: Path, name: str, content: bytes) -> Path:
+    for old in (name.removesuffix(".gz"), name.removesuffix(".gz") + ".gz"):
+        (folder / old).unlink(missing_ok=True)
+    (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize("case", BROKEN_FILES)
+def test_a_broken_file_is_one_line_that_names_it(folder, case):
+    name, content, says = BROKEN_FILES[case]
+    said = refusal(parse_task("pixel_mnist").load, str(with_file(folder, name, content)))
+    assert says in said
+    assert str(folder / name) in said
+
+
+@pytest.mark.xfail(
+    strict=True, raises=ValueError, reason="read_idx multiplies the sizes in 64 bits: 2^64 is 0"
+)
+def test_sizes_whose_product_overflows_are_refused(folder):
+    name, content = IMAGES, idx(np.zeros(0), promised=(2**16,) * 4)
+    with pytest.raises(UserError):
+        parse_task("pixel_mnist").load(str(with_file(folder, name, content)))
+
+
+# Files that are whole, but not MNIST: (name, array, what is said).
+WRONG_DATA = {
+    "fewer labels than images": (LABELS, np.zeros(23), "24 images but 23 labels"),
+    "fewer images than labels": (IMAGES, np.zeros((23, 28, 28)), "23 images but 24 labels"),
+    "images for labels": (LABELS, np.zeros((24, 28, 28)), "24 images but"),
+    "labels for images": (IMAGES, np.zeros(24), "shape (24,), expected (N, 28, 28)"),
+    "a label of 11": (LABELS, np.arange(24) % 12, "a label is 11, expected 0 to 9"),
+    "images of another size": (
+        IMAGES, np.zeros((24, 32, 32)), "shape (24, 32, 32), expected (N, 28, 28)",
+    ),
+    "test images of another size": (
+        MNIST_FILES[2], np.zeros((6, 28, 29)), "shape (6, 28, 29), expected (N, 28, 28)",
+    ),
+    "a label of 10 in the test set": (MNIST_FILES[3], np.arange(6) + 5, "a label is 10"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG_DATA)
+def test_files_that_are_whole_but_not_mnist_are_refused_in_one_line(folder, case):
+    name, array, says = WRONG_DATA[case]
+    said = refusal(parse_task("pixel_mnist").load, str(with_file(folder, name, idx(array))))
+    assert says in said
+    assert ("test" if name.startswith("t10k") else "train") in said
+
+
+@pytest.mark.parametrize("case", WRONG_DATA)
+@pytest.mark.xfail(
+    strict=True, reason="mnist() says `MNIST train: ...`, not which file in which folder"
+)
+def test_files_that_are_whole_but_not_mnist_are_named(folder, case):
+    name, array, _ = WRONG_DATA[case]
+    assert name in refusal(mnist, str(with_file(folder, name, idx(array))))
+
+
+# -- the hub -----------------------------------------------------------------------------------
+
+# `datasets` takes a folder of this name for the repository of the same name, so that the whole
+# way from parquet to arrays runs here without a network.
+WRITE_HUB = """
+import io, sys
+import numpy as np, PIL.Image
+from datasets import ClassLabel, Dataset, Features, Image
+def png(pixels):
+    file = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(file, "PNG")
+    return {"bytes": file.getvalue(), "path": None}
+names = [str(digit) for digit in range(10)]
+columns = Features({"image": Image(), "label": ClassLabel(names=names)})
+for split in ("train", "test"):
+    x, y = np.load(f"{split}_x.npy"), np.load(f"{split}_y.npy")
+    rows = Dataset.from_dict({"image": list(map(png, x)), "label": y.tolist()}, features=columns)
+    rows.to_parquet(f"ylecun/mnist/mnist/{split}-00000-of-00001.parquet")
+"""
+
+READ_HUB = """
+import numpy as np
+from drnn_bench.tasks import parse_task
+for split, (x, y) in parse_task("pixel_mnist").load(None).items():
+    np.savez(f"{split}.npz", x=x, y=y)
+"""
+
+READ_PARQUET = """
+import numpy as np
+from datasets import load_dataset
+from drnn_bench.tasks.sources import images_and_labels
+files = "ylecun/mnist/mnist/train-00000-of-00001.parquet"
+rows = load_dataset("parquet", data_files=files, split="train")
+assert str(rows.features["image"]).startswith("Image("), rows.features
+x, y = images_and_labels(rows)
+np.savez("direct.npz", x=x, y=y)
+"""
+
+MISS_HUB = """
+from drnn_bench.errors import UserError
+from drnn_bench.tasks import parse_task
+try:
+    parse_task("pixel_mnist").load(None)
+except UserError as error:
+    print(error)
+"""
+
+
+def in_process(code: str, folder: Path) -> str:
+    """Runs code in a process of its own: `datasets` reads where its cache is when imported."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    env |= {"HF_HOME": str(folder / "hf"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, env=env
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_hubs_parquet_gives_the_pixels_back(tmp_path):
+    small = small_mnist()
+    for split, images, labels in (("train", *MNIST_FILES[:2]), ("test", *MNIST_FILES[2:])):
+        np.save(tmp_path / f"{split}_x.npy", small[images].astype(np.uint8))
+        np.save(tmp_path / f"{split}_y.npy", small[labels])
+    (tmp_path / "ylecun/mnist/mnist").mkdir(parents=True)
+    in_process(WRITE_HUB + READ_PARQUET + READ_HUB, tmp_path)
+
+    images = small[MNIST_FILES[0]]
+    direct = np.load(tmp_path / "direct.npz")
+    assert direct["x"].dtype == np.uint8
+    np.testing.assert_array_equal(direct["x"], images)
+    np.testing.assert_array_equal(direct["y"], np.arange(24) % 10)
+
+    # Through the task itself it is the same as from the files of --data-dir.
+    for name, array in small.items():
+        (tmp_path / name).write_bytes(idx(array))
+    for split, (x, y) in parse_task("pixel_mnist").load(str(tmp_path)).items():
+        loaded = np.load(tmp_path / f"{split}.npz")
+        assert (loaded["x"].dtype, loaded["y"].dtype) == (x.dtype, y.dtype)
+        np.testing.assert_array_equal(loaded["x"], x)
+        np.testing.assert_array_equal(loaded["y"], y)
+
+
+def test_images_need_no_dataset_only_two_columns():
+    images = [np.full((28, 28), shade, np.uint8) for shade in (3, 200)]
+    x, y = images_and_labels({"image": images, "label": [4, 9]})
+    np.testing.assert_array_equal(x, images)
+    assert (x.dtype, y.tolist()) == (np.uint8, [4, 9])
+
+
+def test_without_a_network_it_is_said_in_one_line_what_to_do(tmp_path):
+    lines = in_process(MISS_HUB, tmp_path).splitlines()
+    assert len(lines) == 1
+    for word in ("ylecun/mnist", "--data-dir", "datasets.load_dataset('ylecun/mnist')"):
+        assert word in lines[0]
+
+
+def refusal(call, *args) -> str:
+    """What a call is refused with; checked to be one line."""
+    with pytest.raises(UserError) as refused:
+        call(*args)
+    said = str(refused.value)
+    assert len(said.splitlines()) == 1
+    return said
