@@ -51,9 +51,12 @@ def one(case: tuple) -> tuple[tuple, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-dir", help="the four MNIST files; without it, that task is left out")
+    parser.add_argument("--data-dir", help="the four MNIST files; else that task is left out")
     data_dir = parser.parse_args().data_dir
-    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool,
+    ):
         jobs = []
         for key, (*_, seeds) in CASES.items():
             if "mnist" in key and data_dir is None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import oracles
 import pytest
 import torch
 
-import oracles
 from drnn_bench.api import build, configure
 from drnn_bench.budget import count_parameters
 from drnn_bench.errors import UserError

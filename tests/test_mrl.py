@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import time
 
+import graphs
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import graphs
 from drnn_bench.api import configure
 from drnn_bench.errors import UserError
 from drnn_bench.models import FAMILIES

@@ -266,9 +266,9 @@ def test_the_lock_is_held_by_one_process_at_a_time(tmp_path):
 
 @pytest.mark.parametrize("url", ["nonsense", "foo://x", "sqlite://", "mysql://u@h/d"])
 def test_an_unusable_storage_url_is_the_users_mistake(url):
-    with pytest.raises(UserError, match="storage"):
-        TrialLock(url)
-        open_storage(url)
+    for refused in (TrialLock, open_storage):
+        with pytest.raises(UserError, match="storage"):
+            refused(url)
 
 
 def test_a_space_file_is_read_the_same_from_the_study(world):

@@ -89,7 +89,7 @@ def test_a_paper_file_is_exactly_the_papers_net_and_recipe(path):
     assert drawn.config.family == family
     assert drawn.config.width == 20
     assert options.items() <= drawn.config.options.items()
-    assert drawn.config.dilations == tuple(2**level for level in range(options["depth"]))
+    assert drawn.config.layer_dilations == tuple(2**level for level in range(options["depth"]))
     assert count_parameters(drawn.config) == parameters
     assert drawn.learning_rate == 1e-3
     recipe = space.recipe
@@ -182,11 +182,11 @@ def test_the_order_of_a_file_does_not_matter():
 
 @settings(max_examples=80, deadline=None)
 @given(
-    st.sampled_from(["dilated_rnn", "dilated_cnn", "clockwork_rnn"]),
+    st.sampled_from(list(FAMILIES)),
     st.integers(0, 10**6),
     st.one_of(st.integers(2, 70), st.integers(2, 5_000)),
 )
-def test_no_draw_has_a_dilation_that_reaches_the_length(family, seed, length):
+def test_no_draw_has_an_edge_that_reaches_the_length(family, seed, length):
     space = read_space(default_path(family))
     try:
         config = space.draw(asking(seed).ask(), budget=60_000, length=length, **PIXELS).config
@@ -194,8 +194,8 @@ def test_no_draw_has_a_dilation_that_reaches_the_length(family, seed, length):
         # Below 5 steps two layers of base 4 do not fit; above, the ranges leave room for all.
         assert length < 5
         assume(False)
-    spans = config.periods if family == "clockwork_rnn" else config.dilations
-    assert max(spans) < length
+    assert config.longest_span < length
+    assert max([*config.paths.spans, *(config.layer_dilations or ())]) < length
 
 
 @pytest.mark.xfail(
@@ -218,28 +218,52 @@ def test_options_that_do_not_go_together_are_refused_like_any_other_draw():
 # -- the ends of the ranges --------------------------------------------------------------------
 
 
+EDGES = {
+    "dilated_rnn": {
+        "cell": ["rnn", "gru", "lstm"],
+        "base": [2, 3, 4],
+        "start": {"low": 0, "high": 3},
+        "depth": {"low": 2, "high": 12},
+        "fusion": {"choices": [False, True], "when": "start > 0"},
+        "learning_rate": {"low": 3e-4, "high": 1e-1, "log": True},
+    },
+    "dilated_cnn": {
+        "depth": {"low": 1, "high": 12},
+        "kernel": {"low": 2, "high": 4},
+        "learning_rate": {"low": 0.1, "high": 0.2},
+    },
+    "clockwork_rnn": {"modules": {"low": 1, "high": 9}, "learning_rate": 1e-3},
+}
+
+
 @pytest.mark.parametrize(
     ("family", "best", "flagged"),
     [
         ("dilated_rnn", {"depth": 12, "start": 1, "learning_rate": 1e-2}, ["depth"]),
-        ("dilated_rnn", {"depth": 5, "start": 3, "learning_rate": 1e-2}, ["start"]),
+        ("dilated_rnn", {"depth": 11, "start": 3, "learning_rate": 1e-2}, ["start"]),
         ("dilated_rnn", {"depth": 2, "start": 1, "learning_rate": 1e-2}, ["depth"]),
-        ("dilated_rnn", {"depth": 5, "start": 0, "learning_rate": 1e-2}, []),
+        ("dilated_rnn", {"depth": 3, "start": 2, "learning_rate": 1e-2}, []),
+        ("dilated_rnn", {"depth": 12, "start": 3, "learning_rate": 1e-1},
+         ["start", "depth", "learning_rate"]),
+        # Near an end of a logarithmic range is on it.
         ("dilated_rnn", {"depth": 5, "learning_rate": 3e-4}, ["learning_rate"]),
         ("dilated_rnn", {"depth": 5, "learning_rate": 3.03e-4}, ["learning_rate"]),
         ("dilated_rnn", {"depth": 5, "learning_rate": 3.2e-4}, []),
         ("dilated_rnn", {"depth": 5, "learning_rate": 9.95e-2}, ["learning_rate"]),
+        ("dilated_cnn", {"depth": 5, "learning_rate": 0.1}, ["learning_rate"]),
+        ("dilated_cnn", {"depth": 5, "learning_rate": 0.15}, []),
+        # Nothing lies below these: no net has a negative start, depth 0, one tap, no module.
+        ("dilated_rnn", {"depth": 5, "start": 0, "learning_rate": 1e-2}, []),
+        ("dilated_cnn", {"depth": 1, "kernel": 2}, []),
+        ("clockwork_rnn", {"modules": 1}, []),
+        ("dilated_cnn", {"depth": 12, "kernel": 4}, ["depth", "kernel"]),
+        ("clockwork_rnn", {"modules": 9}, ["modules"]),
+        # Choices have no ends.
         ("dilated_rnn", {"cell": "lstm", "base": 4, "fusion": True, "depth": 5}, []),
-        ("lstm", {"depth": 1, "learning_rate": 1e-2}, []),
-        ("lstm", {"depth": 4, "learning_rate": 1e-1}, ["depth", "learning_rate"]),
-        ("dilated_cnn", {"depth": 5, "kernel": 2}, []),
-        ("dilated_cnn", {"depth": 5, "kernel": 4}, ["kernel"]),
-        ("clockwork_rnn", {"base": 2, "modules": 1}, []),
-        ("clockwork_rnn", {"base": 2, "modules": 9}, ["modules"]),
     ],
-)
+)  # fmt: skip
 def test_a_best_value_on_the_end_of_its_range_is_flagged(family, best, flagged):
-    assert read_space(default_path(family)).edges(best) == flagged
+    assert make_space({"family": family, "space": EDGES[family]}).edges(best) == flagged
 
 
 def test_what_is_fixed_is_on_no_edge():
@@ -269,7 +293,7 @@ MISTAKES = {
     "no space": ('family = "lstm"', ["[space]"]),
     "space of the wrong type": ('family = "lstm"\nspace = 3', ["[space]"]),
     "unknown option": (lstm("dept = 2"), ["'dept'", "[space]", "did you mean 'depth'?"]),
-    "option of another family": (lstm("kernel = 2"), ["'kernel'", "known: depth"]),
+    "option of another family": (lstm("kernel = 2"), ["'kernel'", "[space]", "depth"]),
     "width": (lstm("width = [10, 20]"), ["width", "--budget"]),
     "no learning rate": (lstm("depth = 2", rate=""), ["learning_rate"]),
     "zero learning rate": (lstm("", "learning_rate = 0"), ["learning_rate", "above 0", "0"]),

@@ -7,6 +7,7 @@ gives mean recurrent length, `config.widths` the layers. Nothing here needs data
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from dataclasses import MISSING, dataclass
 from typing import Any, ClassVar
@@ -133,6 +134,42 @@ class Architecture:
         ]
         widths = sorted(set(self.widths))
         return " ".join([*shown, f"width={'-'.join(map(str, dict.fromkeys(widths)))}"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stepwise(Architecture):
+    """`depth` layers, each with one recurrent edge from the step before."""
+
+    depth: int = 1
+
+    def __post_init__(self) -> None:
+        at_least("depth", self.depth, 1)
+        super().__post_init__()
+
+    @property
+    def period(self) -> int:
+        return 1
+
+    @property
+    def paths(self) -> Paths:
+        return Paths(self.depth, (1,))
+
+    @property
+    def recurrent_edges_per_node(self) -> float:
+        return 1.0
+
+    def sequential_steps(self, length: int) -> int:
+        return self.depth * length
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParallelScan(Stepwise):
+    """The same where the recurrence is linear: a layer takes log2(T) rounds, rounded up."""
+
+    depth: int = 2
+
+    def sequential_steps(self, length: int) -> int:
+        return self.depth * max(1, math.ceil(math.log2(length)))
 
 
 def at_least(name: str, value: Any, bound: int) -> None:

@@ -1,15 +1,64 @@
-"""A causal dilated convolution over time, as the CNN families use it.
+"""What the CNN families share: their config, and a causal dilated convolution over time.
 
 Legend: T steps, B batch, I inputs, C channels, k kernel size, d dilation.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from drnn_bench.models.architecture import Architecture, Paths, at_least, max_levels
 from drnn_bench.models.streaming import Ring, single_step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convolutional(Architecture):
+    """Layers (or blocks) of causal convolutions; layer l has dilation base^(l-1)."""
+
+    base: int = 2
+    depth: int = 10
+    kernel: int = 2
+
+    convolutions: ClassVar[int] = 1  # in a layer, all of its dilation
+
+    def __post_init__(self) -> None:
+        at_least("base", self.base, 1)
+        at_least("depth", self.depth, 1)
+        at_least("kernel", self.kernel, 2)
+        super().__post_init__()
+
+    @property
+    def layer_dilations(self) -> tuple[int, ...]:
+        return tuple(self.base**level for level in range(self.depth))
+
+    @property
+    def period(self) -> None:
+        return None
+
+    @property
+    def paths(self) -> Paths:
+        """A layer counts as one edge, however many convolutions it has."""
+        taps = range(self.convolutions * (self.kernel - 1) + 1)
+        windows = tuple(tuple(j * d for j in taps) for d in self.layer_dilations)
+        return Paths(self.depth, windows=windows)
+
+    @property
+    def recurrent_edges_per_node(self) -> float:
+        return 0.0
+
+    def sequential_steps(self, length: int) -> int:
+        return self.depth
+
+    @classmethod
+    def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:
+        """The largest dilation stays below the sequence length."""
+        levels = max_levels(options.get("base", cls.base), length)
+        return {} if levels is None else {"depth": levels}
 
 
 def causal_conv(

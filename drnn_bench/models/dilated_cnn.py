@@ -9,56 +9,19 @@ Legend: B batch, T steps, I inputs, C channels, k kernel size.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from drnn_bench.models.architecture import Architecture, Paths, at_least, max_levels
-from drnn_bench.models.convolution import causal_conv, stream_conv
+from drnn_bench.models.convolution import Convolutional, causal_conv, stream_conv
 from drnn_bench.models.layers import CausalHead, SequenceModel
 from drnn_bench.models.streaming import Ring
 
 
 @dataclass(frozen=True, kw_only=True)
-class DilatedCNN(Architecture):
-    base: int = 2
-    depth: int = 10
-    kernel: int = 2
-
+class DilatedCNN(Convolutional):
     family: ClassVar[str] = "dilated_cnn"
-
-    def __post_init__(self) -> None:
-        at_least("base", self.base, 1)
-        at_least("depth", self.depth, 1)
-        at_least("kernel", self.kernel, 2)
-        super().__post_init__()
-
-    @property
-    def layer_dilations(self) -> tuple[int, ...]:
-        return tuple(self.base**level for level in range(self.depth))
-
-    @property
-    def period(self) -> None:
-        return None
-
-    @property
-    def paths(self) -> Paths:
-        windows = tuple(tuple(j * d for j in range(self.kernel)) for d in self.layer_dilations)
-        return Paths(self.depth, windows=windows)
-
-    @property
-    def recurrent_edges_per_node(self) -> float:
-        return 0.0
-
-    def sequential_steps(self, length: int) -> int:
-        return self.depth
-
-    @classmethod
-    def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:
-        """The largest dilation stays below the sequence length."""
-        levels = max_levels(options.get("base", cls.base), length)
-        return {} if levels is None else {"depth": levels}
 
     def build(self) -> SequenceModel:
         sizes = (self.input_size, *self.widths)

@@ -8,36 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from drnn_bench.models.architecture import Architecture, Paths, at_least, one_of
+from drnn_bench.models.architecture import Stepwise, one_of
 from drnn_bench.models.layers import INITS, SequenceModel, recurrent_stack
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlainStack(Architecture):
-    depth: int = 1
+class PlainStack(Stepwise):
     init: str = "orthogonal"
 
     cell: ClassVar[str]
 
     def __post_init__(self) -> None:
-        at_least("depth", self.depth, 1)
         one_of("init", self.init, INITS)
         super().__post_init__()
-
-    @property
-    def period(self) -> int:
-        return 1
-
-    @property
-    def paths(self) -> Paths:
-        return Paths(self.depth, (1,))
-
-    @property
-    def recurrent_edges_per_node(self) -> float:
-        return 1.0
-
-    def sequential_steps(self, length: int) -> int:
-        return self.depth * length
 
     def build(self) -> SequenceModel:
         ones = (1,) * self.depth

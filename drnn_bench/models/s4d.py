@@ -20,37 +20,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drnn_bench.models.architecture import Architecture, Paths, at_least
+from drnn_bench.models.architecture import ParallelScan, at_least
 from drnn_bench.models.layers import CausalHead, SequenceModel
 
 
 @dataclass(frozen=True, kw_only=True)
-class S4D(Architecture):
-    depth: int = 2
+class S4D(ParallelScan):
     states: int = 8
 
     family: ClassVar[str] = "s4d"
     equal_widths: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        at_least("depth", self.depth, 1)
         at_least("states", self.states, 1)
         super().__post_init__()
-
-    @property
-    def period(self) -> int:
-        return 1
-
-    @property
-    def paths(self) -> Paths:
-        return Paths(self.depth, (1,))
-
-    @property
-    def recurrent_edges_per_node(self) -> float:
-        return 1.0
-
-    def sequential_steps(self, length: int) -> int:
-        return self.depth * max(1, math.ceil(math.log2(length)))
 
     def build(self) -> SequenceModel:
         return S4DModel(self)

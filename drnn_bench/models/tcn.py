@@ -10,63 +10,31 @@ Legend: B batch, T steps, I inputs, C channels, k kernel size.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drnn_bench.errors import UserError
-from drnn_bench.models.architecture import Architecture, Paths, at_least, max_levels
-from drnn_bench.models.convolution import causal_conv, stream_conv
+from drnn_bench.models.convolution import Convolutional, causal_conv, stream_conv
 from drnn_bench.models.layers import CausalHead, SequenceModel
 
 
 @dataclass(frozen=True, kw_only=True)
-class TCN(Architecture):
-    base: int = 2
+class TCN(Convolutional):
     depth: int = 8
     kernel: int = 7
     dropout: float = 0.0
 
     family: ClassVar[str] = "tcn"
     equal_widths: ClassVar[bool] = True
+    convolutions: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        at_least("base", self.base, 1)
-        at_least("depth", self.depth, 1)
-        at_least("kernel", self.kernel, 2)
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout must be at least 0 and below 1, got {self.dropout!r}")
         super().__post_init__()
-
-    @property
-    def layer_dilations(self) -> tuple[int, ...]:
-        return tuple(self.base**level for level in range(self.depth))
-
-    @property
-    def period(self) -> None:
-        return None
-
-    @property
-    def paths(self) -> Paths:
-        # A block counts as one edge; its two convolutions together reach 2*(k-1) taps back.
-        taps = range(2 * self.kernel - 1)
-        return Paths(self.depth, windows=tuple(tuple(j * d for j in taps)
-                                               for d in self.layer_dilations))  # fmt: skip
-
-    @property
-    def recurrent_edges_per_node(self) -> float:
-        return 0.0
-
-    def sequential_steps(self, length: int) -> int:
-        return self.depth
-
-    @classmethod
-    def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:
-        """The largest dilation stays below the sequence length."""
-        levels = max_levels(options.get("base", cls.base), length)
-        return {} if levels is None else {"depth": levels}
 
     def build(self) -> SequenceModel:
         sizes = (self.input_size, *self.widths)

@@ -40,7 +40,7 @@ class PixelDigits(_Pixels):
     scale: ClassVar[float] = 1 / 16
     default_budget: ClassVar[int] = 5_000
     default_steps: ClassVar[int] = 800
-    default_trials: ClassVar[int] = 12
+    default_trials: ClassVar[int] = 10
 
     @property
     def length(self) -> int:
