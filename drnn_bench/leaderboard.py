@@ -19,6 +19,7 @@ from drnn_bench.statistics import rank_intervals, t_interval
 
 Row = dict[str, Any]
 GROUP = ("task", "task_version", "data_hash", "budget", "steps")
+SPEED = ("train_per_s", "infer_per_s", "speed_ratio", "hardware", "threads", "machine")
 HARDWARE = ("processor", "device", "torch", "dtype")
 
 
@@ -142,11 +143,13 @@ def _rank(lines: list[Row]) -> list[Row]:
     """Best first, with rank intervals; lines without finals last and without a rank."""
     sign = -1 if lines[0]["direction"] == "max" else 1
     tested = sorted((x for x in lines if x["n"]), key=lambda x: (sign * x["test_mean"], x["study"]))
-    others = sorted((x for x in lines if not x["n"]), key=lambda x: sign * x["validation_best"])
+    others = [x for x in lines if not x["n"]]
+    others.sort(key=lambda x: (sign * x["validation_best"], x["study"]))
     ranks = rank_intervals([x["tests"] for x in tested], lines[0]["direction"])
     ranked = [{"rank_low": a, "rank_high": b, **x} for (a, b), x in zip(ranks, tested, strict=True)]
+    ranked += [{"rank_low": None, "rank_high": None, **x} for x in others]
     _blank_other_hardware(ranked)
-    return ranked + [{"rank_low": None, "rank_high": None, **x} for x in others]
+    return ranked
 
 
 def _blank_other_hardware(lines: list[Row]) -> None:
@@ -154,7 +157,7 @@ def _blank_other_hardware(lines: list[Row]) -> None:
     kinds = Counter((x["hardware"], x["threads"]) for x in lines if x["hardware"])
     for line in lines:
         if kinds and (line["hardware"], line["threads"]) != kinds.most_common(1)[0][0]:
-            line |= {"train_per_s": None, "infer_per_s": None, "speed_ratio": None}
+            line |= dict.fromkeys(SPEED)
 
 
 def _same_net(row: Row, study: Row) -> bool:

@@ -55,7 +55,7 @@ def append(path: Path, rows: list[dict[str, Any]]) -> None:
     """Adds whole lines, all or none of them in the eyes of any reader, and syncs them to disk."""
     text = "".join(json.dumps(row, sort_keys=True, allow_nan=False) + "\n" for row in rows)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab+") as file:
+    with path.open("ab+", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         size = file.seek(0, os.SEEK_END)
         if size:
@@ -63,8 +63,9 @@ def append(path: Path, rows: list[dict[str, Any]]) -> None:
             if file.read(1) != b"\n":  # an earlier writer died inside a line: keep it apart
                 text = "\n" + text
         try:
-            file.write(text.encode())
-            file.flush()
+            data = memoryview(text.encode())
+            while data:
+                data = data[file.write(data) :]
             os.fsync(file.fileno())
         except OSError:
             os.ftruncate(file.fileno(), size)  # a full disk leaves the file as it was
@@ -84,7 +85,7 @@ def read(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
             continue
         try:
             row = json.loads(line)
-            if not isinstance(row, dict) or "schema" not in row:
+            if not isinstance(row, dict) or not {"schema", "id", "role"} <= row.keys():
                 raise ValueError
         except ValueError:
             notes.append(f"{path.name}:{number}: not a whole row, left out")

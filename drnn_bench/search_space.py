@@ -17,6 +17,7 @@ Width is never searched: the budget decides it. An option that is not named keep
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 import tomllib
@@ -108,7 +109,12 @@ class SearchSpace:
                 most = kind.limits(drawn, length).get(entry.name, float("inf"))
                 drawn[entry.name] = entry.suggest(trial, most)
         learning_rate = drawn.pop("learning_rate")
-        config = solve_width(self.family, drawn, budget=budget, length=length, **sizes)
+        try:
+            config = solve_width(self.family, drawn, budget=budget, length=length, **sizes)
+        except Infeasible:
+            raise
+        except UserError as error:  # options that do not go together
+            raise Infeasible(str(error)) from None
         return Drawn(config, learning_rate)
 
     def edges(self, options: dict[str, Any]) -> list[str]:
@@ -180,22 +186,34 @@ def make_space(table: dict[str, Any]) -> SearchSpace:
             raise UserError("width is not searched: the budget decides it (--budget)")
         if name not in types:
             raise UserError(f"unknown key {name!r} in [space]: {nearest(name, list(types))}")
-    entries = tuple(_entry(n, space[n], t, list(types)) for n, t in types.items() if n in space)
+    entries = tuple(_entry(name, space[name], types) for name in types if name in space)
     for entry in entries:
-        for choice in entry.choices if types[entry.name] is str else ():
-            make_config(family, input_size=1, output_size=1, width=64, **{entry.name: choice})
+        _check_values(family, entry)
     recipe = table.get("recipe", {})
     if not isinstance(recipe, dict):
         raise UserError("recipe must be a table: [recipe]")
     return SearchSpace(family, entries, Recipe.from_table(recipe), space)
 
 
-def _entry(name: str, given: Any, kind: type, order: list[str]) -> Entry:
+def _check_values(family: str, entry: Entry) -> None:
+    """Whether a net of the family may have each value, or the range's low end, by itself."""
+    if entry.name == "learning_rate":
+        return
+    for value in entry.choices or (entry.low,):
+        if value is True:  # may need other options beside it
+            continue
+        make_config(family, input_size=1, output_size=1, width=4096, **{entry.name: value})
+
+
+def _entry(name: str, given: Any, types: dict[str, Any]) -> Entry:
+    kind = types[name]
     when = None
     if isinstance(given, dict):
         given = dict(given)
         if "when" in given:
-            when = _condition(name, given.pop("when"), order)
+            if name == "learning_rate":
+                raise UserError("learning_rate is always drawn: no `when`")
+            when = _condition(name, given.pop("when"), types)
         for key in given:
             if key not in ("low", "high", "log", "choices"):
                 raise UserError(f"{name}: unknown key {key!r}: low, high, log, choices or when")
@@ -237,7 +255,8 @@ def _range(name: str, given: dict[str, Any], kind: type, when: Condition | None)
     return Entry(name, low=low, high=high, log=log, when=when)
 
 
-def _condition(name: str, text: Any, order: list[str]) -> Condition:
+def _condition(name: str, text: Any, types: dict[str, Any]) -> Condition:
+    order = list(types)
     match = re.fullmatch(r"\s*(\w+)\s*(>=|<=|==|!=|>|<)\s*(\S+)\s*", str(text))
     try:
         if match is None:
@@ -250,6 +269,7 @@ def _condition(name: str, text: Any, order: list[str]) -> Condition:
             f"{name}: when looks at {match[1]!r}, which must be one of "
             f"{', '.join(order[: order.index(name)]) or 'none (it is drawn first)'}"
         )
+    _check_type(f"{name}: when = {text!r}: {match[1]}", value, types[match[1]])
     return Condition(match[1], match[2], value)
 
 
@@ -258,5 +278,5 @@ def _check_type(name: str, value: Any, kind: Any) -> None:
     if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
         wanted = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
         raise UserError(f"{name}: {value!r} should be {wanted.get(kind, 'left out')}")
-    if kind in (int, float) and value != value:
-        raise UserError(f"{name}: nan is no value")
+    if kind in (int, float) and not math.isfinite(value):
+        raise UserError(f"{name}: {value} is no value")

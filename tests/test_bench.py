@@ -14,7 +14,7 @@ import optuna
 import pytest
 from conftest import ENV, ROOT, command
 
-from drnn_bench import records
+from drnn_bench import cli, records
 from drnn_bench.studies import tally
 
 SMALL = ("run", "--steps", "20", "--trials", "3", "--seeds", "2", "--workers", "2",
@@ -267,9 +267,23 @@ def test_describe_answers_without_training(bench):
         ("nothing", "No such command"),
     ],
 )
-def test_a_users_mistake_is_one_line_and_exit_2(bench, words, said):
-    done = bench(*words.split(), code=2)
-    assert said in done.stderr
+def test_a_users_mistake_is_one_line_and_exit_2(words, said, tmp_path, monkeypatch, capsys):
+    # In this process, for torch takes seconds to load; the tests above are processes of their own.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["bench", *words.split()])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    done = capsys.readouterr()
+    assert ended.value.code == 2
+    assert said in done.err
+    assert done.err.count("\n") == 1
+    assert done.out == ""
+    assert not (tmp_path / "leaderboards").exists()
+
+
+def test_a_mistake_ends_a_real_process_the_same_way(bench):
+    done = bench("run", "--task", "pixel_digit", code=2)
+    assert "did you mean 'pixel_digits'" in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
 

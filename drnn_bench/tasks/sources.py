@@ -6,6 +6,7 @@ Files are checked as they are read: what is wrong is said in one line that names
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import socket
 import urllib.request
@@ -31,15 +32,23 @@ def mnist(data_dir: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
     if data_dir is None:
         parts = [_mnist_from_hub(split) for split in ("train", "test")]
         (train_x, train_y), (test_x, test_y) = parts
+        names = [f"{MNIST_HUB} {what}" for what in ("train", "train", "test", "test")]
     else:
-        train_x, train_y, test_x, test_y = (read_idx(p) for p in _mnist_paths(Path(data_dir)))
-    for what, x, y in (("train", train_x, train_y), ("test", test_x, test_y)):
+        paths = _mnist_paths(Path(data_dir))
+        train_x, train_y, test_x, test_y = (read_idx(path) for path in paths)
+        names = [str(path) for path in paths]
+    for what, x, y, x_name, y_name in (
+        ("train", train_x, train_y, *names[:2]),
+        ("test", test_x, test_y, *names[2:]),
+    ):
         if x.ndim != 3 or x.shape[1:] != (28, 28):
-            raise UserError(f"MNIST {what} images have shape {x.shape}, expected (N, 28, 28)")
+            raise UserError(
+                f"{x_name}: the {what} images have shape {x.shape}, expected (N, 28, 28)"
+            )
         if y.shape != (len(x),):
-            raise UserError(f"MNIST {what}: {len(x)} images but {len(y)} labels")
+            raise UserError(f"{y_name}: {len(x)} images but {len(y)} labels ({what}; see {x_name})")
         if y.size and y.max() > 9:
-            raise UserError(f"MNIST {what}: a label is {y.max()}, expected 0 to 9")
+            raise UserError(f"{y_name}: a label is {y.max()}, expected 0 to 9 ({what})")
     return (
         train_x.reshape(-1, 784),
         train_y.astype(np.int64),
@@ -80,7 +89,7 @@ def read_idx(path: Path) -> np.ndarray:
     if len(raw) < sizes_end:
         raise UserError(f"{path}: the idx header ends after {len(raw)} bytes; fetch it again")
     shape = tuple(int(n) for n in np.frombuffer(raw[4:sizes_end], ">u4"))
-    expected = sizes_end + int(np.prod(shape, dtype=np.int64))
+    expected = sizes_end + math.prod(shape)
     if len(raw) != expected:
         raise UserError(f"{path}: {len(raw)} bytes, its header promises {expected}; fetch it again")
     return np.frombuffer(raw, IDX_TYPES[raw[2]], offset=sizes_end).reshape(shape)
