@@ -3,6 +3,7 @@
 The public API, each part imported when it is first used:
 
     build                  a network by name, as a torch.nn.Module
+    configure              the same as a frozen config, which the next two take as well
     describe               what a network is, without training it
     mean_recurrent_length  the paper's measure of how far information travels, exact
     run                    the whole job: search, finals, throughput, leaderboard
@@ -13,6 +14,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "build": "api",
+    "configure": "api",
     "describe": "api",
     "mean_recurrent_length": "mrl",
     "run": "job",

@@ -229,6 +229,10 @@ def test_describe_answers_without_training(bench):
     assert facts["recurrent_edges_per_node"] == 1
     assert facts["sequential_steps"] == sum(-(-784 // 2**i) for i in range(9))
     assert "21210" in bench(*words).stdout
+    listed = bench("describe", "dilated_rnn", "dilations=4,8,16,32", "width=20,30,40,50",
+                   "--task", "pixel_mnist", "--json").stdout  # fmt: skip
+    assert json.loads(listed)["dilations"] == [4, 8, 16, 32]
+    assert json.loads(listed)["config"]["width"] == [20, 30, 40, 50]
     lost = bench("describe", "dilated_rnn", "start=1", "width=4", "input_size=1", "output_size=2",
                  "--json").stdout  # fmt: skip
     assert json.loads(lost)["mrl"] == "inf"

@@ -664,6 +664,22 @@ def test_records_that_changed_under_a_board_are_found(tmp_path):
     assert len(boards.check(tmp_path)) == 2
 
 
+@pytest.mark.parametrize("left", ["", "not a row\n", "finals"])
+@pytest.mark.xfail(
+    strict=True, raises=KeyError, reason="boards._render takes the task from a board without lines"
+)
+def test_records_that_make_no_board_are_named(tmp_path, left):
+    one = searched()
+    boards.publish([one.study(), *one.finals(*GOOD)], "pixel_digits", tmp_path)
+    path = tmp_path / "records" / "pixel_digits.jsonl"
+    path.write_text(left if left != "finals" else "")
+    if left == "finals":
+        records.append(path, one.finals(*GOOD))
+    said = boards.check(tmp_path)
+    assert said
+    assert all(str(path) in line_ for line_ in said)
+
+
 def test_a_folder_without_records_has_nothing_to_check(tmp_path):
     with pytest.raises(UserError, match="no records"):
         boards.check(tmp_path)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import oracles
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drnn_bench.api import build, configure
 from drnn_bench.budget import count_parameters
 from drnn_bench.errors import UserError
+from drnn_bench.kernels.linear import linear_scan
 from drnn_bench.models import FAMILIES
+from drnn_bench.models.layers import RecurrentLayer
 from drnn_bench.models.streaming import Ring
 from drnn_bench.mrl import reach
 
@@ -228,32 +232,126 @@ def test_outputs_and_gradients_equal_the_oracle(family, options, length, dtype, 
         assert close(got.double(), reference, tolerance)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-@pytest.mark.parametrize("dilation", [1, 3, 8])
-@pytest.mark.parametrize("length", [1, 3, 8, 13, 30])
-def test_a_dilated_layer_continues_from_a_state(cell, dilation, length):
-    from drnn_bench.models.layers import RecurrentLayer
-
-    torch.manual_seed(3)
-    layer = RecurrentLayer(cell, INPUTS, 5, dilation).double()
+@settings(max_examples=60, deadline=None)
+@given(
+    cell=st.sampled_from(["rnn", "gru", "lstm"]),
+    dilation=st.integers(1, 12),
+    length=st.integers(1, 30),
+    batch=st.integers(1, 4),
+    width=st.integers(1, 7),
+    seed=st.integers(0, 1000),
+)
+def test_a_dilated_layer_continues_from_any_state(cell, dilation, length, batch, width, seed):
+    torch.manual_seed(seed)
+    layer = RecurrentLayer(cell, INPUTS, width, dilation).double()
     torch.nn.init.normal_(layer.bias)
-    x = torch.randn(2, length, INPUTS, dtype=torch.float64)
+    x = torch.randn(batch, length, INPUTS, dtype=torch.float64)
     state = tuple(
-        torch.randn(dilation, 2, 5, dtype=torch.float64, requires_grad=True)
+        torch.randn(dilation, batch, width, dtype=torch.float64, requires_grad=True)
         for _ in range(2 if cell == "lstm" else 1)
     )
     y, left = layer.scan(x.transpose(0, 1), state=state)
     fast = [y.transpose(0, 1), *left]
-    y, left = oracles.dilated_layer(cell, x, layer.w_ih, layer.w_hh, layer.bias, dilation, state)
+    weights = (layer.w_ih, layer.w_hh, layer.bias)
+    y, left = oracles.dilated_layer(cell, x, *weights, dilation, state)
     slow = [y, *left]
-    variables = [*layer.parameters(), *state]
     for got, reference in zip(fast, slow, strict=True):
         assert close(got, reference, 1e-10)
+    variables = [*layer.parameters(), *state]
     grads = [
         torch.autograd.grad(sum(v.sin().sum() for v in part), variables) for part in (fast, slow)
     ]
     for got, reference in zip(*grads, strict=True):
         assert close(got, reference, 1e-10)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    length=st.integers(1, 40), batch=st.integers(1, 3), skip=st.integers(1, 12),
+    seed=st.integers(0, 1000),
+)  # fmt: skip
+def test_a_skip_layer_of_any_skip_equals_the_oracle(length, batch, skip, seed):
+    options = {"depth": 2, "skip": skip, "width": 4}
+    model = make("skip_rnn", options, seed).double()
+    x = torch.randn(batch, length, INPUTS, dtype=torch.float64)
+    assert close(model(x), oracle_output("skip_rnn", options, model, x), 1e-10)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    length=st.integers(1, 40), base=st.integers(2, 4), modules=st.integers(1, 4),
+    extra=st.integers(0, 5), cut=st.integers(0, 40),
+)  # fmt: skip
+def test_a_clockwork_of_any_period_and_width_equals_the_oracle(length, base, modules, extra, cut):
+    options = {"base": base, "modules": modules, "width": modules + extra}
+    model = make("clockwork_rnn", options).double()
+    x = torch.randn(2, length, INPUTS, dtype=torch.float64)
+    whole = oracle_output("clockwork_rnn", options, model, x)
+    assert close(model(x), whole, 1e-10)
+    parts = [part for part in (x[:, :cut], x[:, cut:]) if part.shape[1]]
+    state, outputs = None, []
+    for part in parts:
+        y, state = model.stream(part, state)
+        outputs.append(y)
+    assert close(torch.cat(outputs, 1), whole, 1e-10)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    family=st.sampled_from(["dilated_cnn", "tcn"]),
+    base=st.integers(1, 3),
+    depth=st.integers(1, 3),
+    kernel=st.integers(2, 3),
+)
+def test_a_convolutions_reach_is_measured_by_its_gradients(family, base, depth, kernel):
+    options = {"base": base, "depth": depth, "kernel": kernel, "width": 6}
+    model = make(family, options).double()
+    x = torch.randn(128, 80, INPUTS, dtype=torch.float64, requires_grad=True)
+    model(x, last=1).sum().backward()
+    seen = x.grad.abs().amax(dim=(0, 2)).flip(0).nonzero().flatten()
+    assert seen.max() == reach(config_of(family, options))
+
+
+@settings(max_examples=40, deadline=None)
+@given(length=st.integers(1, 70), batch=st.integers(1, 3), seed=st.integers(0, 1000))
+def test_the_parallel_scan_is_the_recurrence(length, batch, seed):
+    torch.manual_seed(seed)
+    a, b = (torch.randn(length, batch, 2, dtype=torch.float64, requires_grad=True) for _ in "ab")
+    h0 = torch.randn(batch, 2, dtype=torch.float64, requires_grad=True)
+    h, slow = h0, []
+    for t in range(length):
+        h = a[t] * h + b[t]
+        slow.append(h)
+    results = linear_scan(a, b, h0), torch.stack(slow)
+    grads = [torch.autograd.grad(r.sin().sum(), (a, b, h0)) for r in results]
+    assert close(*results, 1e-10)
+    for got, reference in zip(*grads, strict=True):
+        assert close(got, reference, 1e-10)
+
+
+def test_the_linear_scan_is_exact_in_single_precision():
+    """At T = 784 the log-space form is off by 1e-4; this one stays within 1e-6."""
+    torch.manual_seed(0)
+    z = torch.rand(784, 8, 16, dtype=torch.float64)
+    b = torch.randn(784, 8, 16, dtype=torch.float64)
+    whole = linear_scan(1 - z, z * b)
+    assert close(linear_scan((1 - z).float(), (z * b).float()).double(), whole, 1e-6)
+
+
+def test_complex_parameters_are_reals_and_follow_double():
+    model = make("s4d", {"depth": 1, "states": 3, "width": 5}).double()
+    assert {p.dtype for p in model.parameters()} == {torch.float64}
+    # dt, D: 5 each; A and C: complex, 15 each; encoder, mixing, output layer.
+    assert sum(p.numel() for p in model.parameters()) == 10 + 4 * 15 + (15 + 5) + 30 + 24
+
+
+def test_the_papers_initialisation():
+    model = make("dilated_rnn", {"cell": "gru", "depth": 3, "width": 40, "init": "paper"})
+    assert model.head.weight.detach().std() == pytest.approx(1, abs=0.2)
+    assert model.layers[0].bias[:80].eq(1).all()
+    for init in ("orthogonal", "paper"):
+        lstm = make("lstm", {"width": 8, "init": init})
+        assert lstm.layers[0].bias.tolist() == [0] * 8 + [1] * 8 + [0] * 16
 
 
 # paper.md's counts, which match one bias per gate: 9 layers of 20 and of 50, and the CNN's 10.

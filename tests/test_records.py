@@ -232,12 +232,11 @@ def test_a_line_that_is_no_row_is_left_out_with_a_note(tmp_path, line):
     assert records.read(path) == ([one], ["records.jsonl:1: not a whole row, left out"])
 
 
-def test_a_line_without_an_id_is_left_out_with_a_note(tmp_path):
+@pytest.mark.parametrize("key", ["id", "schema", "role"])
+def test_a_line_without_what_tells_rows_apart_is_left_out_with_a_note(tmp_path, key):
     path = tmp_path / "records.jsonl"
-    path.write_text(json.dumps({"schema": records.SCHEMA, "role": "final"}) + "\n")
-    rows, notes = records.read(path)
-    assert rows == []
-    assert len(notes) == 1
+    records.append(path, [{k: v for k, v in row().items() if k != key}])
+    assert records.read(path) == ([], ["records.jsonl:1: not a whole row, left out"])
 
 
 # -- writers that die, and writers at once -----------------------------------------------------
@@ -275,8 +274,9 @@ Path(f"{path}.{name}.ready").touch()
 while not Path(f"{path}.go").exists():
     time.sleep(0.001)
 for i in range(count):
+    size = 1 + 7919 * i % 30_000
     rows = [
-        {"id": f"{name}-{i}-{j}", "schema": 1, "role": "final", "text": name * (1 + 7919 * i % 30_000)}
+        {"id": f"{name}-{i}-{j}", "schema": 1, "role": "final", "text": name * size}
         for j in range(1 + 2 * (i % 2))
     ]
     records.append(path, rows)
@@ -355,19 +355,14 @@ path = Path(sys.argv[1])
 limit = path.stat().st_size + 100
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
-    records.append(path, [{"id": "b", "schema": 1, "role": "final", "text": "x" * int(sys.argv[2])}])
+    text = "x" * int(sys.argv[2])
+    records.append(path, [{"id": "b", "schema": 1, "role": "final", "text": text}])
 except OSError as error:
     print("refused", error.errno)
 """
 
 
-@pytest.mark.parametrize(
-    "size",
-    [
-        500,  # fits the buffer
-        50_000,  # more than the buffer holds
-    ],
-)
+@pytest.mark.parametrize("size", [500, 50_000])  # within a buffer, and beyond it
 def test_a_full_disk_leaves_the_file_as_it_was(tmp_path, size):
     path = tmp_path / "records.jsonl"
     records.append(path, [row()])
