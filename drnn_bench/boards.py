@@ -40,7 +40,13 @@ def check(folder: Path = FOLDER) -> list[str]:
         raise UserError(f"no records in {folder / 'records'}: nothing to check")
     wrong = []
     for path in paths:
-        for suffix, text in _render(path).items():
+        wrong += [f"{path.parent / note}" for note in records.read(path)[1]]
+        try:
+            rendered = _render(path)
+        except UserError as error:
+            wrong.append(str(error))
+            continue
+        for suffix, text in rendered.items():
             board = folder / f"{path.stem}.{suffix}"
             if not board.is_file():
                 wrong.append(f"{board}: missing")
@@ -56,6 +62,8 @@ def file_name(task_key: str) -> str:
 
 def _render(path: Path) -> dict[str, str]:
     board = build(records.read(path)[0])
+    if board.empty:
+        raise UserError(f"{path}: no search among its rows, so no board")
     task = board["task"].iloc[0]
     head = f"# {task}\n\nRebuilt from `records/{path.name}` by `bench leaderboard --check`.\n\n"
     return {"md": head + columns.to_markdown(board), "csv": columns.to_csv(board)}

@@ -38,7 +38,7 @@ def _metric(line: Row, key: str) -> str:
 
 def _interval(line: Row) -> str:
     if not line["n"]:
-        return "search only"
+        return "diverged" if line["diverged_finals"] else "search only"
     if _none(line["test_low"]):
         return _metric(line, "test_mean")
     half = (line["test_high"] - line["test_low"]) / 2
@@ -132,11 +132,12 @@ def caption(lines: list[Row]) -> str:
 
     first = lines[0]
     recipes = list(dict.fromkeys(Recipe.from_table(_floats(x["recipe"])).words for x in lines))
-    seeds = sorted({x["n"] for x in lines})
+    seeds = sorted({x["n"] for x in lines if x["n"]}) or [0]
     hardware = next((x["hardware"] for x in lines if x["hardware"]), None)
     busy = any(x["machine"] == "busy" for x in lines)
+    counts = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     said = [
-        f"Mean over {'–'.join(map(str, seeds))} fresh seeds ± half of the 95 % Student t interval; "
+        f"Mean over {counts} fresh seeds ± half of the 95 % Student t interval; "
         "families that a pairwise Welch test with Holm's correction cannot tell apart share ranks. "
         "Conditional on one search per family.",
         f"Recipe: {'; '.join(recipes)}; learning rate tuned per study. "
@@ -168,7 +169,9 @@ def command(lines: list[Row]) -> str:
     words = ["bench run", f"--task {first['task']}", *(f"--family {f}" for f in sorted(families))]
     words.append(f"--budget {first['budget']} --steps {first['steps']}")
     trials = max(x["trials"]["complete"] + x["trials"]["pruned"] for x in lines)
-    words.append(f"--trials {trials} --seeds {max(x['n'] for x in lines) or 1}")
+    words.append(
+        f"--trials {trials} --seeds {max(x['n'] + x['diverged_finals'] for x in lines) or 1}"
+    )
     words.append(f"--sampler {first['sampler']} --pruner {first['pruner']}")
     words.append(f"--seed {first['search_seed']}")
     return " ".join(words)

@@ -40,7 +40,8 @@ def leaderboard(
 
 def build(rows: list[Row]) -> pd.DataFrame:
     """One line for each study, ranked within its group."""
-    latest = {row["study"]: row for row in rows if row["role"] == "study"}
+    studies = sorted((r for r in rows if r["role"] == "study"), key=lambda row: row["started"])
+    latest = {row["study"]: row for row in studies}
     lines = [_line(study, rows) for study in latest.values()]
     groups: dict[tuple, list[Row]] = {}
     for line in lines:

@@ -52,6 +52,8 @@ class Recipe:
             if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
                 raise UserError(f"recipe: {name} must be a number above 0, got {value!r}")
             object.__setattr__(self, name, float(value))
+        if self.rmsprop_alpha >= 1:
+            raise UserError(f"recipe: rmsprop_alpha must be below 1, got {self.rmsprop_alpha}")
 
     @classmethod
     def from_table(cls, table: dict[str, Any]) -> Recipe:

@@ -43,7 +43,7 @@ IDENTITY = [
 
 
 def make_row(role: str, identity: dict[str, Any], **measured: Any) -> dict[str, Any]:
-    """A complete row. Floats that JSON cannot hold are written as strings (inf, nan)."""
+    """A complete row, of JSON values: an infinite MRL is the string `inf`."""
     row = {"id": uuid.uuid4().hex[:16], "schema": SCHEMA, "role": role, **identity, **measured}
     missing = [key for key in IDENTITY if key not in row]
     if missing:
@@ -52,7 +52,7 @@ def make_row(role: str, identity: dict[str, Any], **measured: Any) -> dict[str, 
 
 
 def append(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Adds whole lines, all or none of them in the eyes of any reader, and syncs them to disk."""
+    """Adds whole lines and syncs them to disk; on a full disk, none of them."""
     text = "".join(json.dumps(row, sort_keys=True, allow_nan=False) + "\n" for row in rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+", buffering=0) as file:

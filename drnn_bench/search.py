@@ -34,6 +34,10 @@ REFUSALS = 50  # so many infeasible draws in a row end a study
 FAILURES = 5  # so many trials failed, and none got through, end the job
 
 
+class TrialFailed(Exception):
+    """A training run raised. (An error in the drawing is ours, and ends the worker.)"""
+
+
 @dataclass(frozen=True)
 class Turn:
     """The next trial: its study, its place there, and how many draws that place has used up."""
@@ -92,7 +96,7 @@ class Search:
                 counted()
             return self._run(trial, turn.spec, drawn)
 
-        turn.study.optimize(objective, n_trials=1, catch=(Exception,))
+        turn.study.optimize(objective, n_trials=1, catch=(TrialFailed,))
         self._after(turn.study)
 
     def _next_turn(self) -> Turn | str:
@@ -177,9 +181,11 @@ class Search:
         except Diverged as error:
             trial.set_user_attr("diverged", str(error))
             raise optuna.TrialPruned from None
+        except optuna.TrialPruned:
+            raise
         except Exception as error:
             trial.set_user_attr("reason", f"{type(error).__name__}: {error}")
-            raise
+            raise TrialFailed from error
         finally:
             trial.set_user_attr("seconds", time.perf_counter() - started)
         return trained.validation

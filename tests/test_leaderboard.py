@@ -665,9 +665,6 @@ def test_records_that_changed_under_a_board_are_found(tmp_path):
 
 
 @pytest.mark.parametrize("left", ["", "not a row\n", "finals"])
-@pytest.mark.xfail(
-    strict=True, raises=KeyError, reason="boards._render takes the task from a board without lines"
-)
 def test_records_that_make_no_board_are_named(tmp_path, left):
     one = searched()
     boards.publish([one.study(), *one.finals(*GOOD)], "pixel_digits", tmp_path)

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from drnn_bench.errors import JobError, UserError
 from drnn_bench.plan import Request, make_plan
-from drnn_bench.search import Search, release
+from drnn_bench.search import Search, TrialFailed, release
 from drnn_bench.search_space import read_space
 from drnn_bench.storage import MAX_RETRIES, TrialLock, open_storage
 from drnn_bench.studies import STARTUP, best_trial, open_study, summarise, tally
@@ -126,7 +126,7 @@ def test_a_trial_that_keeps_failing_is_replaced_by_another_draw(world):
         calls.append(trial.params)
         if trial.params == calls[0]:
             trial.set_user_attr("reason", "MemoryError: no more")
-            raise MemoryError("no more")
+            raise TrialFailed
         return run(trial, *rest)
 
     search._run = fail_first_draw
@@ -136,12 +136,20 @@ def test_a_trial_that_keeps_failing_is_replaced_by_another_draw(world):
     assert calls[0] == calls[1] == calls[2] != calls[3]
 
 
+def test_a_training_run_that_raises_is_a_failed_trial_with_its_reason(world):
+    search = world.search(1, specs=world.plan.specs[:1])
+    search.arrays = {"train": search.arrays["train"]}  # no validation set: a KeyError within
+    with pytest.raises(JobError, match="KeyError: 'validation'"):
+        search.work()
+    assert tally(world.trials()).failed == 5
+
+
 def test_a_search_in_which_everything_fails_ends_with_the_reason(world):
     search = world.search(1, specs=world.plan.specs[:1])
 
     def fail(trial, *_):
         trial.set_user_attr("reason", "RuntimeError: broken")
-        raise RuntimeError("broken")
+        raise TrialFailed
 
     search._run = fail
     with pytest.raises(JobError, match="RuntimeError: broken"):

@@ -18,6 +18,9 @@ if typing.TYPE_CHECKING:
     from torch import nn
 
 
+LARGEST = 10_000_000  # of any one number that describes a net: beyond it somebody mistyped
+
+
 @dataclass(frozen=True)
 class Paths:
     """The edges by which an input reaches a later output, for shortest paths.
@@ -175,6 +178,8 @@ class ParallelScan(Stepwise):
 def at_least(name: str, value: Any, bound: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < bound:
         raise UserError(f"{name} must be a whole number of at least {bound}, got {value!r}")
+    if value > LARGEST:
+        raise UserError(f"{name} must be at most {LARGEST:,}, got {value}")
 
 
 def max_levels(base: int, length: int) -> int | None:

@@ -17,7 +17,9 @@ from drnn_bench.models.needed import chains, keep, needed_steps
 from drnn_bench.models.streaming import Ring, single_step
 
 # How recurrent layers and their output layer begin:
-# orthogonal  Glorot inputs, orthogonal recurrences, biases zero; LSTM forget gate 1
+# orthogonal  Glorot inputs, orthogonal recurrences, biases zero. For the LSTM all gates open (1)
+#             and a gain of 2 on the candidate's inputs: a gate of one half on the way in and
+#             another on the way out would quarter the signal at every layer of a deep stack
 # uniform     torch's own: everything uniform within 1/sqrt(units)
 # paper       the official code's: Glorot over inputs and recurrences together, GRU gates 1, LSTM
 #             forget gate 1, output layer N(0, 1)
@@ -68,6 +70,10 @@ class RecurrentLayer(nn.Module):
             for w_ih, w_hh in zip(self.w_ih.split(width), self.w_hh.split(width), strict=True):
                 nn.init.xavier_uniform_(w_ih)
                 nn.init.orthogonal_(w_hh)
+            if self.cell == "lstm":
+                self.w_ih[2 * width : 3 * width] *= 2
+                self.bias[:] = 1
+                self.bias[2 * width : 3 * width] = 0
         if self.cell == "lstm":
             self.bias[width : 2 * width] = 1
 

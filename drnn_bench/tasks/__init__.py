@@ -40,6 +40,8 @@ def parse_task(spec: str) -> Task:
         if key not in known:
             hint = nearest(key, known) if known else "it has none"
             raise UserError(f"task {name} has no option {key!r}: {hint}")
+        if key in options:
+            raise UserError(f"task {name}: option {key!r} is given twice")
         if not equals:
             raise UserError(f"task {name}: option {key!r} needs a value: {key}=...")
         try:

@@ -44,6 +44,7 @@ def prepare(task: Task, data_dir: str | None, cache_dir: Path) -> Prepared:
             for split in SPLITS:
                 for name, array in zip("xy", arrays[split], strict=True):
                     np.save(partial / f"{split}_{name}.npy", array, allow_pickle=False)
+            partial.chmod(0o755)  # others on this machine may work on the same runs
             os.replace(partial, folder)
         except OSError:
             shutil.rmtree(partial, ignore_errors=True)

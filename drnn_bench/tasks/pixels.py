@@ -18,6 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from drnn_bench.errors import UserError
 from drnn_bench.tasks.sources import mnist
 from drnn_bench.tasks.task import Arrays, Task
 
@@ -77,6 +78,8 @@ class PixelMNIST(_Pixels):
     def load(self, data_dir: str | None) -> Arrays:
         train_x, train_y, test_x, test_y = mnist(data_dir)
         held_out = len(train_x) // 12  # 5,000 of 60,000
+        if held_out == 0:
+            raise UserError(f"MNIST: {len(train_x)} training images leave none for validation")
         return {
             "train": (train_x[held_out:], train_y[held_out:]),
             "validation": (train_x[:held_out], train_y[:held_out]),
