@@ -21,6 +21,13 @@ from typing import Any
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
+def _environment() -> dict[str, str]:
+    """One thread, and this very package, from wherever it was imported."""
+    here = str(Path(__file__).parent.parent)
+    paths = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1"), "PYTHONPATH": paths}
+
+
 class Worker:
     """The parent's end of one worker process."""
 
@@ -30,11 +37,12 @@ class Worker:
         self._buffer = b""
         with log.open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "drnn_bench.worker_main", self.name],
+                # -P: a file of the user's that is called torch.py stays out of the way.
+                [sys.executable, "-P", "-m", "drnn_bench.worker_main", self.name],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")},
+                env=_environment(),
                 start_new_session=True,  # Ctrl-C reaches the parent, which decides
                 pass_fds=keep_open,
             )
