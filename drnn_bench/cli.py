@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -185,6 +186,8 @@ def describe(
         from drnn_bench.tasks import parse_task
 
         named = parse_task(task)
+        if any("learned" in f.metadata for f in dataclasses.fields(named)):
+            named, _ = named.read(None)  # only its data tells the sizes
         config |= {"length": named.length}
         config |= {"input_size": named.input_size, "output_size": named.output_size}
     if budget is not None:
@@ -212,12 +215,11 @@ def _board(runs_dir: str, task: str | None, family: str | None, budget: str | No
     rows, notes = records.read(Path(runs_dir) / "records.jsonl")
     for note in notes:
         _err(note)
-    database = Path(runs_dir) / "studies.db"
-    if database.exists():
+    if (Path(runs_dir) / "studies.db").exists():
         from drnn_bench.live import live_rows
 
         recorded = {row["study"] for row in rows if row["role"] == "study"}
-        rows += live_rows(f"sqlite:///{database}", recorded)
+        rows += live_rows(Path(runs_dir), recorded)
     return select(
         build(rows),
         task=task,

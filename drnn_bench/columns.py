@@ -36,6 +36,10 @@ def _metric(line: Row, key: str) -> str:
     return f"{100 * value:.1f}" if line["metric"] == "accuracy" else f"{value:.4f}"
 
 
+def _accuracy(line: Row) -> str:
+    return _percent(line["test_accuracy"])
+
+
 def _interval(line: Row) -> str:
     if not line["n"]:
         return "diverged" if line["diverged_finals"] else "search only"
@@ -80,6 +84,7 @@ COLUMNS = (
     Column("rank", _ranks, 0),
     Column("family", lambda x: x["family"], 0, right=False),
     Column("test {metric}", _interval, 0),
+    Column("accuracy %", _accuracy, 8),
     Column("n", _number("n"), 1),
     Column("parameters", _number("parameters"), 2),
     Column("train seq/s", _number("train_per_s"), 3),
@@ -98,16 +103,23 @@ COLUMNS = (
 )
 
 
-def titles(metric: str, direction: str) -> list[str]:
-    arrow = "↑" if direction == "max" else "↓"
-    named = {"accuracy": f"accuracy % {arrow}", "cross_entropy": f"nats {arrow}"}.get(
-        metric, metric
-    )
-    return [column.title.format(metric=named) for column in COLUMNS]
+@dataclass(frozen=True)
+class TableText:
+    """A group of lines as text: what every rendering of it shows."""
+
+    columns: list[Column]
+    titles: list[str]
+    cells: list[list[str]]
 
 
-def cells(line: Row) -> list[str]:
-    return [column.show(line) for column in COLUMNS]
+def as_text(lines: list[Row]) -> TableText:
+    """The cells of a group; the accuracy's column only beside another metric."""
+    metric, direction = lines[0]["metric"], lines[0]["direction"]
+    words = {"accuracy": "accuracy %", "cross_entropy": "nats", "bits_per_character": "bits/char"}
+    named = f"{words.get(metric, metric)} {'↑' if direction == 'max' else '↓'}"
+    shown = [c for c in COLUMNS if c.show is not _accuracy or metric != "accuracy"]
+    titles = [column.title.format(metric=named) for column in shown]
+    return TableText(shown, titles, [[column.show(line) for column in shown] for line in lines])
 
 
 def groups(board: pd.DataFrame) -> list[list[Row]]:
@@ -152,6 +164,8 @@ def caption(lines: list[Row]) -> str:
             f"Speed: {hardware}, {_all(lines, 'threads')} thread, models in turns"
             + (", on a BUSY machine." if busy else ", on an idle machine.")
         )
+    if not _none(first["guessing"]):
+        said.insert(0, f"Guessing costs {first['guessing']:.4f}.")
     edges = [f"{x['family']} ({_edge(x)})" for x in lines if x["on_edge"]]
     if edges:
         said.append(f"Best value on the edge of its range: {'; '.join(edges)}.")
@@ -166,7 +180,8 @@ def command(lines: list[Row]) -> str:
     """The command that makes a group again. (Settings that differ within it cannot be in it.)"""
     first = lines[0]
     families = list(dict.fromkeys(x["family"] for x in lines))
-    words = ["bench run", f"--task {first['task']}", *(f"--family {f}" for f in sorted(families))]
+    task = first["task"].replace("text=", "path=")  # a record names a text, not where it lies
+    words = ["bench run", f"--task {task}", *(f"--family {f}" for f in sorted(families))]
     words.append(f"--budget {first['budget']} --steps {first['steps']}")
     trials = max(x["trials"]["complete"] + x["trials"]["pruned"] for x in lines)
     words.append(
@@ -180,10 +195,10 @@ def command(lines: list[Row]) -> str:
 def to_markdown(board: pd.DataFrame) -> str:
     parts = []
     for lines in groups(board):
-        names = titles(lines[0]["metric"], lines[0]["direction"])
-        table = pd.DataFrame([cells(x) for x in lines], columns=names)
-        align = ["right" if column.right else "left" for column in COLUMNS]
-        text = table.to_markdown(index=False, disable_numparse=True, colalign=align)
+        table = as_text(lines)
+        align = ["right" if column.right else "left" for column in table.columns]
+        frame = pd.DataFrame(table.cells, columns=table.titles)
+        text = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
         parts += [f"### {heading(lines)}", text, caption(lines), f"    {command(lines)}"]
     return "\n\n".join(parts) + "\n"
 

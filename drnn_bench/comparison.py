@@ -33,7 +33,7 @@ def tables(board: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
                 found = part[(part["family"] == family) & (part["budget"] == budget)]
                 row[f"{budget:,}"] = _cell(found.iloc[0].to_dict()) if len(found) else MISSING
             rows.append(row)
-        unit = "%" if metric == "accuracy" else "nats"
+        unit = {"accuracy": "%", "cross_entropy": "nats"}.get(metric, "bits")
         arrow = "↑" if direction == "max" else "↓"
         head = (
             f"{task}, {steps:,} steps: test {metric} {unit} {arrow} "

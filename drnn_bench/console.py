@@ -117,20 +117,18 @@ def duration(seconds: float) -> str:
 def print_board(console: Console, board: pd.DataFrame) -> None:
     """Every group of a board, as wide as the terminal allows; what was left out is said."""
     for lines in columns.groups(board):
-        names = columns.titles(lines[0]["metric"], lines[0]["direction"])
-        texts = [columns.cells(line) for line in lines]
-        shown = _fitting(names, texts, console.width)
+        text = columns.as_text(lines)
+        shown = _fitting(text, console.width)
         table = Table(box=box.SIMPLE_HEAD, title=columns.heading(lines), title_justify="left")
         for i in shown:
-            table.add_column(names[i], justify="right" if columns.COLUMNS[i].right else "left",
-                             overflow="fold")  # fmt: skip
-        best = next((x["test_mean"] for x in lines if x["n"]), None)
-        for line, text in zip(lines, texts, strict=True):
-            bold = "bold" if best is not None and line["rank_low"] == 1 else ""
-            table.add_row(*(text[i] for i in shown), style=bold)
+            justify = "right" if text.columns[i].right else "left"
+            table.add_column(text.titles[i], justify=justify, overflow="fold")
+        for line, cells in zip(lines, text.cells, strict=True):
+            bold = "bold" if line["rank_low"] == 1 else ""
+            table.add_row(*(cells[i] for i in shown), style=bold)
         console.print(table)
         console.print(columns.caption(lines), style="dim", highlight=False)
-        missing = [names[i] for i in range(len(names)) if i not in shown]
+        missing = [title for i, title in enumerate(text.titles) if i not in shown]
         if missing:
             console.print(
                 f"Not shown at this width: {', '.join(missing)} (--format markdown has all).",
@@ -139,15 +137,15 @@ def print_board(console: Console, board: pd.DataFrame) -> None:
             )
 
 
-def _width(names: list[str], texts: list[list[str]], shown: list[int]) -> int:
-    """Characters a table of these columns takes: each has a space on both sides."""
-    return sum(max(len(names[i]), *(len(t[i]) for t in texts)) + 2 for i in shown)
-
-
-def _fitting(names: list[str], texts: list[list[str]], width: int) -> list[int]:
+def _fitting(text: columns.TableText, width: int) -> list[int]:
     """The columns that fit, in their order, the most important chosen first."""
+
+    def takes(shown: list[int]) -> int:  # each column has a space on both sides
+        rows = [text.titles, *text.cells]
+        return sum(max(len(row[i]) for row in rows) + 2 for i in shown)
+
     shown: list[int] = []
-    for i in sorted(range(len(names)), key=lambda i: columns.COLUMNS[i].rank):
-        if columns.COLUMNS[i].rank == 0 or _width(names, texts, [*shown, i]) <= width:
+    for i in sorted(range(len(text.titles)), key=lambda i: text.columns[i].rank):
+        if text.columns[i].rank == 0 or takes([*shown, i]) <= width:
             shown.append(i)
     return sorted(shown)

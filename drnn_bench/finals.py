@@ -51,6 +51,7 @@ def identity(spec: StudySpec, task: Task, best: dict[str, Any]) -> dict[str, Any
         "learning_rate": best["learning_rate"],
         "recipe": spec.recipe,
         "metric": task.metric,
+        "guessing": task.guessing,
         "direction": task.direction,
         "sampler": spec.sampler,
         "pruner": spec.pruner,

@@ -85,7 +85,7 @@ class Job:
         with only_supervisor(plan) as descriptor:
             storage = open_storage(plan.storage)
             self.lock = TrialLock(plan.storage)
-            self.studies = [(spec, open_study(storage, spec)) for spec in plan.specs]
+            self.studies = [(spec, open_study(storage, spec, plan.task)) for spec in plan.specs]
             if make_url(plan.storage).get_backend_name() == "sqlite":
                 # Nobody else holds this database: whoever ran these trials is dead.
                 for _, study in self.studies:
@@ -129,13 +129,7 @@ class Job:
         return [tally(study.get_trials(deepcopy=False)) for _, study in self.studies]
 
     def _base_job(self) -> Row:
-        prepared = self.plan.prepared
-        return {
-            "task": prepared.task.key,
-            "data_hash": prepared.data_hash,
-            "data": prepared.folder,
-            "device": self.plan.device,
-        }
+        return {"data": self.plan.prepared.folder, "device": self.plan.device}
 
     def _pace(self, pool: Pool) -> list[float | None]:
         """Seconds of a training step, per study, measured on the spot."""

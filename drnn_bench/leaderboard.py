@@ -124,6 +124,8 @@ def _line(study: Row, rows: list[Row]) -> Row:
         "test_high": interval[1] if interval else None,
         "test_error": _sampling_error(complete),
         "tests": tests,
+        "test_accuracy": _mean([r["test_accuracy"] for r in complete]),
+        "guessing": study.get("guessing"),
         "validation_best": study["best"]["value"],
         "validation_mean": _mean([r["validation"] for r in complete]),
         "on_edge": study["best"]["on_edge"],

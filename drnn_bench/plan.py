@@ -21,7 +21,7 @@ from drnn_bench.search_space import SearchSpace, default_path, read_space
 from drnn_bench.storage import parse_url
 from drnn_bench.studies import PRUNERS, SAMPLERS, StudySpec
 from drnn_bench.tasks import DEFAULT_TASK, parse_task
-from drnn_bench.tasks.cache import Prepared, prepare
+from drnn_bench.tasks.cache import Prepared, read, store
 from drnn_bench.tasks.task import Task
 
 PROBES = 200  # random draws before a space counts as having nothing feasible
@@ -93,11 +93,13 @@ def make_plan(request: Request) -> Plan:
     spaces = _spaces(request)
     device = _device(request.device)
     budgets = sorted(set(request.budgets)) or [task.default_budget]
+    loaded = read(task, request.data_dir)
+    task = loaded.task
     for space in spaces:
         for budget in budgets:
             check_feasible(space, task, budget)
     runs_dir = _writable(Path(request.runs_dir))
-    prepared = prepare(task, request.data_dir, runs_dir / "data")
+    prepared = store(loaded, runs_dir / "data")
     specs = tuple(
         StudySpec(
             task=task.key,

@@ -65,7 +65,9 @@ class Search:
         self.lock, self.trials, self.device, self.worker = lock, trials, device, worker
         self.task = prepared.task
         self.arrays = prepared.arrays()
-        self.studies = [(spec, open_study(storage, spec), spec.make_space()) for spec in specs]
+        self.studies = [
+            (spec, open_study(storage, spec, self.task), spec.make_space()) for spec in specs
+        ]
 
     def work(self, on_trial: Callable[[], None] = lambda: None) -> None:
         """Runs trials until every study has its number, waiting for those that others still run."""

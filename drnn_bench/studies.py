@@ -19,7 +19,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from drnn_bench.search_space import SearchSpace, make_space
-from drnn_bench.tasks import parse_task
+from drnn_bench.tasks.task import Task
 
 SAMPLERS = ("tpe", "random", "qmc")
 PRUNERS = ("asha", "median", "none")
@@ -117,9 +117,9 @@ def best_trial(trials: list[FrozenTrial], direction: str) -> FrozenTrial | None:
     return min(complete, key=lambda t: (sign * t.value, t.user_attrs["index"]), default=None)
 
 
-def open_study(storage: optuna.storages.RDBStorage, spec: StudySpec) -> optuna.Study:
+def open_study(storage: optuna.storages.RDBStorage, spec: StudySpec, task: Task) -> optuna.Study:
     """The study of this identity, made if it is not there yet."""
-    direction = "maximize" if parse_task(spec.task).direction == "max" else "minimize"
+    direction = "maximize" if task.direction == "max" else "minimize"
     study = optuna.create_study(
         storage=storage, study_name=spec.name, direction=direction, load_if_exists=True
     )

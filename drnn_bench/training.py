@@ -20,10 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drnn_bench.models.architecture import Architecture
+from drnn_bench.models.streaming import detach
 from drnn_bench.recipe import Recipe
 from drnn_bench.tasks.task import Arrays, Task
 
-EVALUATION_BATCH = 512
+EVALUATION_BATCH = 512  # sequences
+STREAM_CHUNK = 10_000  # steps of the one sequence of a stream task
 
 
 class Diverged(Exception):
@@ -63,16 +65,15 @@ def train(
     model = config.build().to(device)
     optimizer = recipe.make_optimizer(model.parameters(), learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.factor(steps))
-    x, y = arrays["train"]
-    batches = _batches(len(x), recipe.batch_size, seed)
+    losses = (_stream_losses if task.stream else _batch_losses)(
+        model, task, arrays["train"], recipe.batch_size, seed, device
+    )
     better = max if task.direction == "max" else min
     best, best_step, best_state = None, 0, None
     started = time.perf_counter()
     evaluations = recipe.evaluation_steps(steps)
     for step in range(1, steps + 1):
-        rows = next(batches)
-        logits = model(inputs(task, x[rows], device), last=task.scored)
-        loss = cross_entropy(logits, targets(y[rows], device))
+        loss = next(losses)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if not math.isfinite(nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)):
@@ -80,7 +81,8 @@ def train(
         optimizer.step()
         schedule.step()
         if step in evaluations:
-            metric = evaluate(model, task, *arrays["validation"], device)[task.metric]
+            held_out = (part[: task.prefix] for part in arrays["validation"])
+            metric = evaluate(model, task, *held_out, device)[task.metric]
             if not math.isfinite(metric):
                 raise Diverged(step)
             if best is None or better(metric, best) != best:
@@ -95,18 +97,57 @@ def train(
 def evaluate(
     model: nn.Module, task: Task, x: np.ndarray, y: np.ndarray, device: str = "cpu"
 ) -> dict[str, float]:
-    """Over all sequences and scored steps: accuracy, and cross-entropy in nats."""
+    """Over all sequences and scored steps: accuracy, cross-entropy in nats and in bits."""
     model.eval()
-    loss = right = 0.0
-    for start in range(0, len(x), EVALUATION_BATCH):
-        rows = slice(start, start + EVALUATION_BATCH)
-        logits = model(inputs(task, x[rows], device), last=task.scored)
-        wanted = targets(y[rows], device)
+    loss = right = scored = 0.0
+    state, size = None, STREAM_CHUNK if task.stream else EVALUATION_BATCH
+    for start in range(0, len(x), size):
+        rows = slice(start, start + size)
+        if task.stream:  # one sequence, its state carried from chunk to chunk
+            wanted = targets(y[None, rows], device)
+            logits, state = model.stream(inputs(task, x[None, rows], device), state)
+        else:
+            wanted = targets(y[rows], device)
+            logits = model(inputs(task, x[rows], device), last=task.scored)
         loss += float(cross_entropy(logits, wanted, reduction="sum"))
         right += float((logits.argmax(2) == wanted).sum())
+        scored += wanted.numel()
     model.train()
-    scored = len(x) * task.scored
-    return {"accuracy": right / scored, "cross_entropy": loss / scored}
+    nats = loss / scored
+    return {
+        "accuracy": right / scored,
+        "cross_entropy": nats,
+        "bits_per_character": nats / math.log(2),
+    }
+
+
+def _batch_losses(
+    model: nn.Module, task: Task, data: tuple, batch: int, seed: int, device: str
+) -> Iterator[Tensor]:
+    """The loss of batch after batch of whole sequences."""
+    x, y = data
+    for rows in _batches(len(x), batch, seed):
+        logits = model(inputs(task, x[rows], device), last=task.scored)
+        yield cross_entropy(logits, targets(y[rows], device))
+
+
+def _stream_losses(
+    model: nn.Module, task: Task, data: tuple, batch: int, seed: int, device: str
+) -> Iterator[Tensor]:
+    """The loss of chunk after chunk along `batch` contiguous streams; the state goes on, the
+    gradient stops at a chunk's beginning. Each pass begins at another place of the text."""
+    rng = np.random.default_rng(seed)
+    x, y = data
+    batch = min(batch, max(1, len(x) // (2 * task.length)))
+    per = len(x) // batch
+    while True:
+        turn = int(rng.integers(len(x)))
+        rows = (np.arange(batch)[:, None] * per + np.arange(per) + turn) % len(x)
+        state = None
+        for start in range(0, per - task.length + 1, task.length):
+            chunk = rows[:, start : start + task.length]
+            logits, state = model.stream(inputs(task, x[chunk], device), detach(state))
+            yield cross_entropy(logits, targets(y[chunk], device))
 
 
 def inputs(task: Task, x: np.ndarray, device: str) -> Tensor:

@@ -69,17 +69,16 @@ def _pace(name: str, job: dict[str, Any]) -> dict[str, Any]:
 def _speed(name: str, job: dict[str, Any]) -> dict[str, Any]:
     from drnn_bench.throughput import measure
 
-    return {"rows": measure(job)}
+    return {"rows": measure(job, _prepared(job).task)}
 
 
 _DO = {"search": _search, "final": _final, "pace": _pace, "speed": _speed}
 
 
 def _prepared(job: dict[str, Any]):
-    from drnn_bench.tasks import parse_task
-    from drnn_bench.tasks.cache import Prepared
+    from drnn_bench.tasks.cache import open_prepared
 
-    return Prepared(parse_task(job["task"]), job["data_hash"], job["data"])
+    return open_prepared(job["data"])
 
 
 if __name__ == "__main__":

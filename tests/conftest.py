@@ -25,6 +25,22 @@ def mnist_dir() -> Path:
 
 
 @pytest.fixture
+def ptb_dir() -> Path:
+    folder = SHARED / "ptb"
+    if not folder.is_dir():
+        pytest.skip("Penn Treebank is not beside this checkout")
+    return folder
+
+
+@pytest.fixture
+def shakespeare_dir() -> Path:
+    folder = SHARED / "shakespeare"
+    if not folder.is_dir():
+        pytest.skip("Tiny Shakespeare is not beside this checkout")
+    return folder
+
+
+@pytest.fixture
 def bench(tmp_path):
     """Types `bench ...` in an empty folder: bench("run", "--trials", "2") -> finished process."""
 

@@ -464,7 +464,7 @@ def test_markdown_is_a_table_with_as_many_cells_in_each_row():
     untested = searched("clockwork_rnn", modules=2)
     cells = table(columns.to_markdown(build([*flat(rows), untested.study()])))
     assert len(cells) == 2 + 4
-    assert {len(row) for row in cells} == {len(columns.COLUMNS)}
+    assert {len(row) for row in cells} == {len(columns.COLUMNS) - 1}  # accuracy stands once
     head, rule, *body = cells
     assert all(set(cell) <= set(":-") and "-" in cell for cell in rule)
     assert [row[1] for row in body] == [*order, "clockwork_rnn"]
@@ -700,3 +700,12 @@ def test_every_line_carries_what_it_is_grouped_by():
     assert set(GROUP) <= set(board)
     assert isinstance(board, pd.DataFrame)
     assert not any(isinstance(x, float) and math.isnan(x) for x in board.to_numpy().ravel())
+
+
+def test_accuracy_stands_beside_another_metric_and_guessing_below_it():
+    one = searched("lstm", task="copy_memory:T=500")
+    text = columns.to_markdown(build([one.study(), *one.finals(*GOOD)]))
+    head = table(text)[0]
+    assert "test nats ↓" in head
+    assert "accuracy %" in head
+    assert "Guessing costs 2.0794." in text

@@ -79,7 +79,7 @@ def real_rows() -> dict[str, dict[str, Any]]:
         job = {"spec": asdict(spec), "best": best, "seed": 7, "device": "cpu"}
         final = train_final(job, prepared)
     model = {"spec": asdict(spec), "best": best}
-    speed = measure({"task": task.key, "device": "cpu", "models": [model]})[0]
+    speed = measure({"device": "cpu", "models": [model]}, task)[0]
     study = study_row(spec, task, summary, "cpu") | {"started": records.now()}
     return {"study": study, "final": final, "speed": speed}
 

@@ -40,7 +40,9 @@ class World:
         )  # fmt: skip
 
     def trials(self, spec=None):
-        return open_study(self.storage, spec or self.plan.specs[0]).get_trials(deepcopy=False)
+        return open_study(self.storage, spec or self.plan.specs[0], self.plan.task).get_trials(
+            deepcopy=False
+        )
 
 
 def test_every_study_gets_exactly_its_trials_and_a_second_call_adds_none(world):
@@ -103,7 +105,7 @@ def test_a_running_trial_that_is_released_is_run_again_in_its_place(world):
     search._run = lambda *_: (_ for _ in ()).throw(Killed)
     with pytest.raises(Killed):
         search.work()
-    study = open_study(world.storage, spec)
+    study = open_study(world.storage, spec, world.plan.task)
     assert tally(world.trials()).running == 1
     assert release(study, world.lock, worker="somebody else") == 0
     assert release(study, world.lock, worker="victim", reason="killed by SIGKILL") == 1
@@ -198,7 +200,7 @@ def test_fifty_refusals_in_a_row_end_a_study(tmp_path):
     spec = replace(world.plan.specs[0], budget=50)  # past the plan's own check
     world.search(specs=[spec]).work()
     assert tally(world.trials(spec)).infeasible == 50
-    ended = open_study(world.storage, spec).user_attrs["ended"]
+    ended = open_study(world.storage, spec, world.plan.task).user_attrs["ended"]
     assert ended.startswith("50 infeasible draws in a row")
 
 
@@ -209,7 +211,9 @@ def test_start_up_trials_are_never_pruned(tmp_path):
     assert len(startup) == STARTUP
     assert all(t.state == TrialState.COMPLETE for t in startup)
     assert tally(world.trials()).pruned > 0
-    summary = summarise(open_study(world.storage, world.plan.specs[0]), world.plan.specs[0], "max")
+    summary = summarise(
+        open_study(world.storage, world.plan.specs[0], world.plan.task), world.plan.specs[0], "max"
+    )
     assert summary["startup_mean"] == pytest.approx(sum(t.value for t in startup) / STARTUP)
     assert summary["best"]["value"] == max(t.value for t in world.trials() if t.value and
                                            t.state == TrialState.COMPLETE)  # fmt: skip

@@ -46,9 +46,9 @@ class MinGRULayer(nn.Module):
     def reset_parameters(self) -> None:
         for part in self.weight.chunk(2):
             nn.init.xavier_uniform_(part)
-        # Memories from 1 to 1000 steps long, evenly in the exponent: z = 1 / (1 + length).
+        # Memories from 1 to 100 steps long, evenly in the exponent: z = 1 / (1 + length).
         width = len(self.bias) // 2
-        self.bias[:width] = -torch.linspace(0, math.log(1000), width)
+        self.bias[:width] = -torch.linspace(0, math.log(100), width)
 
     def forward(self, x_TBI: Tensor, chains: int) -> Tensor:
         return self.stream(x_TBI, None)[0]

@@ -7,6 +7,8 @@ whatever s is. A state is therefore consumed by the call that takes it: `clone` 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -43,6 +45,19 @@ class Ring:
 
     def clone(self) -> Ring:
         return Ring(tuple(row.clone() for row in self.rows), self.at)
+
+
+def detach(state: Any) -> Any:
+    """A state from which no gradient flows back; tuples, lists and dicts keep their shape."""
+    if isinstance(state, Tensor):
+        return state.detach()
+    if isinstance(state, Ring):
+        return Ring(tuple(row.detach() for row in state.rows), state.at)
+    if isinstance(state, dict):
+        return {name: detach(part) for name, part in state.items()}
+    if isinstance(state, list | tuple):
+        return type(state)(detach(part) for part in state)
+    return state
 
 
 def single_step(x_TBI: Tensor) -> bool:

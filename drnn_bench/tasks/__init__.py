@@ -16,7 +16,12 @@ TASKS = {
     "pixel_digits": ("pixels", "PixelDigits"),
     "pixel_mnist": ("pixels", "PixelMNIST"),
     "pixel_mnist_permuted": ("pixels", "PixelMNISTPermuted"),
+    "pixel_mnist_noisy": ("pixels", "PixelMNISTNoisy"),
     "copy_memory": ("copy_memory", "CopyMemory"),
+    "char_ptb": ("characters", "CharPTB"),
+    "char_text": ("characters", "CharText"),
+    "speaker_fsdd": ("speakers", "SpeakerFSDD"),
+    "speaker_vctk": ("speakers", "SpeakerVCTK"),
 }
 DEFAULT_TASK = "pixel_digits"
 
@@ -33,7 +38,7 @@ def parse_task(spec: str) -> Task:
     name, _, rest = spec.partition(":")
     kind = task_type(name)
     types = typing.get_type_hints(kind)
-    known = [f.name for f in dataclasses.fields(kind)]
+    known = [f.name for f in dataclasses.fields(kind) if "learned" not in f.metadata]
     options: dict[str, Any] = {}
     for pair in filter(None, rest.split(",")):
         key, equals, value = pair.partition("=")
@@ -45,7 +50,7 @@ def parse_task(spec: str) -> Task:
         if not equals:
             raise UserError(f"task {name}: option {key!r} needs a value: {key}=...")
         try:
-            options[key] = types[key](value)
+            options[key] = int(value) if types[key] is int else value
         except ValueError:
-            raise UserError(f"task {name}: {key}={value} is no {types[key].__name__}") from None
+            raise UserError(f"task {name}: {key}={value} is no whole number") from None
     return kind(**options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -10,12 +12,22 @@ from pathlib import Path
 
 import numpy as np
 
+from drnn_bench.tasks import task_type
 from drnn_bench.tasks.task import SPLITS, Arrays, Task, data_hash
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Loaded:
     """A task whose data has been read, checked and hashed."""
+
+    task: Task
+    arrays: Arrays
+    data_hash: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The same on disk: what workers share. The folder holds the arrays and the task itself."""
 
     task: Task
     data_hash: str
@@ -32,11 +44,16 @@ class Prepared:
         }
 
 
-def prepare(task: Task, data_dir: str | None, cache_dir: Path) -> Prepared:
-    """Reads the task's data and leaves it under `cache_dir/<data hash>`, whole or not at all."""
-    arrays = task.load(data_dir)
-    digest = data_hash(arrays)
-    folder = cache_dir / digest
+def read(task: Task, data_dir: str | None) -> Loaded:
+    known, arrays = task.read(data_dir)
+    return Loaded(known, arrays, data_hash(arrays))
+
+
+def store(loaded: Loaded, cache_dir: Path) -> Prepared:
+    """Leaves the arrays under `cache_dir`, whole or not at all."""
+    task, arrays = loaded.task, loaded.arrays
+    saved = json.dumps({"name": task.name, "fields": task.saved, "data_hash": loaded.data_hash})
+    folder = cache_dir / f"{task.name}-{hashlib.sha256(saved.encode()).hexdigest()[:12]}"
     if not folder.exists():
         cache_dir.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(dir=cache_dir, prefix=".partial-"))
@@ -44,10 +61,23 @@ def prepare(task: Task, data_dir: str | None, cache_dir: Path) -> Prepared:
             for split in SPLITS:
                 for name, array in zip("xy", arrays[split], strict=True):
                     np.save(partial / f"{split}_{name}.npy", array, allow_pickle=False)
+            (partial / "task.json").write_text(saved, encoding="utf-8")
             partial.chmod(0o755)  # others on this machine may work on the same runs
             os.replace(partial, folder)
         except OSError:
             shutil.rmtree(partial, ignore_errors=True)
             if not folder.exists():  # else another process was first, with the same bytes
                 raise
-    return Prepared(task, digest, str(folder))
+    return Prepared(task, loaded.data_hash, str(folder))
+
+
+def prepare(task: Task, data_dir: str | None, cache_dir: Path) -> Prepared:
+    return store(read(task, data_dir), cache_dir)
+
+
+def open_prepared(folder: Path | str) -> Prepared:
+    """What `store` left in a folder."""
+    folder = Path(folder)
+    saved = json.loads((folder / "task.json").read_text(encoding="utf-8"))
+    task = task_type(saved["name"])(**saved["fields"])
+    return Prepared(task, saved["data_hash"], str(folder))

@@ -9,6 +9,9 @@ training images the first 5,000 are the validation set; 10,000 test images.
 
 pixel_mnist_permuted: the same pixels in the paper's fixed random order,
 RandomState(92916).permutation(784).
+
+pixel_mnist_noisy: the pixels in their order, then uniform noise up to T = 1000 or 2000 steps, drawn
+once with RandomState(0): what was seen must be kept while nothing comes in.
 """
 
 from __future__ import annotations
@@ -95,3 +98,28 @@ class PixelMNISTPermuted(PixelMNIST):
     def load(self, data_dir: str | None) -> Arrays:
         order = np.random.RandomState(PAPER_PERMUTATION_SEED).permutation(self.length)
         return {split: (x[:, order], y) for split, (x, y) in super().load(data_dir).items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelMNISTNoisy(PixelMNIST):
+    T: int = 1000
+
+    name: ClassVar[str] = "pixel_mnist_noisy"
+    summary: ClassVar[str] = "MNIST, pixel by pixel, then noise up to T steps (option T)"
+
+    def __post_init__(self) -> None:
+        if self.T < 784:
+            raise UserError(f"task pixel_mnist_noisy: T must be at least 784, got {self.T}")
+
+    @property
+    def length(self) -> int:
+        return self.T
+
+    def load(self, data_dir: str | None) -> Arrays:
+        rng = np.random.RandomState(0)
+
+        def noise(x: np.ndarray) -> np.ndarray:
+            return rng.randint(0, 256, (len(x), self.T - 784), dtype=np.uint8)
+
+        whole = super().load(data_dir)
+        return {split: (np.hstack([x, noise(x)]), y) for split, (x, y) in whole.items()}

@@ -105,7 +105,7 @@ def images_and_labels(rows) -> tuple[np.ndarray, np.ndarray]:
     return x, np.asarray(rows["label"], dtype=np.uint8)
 
 
-def from_hub(name: str, split: str):
+def from_hub(name: str, split: str, revision: str | None = None):
     """A split from the hub, or from the cache of an earlier download."""
     if not _hub_in_sight():
         os.environ["HF_HUB_OFFLINE"] = "1"  # read at import: the cache, or an error at once
@@ -113,7 +113,7 @@ def from_hub(name: str, split: str):
     from datasets.exceptions import DatasetNotFoundError
 
     try:
-        return load_dataset(name, split=split)
+        return load_dataset(name, split=split, revision=revision)
     except (OSError, DatasetNotFoundError) as error:  # ConnectionError is an OSError
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(

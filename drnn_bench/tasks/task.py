@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 SPLITS = ("train", "validation", "test")
-DIRECTIONS = {"accuracy": "max", "cross_entropy": "min"}
+DIRECTIONS = {"accuracy": "max", "cross_entropy": "min", "bits_per_character": "min"}
 
 Arrays = Mapping[str, tuple[np.ndarray, np.ndarray]]  # split -> (inputs, targets)
 
@@ -24,15 +24,18 @@ class Task:
     """Base of the tasks. The fields of a subclass are the task's own options.
 
     `load` gives for each split the inputs, uint8 or float32 of shape [N, T] or [N, T, I], and the
-    targets, integers of shape [N] (last step scored) or [N, scored].
+    targets, integers of shape [N] (last step scored) or [N, scored]. A stream task has one long
+    sequence a split: inputs and targets [N], each step scored, in chunks of `length`.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
     summary: ClassVar[str]
-    metric: ClassVar[str]  # accuracy, or cross_entropy in nats
+    metric: ClassVar[str]  # accuracy, cross_entropy in nats, or bits_per_character
     scored: ClassVar[int]  # the last so many steps
     scale: ClassVar[float] = 1.0  # inputs are multiplied by it
+    stream: ClassVar[bool] = False  # one long sequence, the state carried from chunk to chunk
+    prefix: ClassVar[int | None] = None  # of a stream: the search validates on so many steps
     one_hot: ClassVar[bool] = False  # inputs are symbols 0..input_size-1
     input_size: ClassVar[int]
     output_size: ClassVar[int]
@@ -49,14 +52,41 @@ class Task:
         return DIRECTIONS[self.metric]
 
     @property
-    def options(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+    def guessing(self) -> float | None:
+        """What the metric is where nothing is learned, if that is known."""
+        return None
+
+    @property
+    def saved(self) -> dict[str, Any]:
+        """Every field but the user's paths: enough to have the task again beside its arrays."""
+        return {
+            f.name: getattr(self, f.name)
+            for f in dataclasses.fields(self)
+            if "path" not in f.metadata
+        }
 
     @property
     def key(self) -> str:
-        """The name with every option, as `--task` takes it: copy_memory:T=500."""
-        options = ",".join(f"{k}={v}" for k, v in self.options.items())
-        return f"{self.name}:{options}" if options else self.name
+        """The name with its options, as `--task` takes it: copy_memory:T=500.
+
+        Fields may be marked: `path` (the user's, in no record), `learned` (found in the data, no
+        option), `quiet` (not shown where learned, or where it has its default).
+        """
+        shown = [
+            f"{f.name}={getattr(self, f.name)}"
+            for f in dataclasses.fields(self)
+            if "path" not in f.metadata and not self._quiet(f)
+        ]
+        return f"{self.name}:{','.join(shown)}" if shown else self.name
+
+    def _quiet(self, field: dataclasses.Field) -> bool:
+        if "quiet" not in field.metadata:
+            return getattr(self, field.name) is None
+        return "learned" in field.metadata or getattr(self, field.name) == field.default
+
+    def read(self, data_dir: str | None) -> tuple[Task, Arrays]:
+        """The arrays, and the task with what only its data could tell (learned fields)."""
+        return self, self.load(data_dir)
 
     def load(self, data_dir: str | None) -> Arrays:
         raise NotImplementedError
