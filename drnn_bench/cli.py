@@ -64,37 +64,35 @@ def run(
     from drnn_bench.plan import Request, make_plan, parse_budget
 
     console = _console()
-    plan = make_plan(
-        Request(
-            task=task,
-            families=tuple(family or ()),
-            budgets=tuple(parse_budget(b) for b in budget or ()),
-            trials=trials,
-            steps=steps,
-            seeds=seeds,
-            workers=workers,
-            device=device,
-            data_dir=data_dir,
-            runs_dir=runs_dir,
-            storage=storage,
-            search_spaces=tuple(search_space or ()),
-            sampler=sampler,
-            pruner=pruner,
-            seed=seed,
-        )
+    request = Request(
+        task=task,
+        families=tuple(family or ()),
+        budgets=tuple(parse_budget(b) for b in budget or ()),
+        trials=trials,
+        steps=steps,
+        seeds=seeds,
+        workers=workers,
+        device=device,
+        data_dir=data_dir,
+        runs_dir=runs_dir,
+        storage=storage,
+        search_spaces=tuple(search_space or ()),
+        sampler=sampler,
+        pruner=pruner,
+        seed=seed,
     )
 
     def confirm(question: str) -> bool:
         return yes or not (sys.stdin.isatty() and console.is_terminal) or typer.confirm(question)
 
     try:
+        plan = make_plan(request)
         Job(plan, Terminal(console, confirm)).run(dry=dry_run)
     except KeyboardInterrupt:
-        _err(
+        raise Interrupted(
             f"stopped: finished trials are saved in {runs_dir}, the running ones are queued "
             "again; the same command continues"
-        )
-        raise typer.Exit(130) from None
+        ) from None
     if dry_run:
         return
     rows, notes = records.read(Path(runs_dir) / "records.jsonl")
@@ -269,10 +267,19 @@ def _err(line: str) -> None:
 app.add_typer(ls, name="ls")
 
 
+class Interrupted(Exception):
+    """Ctrl-C, with what is saved and how to go on."""
+
+
 def main() -> None:
     """The console script: a user's mistake is one line and exit 2, ours is a traceback."""
     try:
         code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+        if code == 130:  # how typer hands on an interruption that nobody took
+            _err("stopped")
+    except Interrupted as stopped:
+        _err(str(stopped))
+        code = 130
     except typer.TyperException as error:  # a word of the command line that typer refuses
         _err(" ".join(error.format_message().split()) + " (--help shows what there is)")
         code = error.exit_code
