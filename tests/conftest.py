@@ -10,34 +10,28 @@ from pathlib import Path
 import pytest
 import torch
 
+from drnn_bench.errors import UserError
+
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"  # real data, beside a development checkout only
 
 torch.set_num_threads(1)
 
 
-@pytest.fixture
-def mnist_dir() -> Path:
-    folder = SHARED / "mnist"
-    if not folder.is_dir():
-        pytest.skip("real MNIST is not beside this checkout")
+def real(name: str):
+    """A fixture: the folder of a real data set; it skips where that is absent."""
+
+    @pytest.fixture
+    def folder() -> Path:
+        if not (SHARED / name).is_dir():
+            pytest.skip(f"the real data set {name!r} is not beside this checkout")
+        return SHARED / name
+
     return folder
 
 
-@pytest.fixture
-def ptb_dir() -> Path:
-    folder = SHARED / "ptb"
-    if not folder.is_dir():
-        pytest.skip("Penn Treebank is not beside this checkout")
-    return folder
-
-
-@pytest.fixture
-def shakespeare_dir() -> Path:
-    folder = SHARED / "shakespeare"
-    if not folder.is_dir():
-        pytest.skip("Tiny Shakespeare is not beside this checkout")
-    return folder
+mnist_dir, ptb_dir, shakespeare_dir = real("mnist"), real("ptb"), real("shakespeare")
+fsdd_dir, vctk_dir = real("fsdd"), real("vctk_sample")
 
 
 @pytest.fixture
@@ -54,6 +48,15 @@ def bench(tmp_path):
         return done
 
     return call
+
+
+def refusal(call, *args) -> str:
+    """What a call is refused with; checked to be one line."""
+    with pytest.raises(UserError) as refused:
+        call(*args)
+    said = str(refused.value)
+    assert len(said.splitlines()) == 1
+    return said
 
 
 ENV = {**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "80"}

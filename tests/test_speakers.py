@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from conftest import SHARED
+from conftest import refusal
 
-from drnn_bench.errors import UserError
 from drnn_bench.tasks import audio, parse_task
 from drnn_bench.tasks.speakers import Recording
 from drnn_bench.tasks.task import SPLITS, data_hash
@@ -22,23 +21,6 @@ from drnn_bench.tasks.task import SPLITS, data_hash
 NAMES = ("ann", "ben", "cat", "dan", "eve", "flo")
 FSDD_URL = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 VCTK_URL = "https://datashare.ed.ac.uk/handle/10283/3443"
-
-
-def real(name: str) -> Path:
-    folder = SHARED / name
-    if not folder.is_dir():
-        pytest.skip(f"the real recordings of {name} are not beside this checkout")
-    return folder
-
-
-@pytest.fixture
-def fsdd() -> Path:
-    return real("fsdd")
-
-
-@pytest.fixture
-def vctk() -> Path:
-    return real("vctk_sample")
 
 
 def noise(samples: int, seed: int = 0) -> np.ndarray:
@@ -73,15 +55,6 @@ def rms(x: np.ndarray) -> float:
     return float(np.sqrt(np.square(x, dtype=np.float64).mean()))
 
 
-def refusal(call, *args) -> str:
-    """What a call is refused with; checked to be one line."""
-    with pytest.raises(UserError) as refused:
-        call(*args)
-    said = str(refused.value)
-    assert len(said.splitlines()) == 1
-    return said
-
-
 def check_arrays(task, arrays):
     """What holds for both tasks, whatever the recordings."""
     assert set(arrays) == set(SPLITS)
@@ -96,19 +69,19 @@ def check_arrays(task, arrays):
 # -- the real recordings -----------------------------------------------------------------------
 
 
-def test_fsdd_has_the_sizes_that_its_protocol_gives(fsdd):
+def test_fsdd_has_the_sizes_that_its_protocol_gives(fsdd_dir):
     task = parse_task("speaker_fsdd")
-    arrays = task.load(str(fsdd))
+    arrays = task.load(str(fsdd_dir))
     check_arrays(task, arrays)
     assert {split: len(x) for split, (x, _) in arrays.items()} == {
         "train": 3131, "validation": 411, "test": 393,
     }  # fmt: skip
-    found = places(task.recordings(str(fsdd)))
+    found = places(task.recordings(str(fsdd_dir)))
     assert [len(found[split]) for split in SPLITS] == [2400, 300, 300]
 
 
-def test_fsdd_is_split_by_the_index_of_a_recording(fsdd):
-    recordings = parse_task("speaker_fsdd").recordings(str(fsdd))
+def test_fsdd_is_split_by_the_index_of_a_recording(fsdd_dir):
+    recordings = parse_task("speaker_fsdd").recordings(str(fsdd_dir))
     assert recordings == sorted(recordings, key=lambda r: str(r.path))
     assert len({r.path for r in recordings}) == 3000
     for r in recordings:
@@ -118,10 +91,10 @@ def test_fsdd_is_split_by_the_index_of_a_recording(fsdd):
         assert r.split == expected
 
 
-def test_fsdd_segments_are_the_recordings_one_after_the_other(fsdd):
+def test_fsdd_segments_are_the_recordings_one_after_the_other(fsdd_dir):
     task = parse_task("speaker_fsdd:rate=8000")  # their own rate: nothing is resampled
-    x, y = task.load(str(fsdd))["test"]
-    chosen = [r for r in task.recordings(str(fsdd)) if r.split == "test"]
+    x, y = task.load(str(fsdd_dir))["test"]
+    chosen = [r for r in task.recordings(str(fsdd_dir)) if r.split == "test"]
     speakers = sorted({r.speaker for r in chosen})
     unit, row = None, 0
     for r in chosen:
@@ -135,32 +108,32 @@ def test_fsdd_segments_are_the_recordings_one_after_the_other(fsdd):
     assert row == len(x)
 
 
-def test_fsdd_is_the_same_every_time_and_without_its_folder_recordings(fsdd):
+def test_fsdd_is_the_same_every_time_and_without_its_folder_recordings(fsdd_dir):
     task = parse_task("speaker_fsdd")
-    once = data_hash(task.load(str(fsdd)))
-    assert data_hash(task.load(str(fsdd))) == once
-    assert data_hash(task.load(str(fsdd / "recordings"))) == once
+    once = data_hash(task.load(str(fsdd_dir)))
+    assert data_hash(task.load(str(fsdd_dir))) == once
+    assert data_hash(task.load(str(fsdd_dir / "recordings"))) == once
 
 
-def test_the_vctk_sample_is_split_by_utterance(vctk):
+def test_the_vctk_sample_is_split_by_utterance(vctk_dir):
     task = parse_task("speaker_vctk:speakers=4")
-    arrays = task.load(str(vctk))
+    arrays = task.load(str(vctk_dir))
     check_arrays(task, arrays)
     assert {split: len(x) for split, (x, _) in arrays.items()} == {
         "train": 414, "validation": 83, "test": 54,
     }  # fmt: skip
-    recordings = task.recordings(str(vctk))
+    recordings = task.recordings(str(vctk_dir))
     assert len({r.path for r in recordings}) == 40
     for speaker in ("p225", "p226", "p227", "p228"):
         theirs = [r.split for r in recordings if r.speaker == speaker]
         assert [theirs.count(split) for split in SPLITS] == [8, 1, 1]
 
 
-def test_fewer_speakers_of_vctk_are_the_first_with_the_same_splits(vctk):
-    four = parse_task("speaker_vctk:speakers=4").recordings(str(vctk))
-    two = parse_task("speaker_vctk:speakers=2").recordings(str(vctk))
+def test_fewer_speakers_of_vctk_are_the_first_with_the_same_splits(vctk_dir):
+    four = parse_task("speaker_vctk:speakers=4").recordings(str(vctk_dir))
+    two = parse_task("speaker_vctk:speakers=2").recordings(str(vctk_dir))
     assert two == [r for r in four if r.speaker in ("p225", "p226")]
-    y = parse_task("speaker_vctk:speakers=2").load(str(vctk))["test"][1]
+    y = parse_task("speaker_vctk:speakers=2").load(str(vctk_dir))["test"][1]
     assert set(y) == {0, 1}
 
 
@@ -181,13 +154,13 @@ def as_092(vctk: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("inner", ["", "VCTK-Corpus-0.92"])
-def test_the_layout_of_092_gives_the_same_data_from_one_microphone(vctk, tmp_path, inner):
+def test_the_layout_of_092_gives_the_same_data_from_one_microphone(vctk_dir, tmp_path, inner):
     task = parse_task("speaker_vctk:speakers=4")
-    as_092(vctk, tmp_path / inner)
+    as_092(vctk_dir, tmp_path / inner)
     used = [r.path.name for r in task.recordings(str(tmp_path))]
     assert len(used) == 40
     assert {name for name in used if "mic2" in name} == {n for n in used if n.startswith("p228")}
-    assert data_hash(task.load(str(tmp_path))) == data_hash(task.load(str(vctk)))
+    assert data_hash(task.load(str(tmp_path))) == data_hash(task.load(str(vctk_dir)))
 
 
 def test_a_speaker_heard_by_the_first_microphone_is_never_heard_by_the_second(tmp_path):
@@ -227,9 +200,9 @@ def test_what_does_not_fit_the_names_is_passed_over(small, tmp_path):
 # -- decoding, resampling, cutting -------------------------------------------------------------
 
 
-def test_stereo_and_other_rates_are_what_their_mono_at_8_khz_is(fsdd, tmp_path):
+def test_stereo_and_other_rates_are_what_their_mono_at_8_khz_is(fsdd_dir, tmp_path):
     for name in ("0_george_0.wav", "7_jackson_32.wav", "3_theo_11.wav"):
-        path = fsdd / "recordings" / name
+        path = fsdd_dir / "recordings" / name
         mono, rate = soundfile.read(path)
         wanted = audio.read(path, 4000)
         assert wanted.dtype == np.float32
