@@ -35,12 +35,16 @@ IDLE = 0.85  # the machine counts as idle where at least this share of its proce
 
 def measure(job: dict[str, Any], task: Task) -> list[dict[str, Any]]:
     """Speed rows of several finalists of one task, measured in one session: per model one row
-    with one thread and one with all cores."""
+    with one thread, and one with all cores unless the machine is busy."""
     device, session, rows = job["device"], uuid.uuid4().hex[:12], []
     models = [(StudySpec(**m["spec"]), m["best"]) for m in job["models"]]
     for threads in sorted({1, cores()}) if device == "cpu" else [torch.get_num_threads()]:
-        torch.set_num_threads(threads)
         started, idle = records.now(), idle_share()
+        if threads > 1 and idle < IDLE:
+            # Threads that wait for one another while others hold the cores: a hundred times slower
+            # than one thread, and a figure about the machine's load, not about the models.
+            break
+        torch.set_num_threads(threads)
         timed = [
             _runs(finalist_config(task, spec.family, best["config"]), task, spec, device)
             for spec, best in models
@@ -120,10 +124,10 @@ def _runs(
 
 
 def _interleave(runs: list[Callable[[], None]], device: str) -> list[list[float]]:
-    """Seconds of each run of each model, round by round, after two rounds of warm-up."""
+    """Seconds of each run of each model, round by round, after a round of warm-up."""
     sync = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
     seconds: list[list[float]] = [[] for _ in runs]
-    for run in runs * 2:
+    for run in runs:
         run()
     while True:
         for run, taken in zip(runs, seconds, strict=True):

@@ -64,7 +64,8 @@ def test_from_nothing_to_a_board_and_again(bench, tmp_path):
         assert 0.05 < row["test"] < 1
         assert row["parameters"] <= row["budget"]
     speeds = rows(tmp_path, "speed")
-    assert {s["threads"] for s in speeds} == {1, len(os.sched_getaffinity(0))}
+    # With all cores only where nobody else is on them.
+    assert {1} <= {s["threads"] for s in speeds} <= {1, len(os.sched_getaffinity(0))}
     assert len({s["session"] for s in speeds}) == 1
 
     board = json.loads(bench("leaderboard", "--format", "json").stdout)
