@@ -18,7 +18,7 @@ _WHERE = {
     "describe": "api",
     "mean_recurrent_length": "mrl",
     "run": "job",
-    "leaderboard": "leaderboard",
+    "leaderboard": "ranking",
 }
 __all__ = [*_WHERE]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from drnn_bench import columns, records
 from drnn_bench.errors import UserError
-from drnn_bench.leaderboard import build
+from drnn_bench.ranking import build
 
 FOLDER = Path("leaderboards")
 

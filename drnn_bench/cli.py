@@ -60,8 +60,8 @@ def run(
     from drnn_bench import boards, records
     from drnn_bench.console import Terminal, print_board
     from drnn_bench.job import Job
-    from drnn_bench.leaderboard import build, select
     from drnn_bench.plan import Request, make_plan, parse_budget
+    from drnn_bench.ranking import build, select
 
     console = _console()
     request = Request(
@@ -207,8 +207,8 @@ def describe(
 
 def _board(runs_dir: str, task: str | None, family: str | None, budget: str | None):
     from drnn_bench import records
-    from drnn_bench.leaderboard import build, select
     from drnn_bench.plan import parse_budget
+    from drnn_bench.ranking import build, select
 
     rows, notes = records.read(Path(runs_dir) / "records.jsonl")
     for note in notes:
@@ -230,7 +230,7 @@ def _board(runs_dir: str, task: str | None, family: str | None, budget: str | No
 def _sorted(board, column: str):
     """Within each group: best first where a column has a direction, largest first elsewhere."""
     from drnn_bench.errors import nearest
-    from drnn_bench.leaderboard import GROUP
+    from drnn_bench.ranking import GROUP
 
     if column not in board:
         raise UserError(f"no column {column!r} to sort by: {nearest(column, list(board))}")

@@ -124,7 +124,7 @@ def as_text(lines: list[Row]) -> TableText:
 
 def groups(board: pd.DataFrame) -> list[list[Row]]:
     """The board's lines, a list for each group that is ranked together."""
-    from drnn_bench.leaderboard import GROUP
+    from drnn_bench.ranking import GROUP
 
     lines = board.to_dict("records")
     keyed: dict[tuple, list[Row]] = {}

@@ -64,7 +64,7 @@ def run(**request: Any) -> pd.DataFrame:
     Takes the fields of `plan.Request`. Raises ValueError for wrong input, RuntimeError where the
     job failed.
     """
-    from drnn_bench.leaderboard import leaderboard
+    from drnn_bench.ranking import leaderboard
 
     asked = Request(**request)
     Job(make_plan(asked), Silent()).run()

@@ -22,9 +22,9 @@ from test_records import real_rows
 from drnn_bench import boards, columns, records
 from drnn_bench.errors import UserError
 from drnn_bench.finals import identity, study_row
-from drnn_bench.leaderboard import GROUP, build, leaderboard, select
 from drnn_bench.models import make_config
 from drnn_bench.provenance import provenance
+from drnn_bench.ranking import GROUP, build, leaderboard, select
 from drnn_bench.recipe import Recipe
 from drnn_bench.studies import StudySpec
 from drnn_bench.tasks import parse_task
