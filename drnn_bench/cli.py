@@ -217,7 +217,10 @@ def _board(runs_dir: str, task: str | None, family: str | None, budget: str | No
         from drnn_bench.live import live_rows
 
         recorded = {row["study"] for row in rows if row["role"] == "study"}
-        rows += live_rows(Path(runs_dir), recorded)
+        try:
+            rows += live_rows(Path(runs_dir), recorded)
+        except JobError as error:  # what is recorded is shown all the same
+            _err(str(error))
     return select(
         build(rows),
         task=task,

@@ -95,6 +95,15 @@ def test_from_nothing_to_a_board_and_again(bench, tmp_path):
     assert json.loads(bench("compare", "--format", "json").stdout)[0]["task"] == "pixel_digits"
     assert bench("leaderboard", "--family", "lstm", "--budget", "5k").stdout.count(" lstm ") == 1
 
+    # A search database that cannot be read takes nothing from what is recorded.
+    database = tmp_path / "runs" / "studies.db"
+    whole = database.read_bytes()
+    database.write_bytes(b"no database" * 1000)
+    spoilt = bench("leaderboard", "--format", "markdown")
+    assert "does not answer" in spoilt.stderr
+    assert spoilt.stdout == markdown
+    database.write_bytes(whole)
+
     # What is published is what its records give, until somebody edits it.
     bench("leaderboard", "--check")
     path = tmp_path / "leaderboards" / "pixel_digits.md"
