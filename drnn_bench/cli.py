@@ -185,7 +185,7 @@ def describe(
 
         named = parse_task(task)
         if any("learned" in f.metadata for f in dataclasses.fields(named)):
-            named, _ = named.read(None)  # only its data tells the sizes
+            named = named.read(None).task  # only its data tells the sizes
         config |= {"length": named.length}
         config |= {"input_size": named.input_size, "output_size": named.output_size}
     if budget is not None:

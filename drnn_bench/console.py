@@ -46,6 +46,8 @@ class Terminal:
             todo = f"{left}" if left == plan.trials else f"{left} of {plan.trials}"
             cost = ("–", "–") if pace is None else (f"{pace:.3f}", f"{work / 3600:.2f}")
             table.add_row(spec.family, f"{spec.budget:,}", todo, f"{spec.steps:,}", *cost)
+        for note in plan.notes:
+            self.say(note)
         self.console.print(table)
         wall = total / plan.workers
         left = sum(max(0, plan.trials - t.done) for t in tallies)

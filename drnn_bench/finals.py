@@ -85,10 +85,14 @@ def train_final(job: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
             seed=job["seed"],
             device=job["device"],
         )
-        test = evaluate(trained.model, task, *arrays["test"], job["device"])
+        validation = trained.validation
+        if task.stream:  # so far only a prefix of it was read
+            whole = evaluate(trained.model, task, arrays["validation"], job["device"])
+            validation = whole[task.metric]
+        test = evaluate(trained.model, task, arrays["test"], job["device"])
         outcome = {
             "state": "complete",
-            "validation": trained.validation,
+            "validation": validation,
             "test": test[task.metric],
             "test_accuracy": test["accuracy"],
             "test_cross_entropy": test["cross_entropy"],

@@ -54,6 +54,7 @@ class Plan:
 
     request: Request
     prepared: Prepared
+    notes: tuple[str, ...]  # on the data
     specs: tuple[StudySpec, ...]
     trials: int
     seeds: int
@@ -122,6 +123,7 @@ def make_plan(request: Request) -> Plan:
     return Plan(
         request=request,
         prepared=prepared,
+        notes=loaded.notes,
         specs=specs,
         trials=request.trials or task.default_trials,
         seeds=request.seeds,

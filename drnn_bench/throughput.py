@@ -108,9 +108,10 @@ def _runs(
     x_BTI = torch.rand(recipe.batch_size, task.length, task.input_size, device=device)
     scored = task.scored or task.length
     y_BT = torch.randint(task.output_size, (recipe.batch_size, scored), device=device)
+    last = None if task.unequal else task.scored  # where ends differ, every step is computed
 
     def train() -> None:
-        loss = cross_entropy(model(x_BTI, last=task.scored), y_BT)
+        loss = cross_entropy(model(x_BTI, last=last)[:, -scored:], y_BT)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
@@ -118,7 +119,7 @@ def _runs(
 
     @torch.no_grad()
     def infer() -> None:
-        model(x_BTI, last=task.scored)
+        model(x_BTI, last=last)
 
     return train, infer
 

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from drnn_bench.models.architecture import Architecture
 from drnn_bench.models.streaming import detach
 from drnn_bench.recipe import Recipe
-from drnn_bench.tasks.task import Arrays, Task
+from drnn_bench.tasks.task import UNSCORED, Arrays, Task
 
 EVALUATION_BATCH = 512  # sequences
 STREAM_CHUNK = 10_000  # steps of the one sequence of a stream task
@@ -81,8 +81,8 @@ def train(
         optimizer.step()
         schedule.step()
         if step in evaluations:
-            held_out = (part[: task.prefix] for part in arrays["validation"])
-            metric = evaluate(model, task, *held_out, device)[task.metric]
+            held_out = tuple(part[: task.prefix] for part in arrays["validation"])
+            metric = evaluate(model, task, held_out, device)[task.metric]
             if not math.isfinite(metric):
                 raise Diverged(step)
             if best is None or better(metric, best) != best:
@@ -95,27 +95,27 @@ def train(
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, task: Task, x: np.ndarray, y: np.ndarray, device: str = "cpu"
+    model: nn.Module, task: Task, data: tuple[np.ndarray, ...], device: str = "cpu"
 ) -> dict[str, float]:
-    """Over all sequences and scored steps: accuracy, cross-entropy in nats and in bits."""
+    """Over all sequences and scored steps of a split: accuracy, cross-entropy in nats, in bits."""
     model.eval()
-    loss = right = scored = 0.0
+    loss = right = count = 0.0
     state, size = None, STREAM_CHUNK if task.stream else EVALUATION_BATCH
-    for start in range(0, len(x), size):
+    for start in range(0, len(data[0]), size):
         rows = slice(start, start + size)
         if task.stream:  # one sequence, its state carried from chunk to chunk
+            x, y = data
             wanted = targets(y[None, rows], device)
             logits, state = model.stream(inputs(task, x[None, rows], device), state)
         else:
-            wanted = targets(y[rows], device)
-            logits = model(inputs(task, x[rows], device), last=task.scored)
+            logits, wanted = scored(model, task, data, rows, device)
         loss += float(cross_entropy(logits, wanted, reduction="sum"))
         right += float((logits.argmax(2) == wanted).sum())
-        scored += wanted.numel()
+        count += float((wanted != UNSCORED).sum())
     model.train()
-    nats = loss / scored
+    nats = loss / count
     return {
-        "accuracy": right / scored,
+        "accuracy": right / count,
         "cross_entropy": nats,
         "bits_per_character": nats / math.log(2),
     }
@@ -125,10 +125,8 @@ def _batch_losses(
     model: nn.Module, task: Task, data: tuple, batch: int, seed: int, device: str
 ) -> Iterator[Tensor]:
     """The loss of batch after batch of whole sequences."""
-    x, y = data
-    for rows in _batches(len(x), batch, seed):
-        logits = model(inputs(task, x[rows], device), last=task.scored)
-        yield cross_entropy(logits, targets(y[rows], device))
+    for rows in _batches(len(data[0]), batch, seed):
+        yield cross_entropy(*scored(model, task, data, rows, device))
 
 
 def _stream_losses(
@@ -150,6 +148,26 @@ def _stream_losses(
             yield cross_entropy(logits, targets(y[chunk], device))
 
 
+def scored(
+    model: nn.Module, task: Task, data: tuple, rows: np.ndarray | slice, device: str
+) -> tuple[Tensor, Tensor]:
+    """Logits (B, scored, O) and targets (B, scored) of some sequences of a split."""
+    x, y, *rest = (part[rows] for part in data)
+    if not rest:
+        return model(inputs(task, x, device), last=task.scored), targets(y, device)
+    # Every net is causal, so what follows a sequence's end cannot reach a step that is scored; but
+    # a Fourier transform over all steps would round differently, so there are zeros.
+    lengths_B1 = torch.from_numpy(rest[0]).to(device).view(-1, 1)
+    longest = int(lengths_B1.max())
+    beyond_BT = torch.arange(longest, device=device) >= lengths_B1
+    x_BTI = inputs(task, x[:, :longest], device).masked_fill_(beyond_BT.unsqueeze(2), 0)
+    logits_BTO = model(x_BTI)
+    if y.ndim == 2:
+        return logits_BTO, targets(y[:, :longest], device)
+    last_B11 = (lengths_B1 - 1).unsqueeze(2)
+    return logits_BTO.take_along_dim(last_B11, dim=1), targets(y, device)
+
+
 def inputs(task: Task, x: np.ndarray, device: str) -> Tensor:
     """Rows of a task's inputs as the float tensor (B, T, I) that a model takes."""
     tensor = torch.from_numpy(np.array(x)).to(device)
@@ -165,6 +183,7 @@ def targets(y: np.ndarray, device: str) -> Tensor:
 
 
 def cross_entropy(logits_BTO: Tensor, y_BT: Tensor, **options: Any) -> Tensor:
+    """The mean over the steps that are scored (torch leaves out targets of UNSCORED)."""
     return F.cross_entropy(logits_BTO.flatten(0, 1), y_BT.flatten(), **options)
 
 

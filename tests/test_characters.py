@@ -33,7 +33,7 @@ def test_marks_and_line_ends_make_no_difference(tmp_path):
         "mac.txt": TEXT.replace("\n", "\r").encode(),
         "zipped.txt.gz": gzip.compress(TEXT.encode()),
     }.items():
-        task, arrays = written(tmp_path, raw, name).read(str(tmp_path))
+        task, arrays, *_ = written(tmp_path, raw, name).read(str(tmp_path))
         assert task.alphabet == plain[0].alphabet == 28 + 1
         for split, (x, y) in arrays.items():
             np.testing.assert_array_equal(x, plain[1][split][0])
@@ -42,7 +42,7 @@ def test_marks_and_line_ends_make_no_difference(tmp_path):
 
 def test_the_alphabet_is_the_training_texts_and_others_are_unknown(tmp_path):
     tail = "ÄÖ" + TEXT[: len(TEXT) // 20]
-    task, arrays = written(tmp_path, TEXT + tail).read(str(tmp_path))
+    task, arrays, *_ = written(tmp_path, TEXT + tail).read(str(tmp_path))
     assert task.alphabet == 29 + 1  # and `unknown`
     alphabet, _ = encode({"train": "abc", "validation": "abd", "test": "a"})
     assert alphabet == ["a", "b", "c", None]
@@ -51,7 +51,7 @@ def test_the_alphabet_is_the_training_texts_and_others_are_unknown(tmp_path):
 
 
 def test_a_text_is_known_by_its_name_not_its_path(tmp_path):
-    task, _ = written(tmp_path, TEXT).read(str(tmp_path))
+    task, *_ = written(tmp_path, TEXT).read(str(tmp_path))
     assert task.key == "char_text:length=100,text=book"
 
 
@@ -95,12 +95,12 @@ def test_both_forms_of_penn_treebank_are_the_same_characters(ptb_dir):
 
 
 def test_a_stream_is_scored_whole_with_its_state_carried(tmp_path):
-    task, arrays = written(tmp_path, TEXT).read(str(tmp_path))
+    task, arrays, *_ = written(tmp_path, TEXT).read(str(tmp_path))
     config = configure("dilated_rnn", input_size=29, output_size=29, width=4, depth=4)
     torch.manual_seed(0)
     model = config.build()
     x, y = (part[:25_000] for part in arrays["train"])  # more than one chunk
-    scores = evaluate(model, task, x, y)
+    scores = evaluate(model, task, (x, y))
     with torch.no_grad():
         logits = model(inputs(task, x[None], "cpu"))[0]
     nats = torch.nn.functional.cross_entropy(logits, targets(y[None], "cpu")[0])

@@ -385,6 +385,32 @@ def test_clockwork_count_is_the_papers_formula():
         assert count_parameters(config) == formula
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_embedding_is_a_table_in_front_of_the_same_net(family):
+    options = NETS[family][0]
+    plain = count_parameters(configure(family, input_size=2, output_size=OUTPUTS, **options))
+    config = configure(family, input_size=7, output_size=OUTPUTS, embedding=2, **options)
+    assert count_parameters(config) == plain + 7 * 2
+    assert "embedding=2" in config.words
+    torch.manual_seed(0)
+    model = config.build().double()
+    symbols = torch.randint(7, (3, 20))
+    one_hot = torch.nn.functional.one_hot(symbols, 7).double()
+    y = model(one_hot)
+    assert close(y, model.net(model.table[symbols]), 1e-12)
+    assert close(model(symbols), y, 1e-12)
+    assert close(model(symbols, last=4), y[:, -4:], 1e-12)
+    first, state = model.stream(symbols[:, :9])
+    assert close(torch.cat([first, model.stream(symbols[:, 9:], state)[0]], 1), y, 1e-12)
+
+
+def test_an_embedding_saves_parameters_of_a_large_alphabet():
+    config = configure("lstm", input_size=5_000, output_size=5, budget=60_000, embedding=8)
+    assert 57_000 < count_parameters(config) <= 60_000
+    with pytest.raises(UserError, match="embedding must be a whole number of at least 1"):
+        configure("lstm", input_size=50, output_size=5, width=4, embedding=0)
+
+
 @pytest.mark.parametrize(
     ("family", "options", "named"),
     [

@@ -35,7 +35,7 @@ def test_it_learns_real_digits(digits):
     task, arrays = digits
     trained = run(digits, steps=150)
     assert trained.validation > 0.8
-    assert evaluate(trained.model, task, *arrays["test"])["accuracy"] > 0.75
+    assert evaluate(trained.model, task, arrays["test"])["accuracy"] > 0.75
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(digits):
@@ -50,7 +50,7 @@ def test_the_checkpoint_is_the_best_of_the_evaluations_reported(digits):
     trained = run(digits, report=lambda i, metric: seen.append((i, metric)))
     assert [i for i, _ in seen] == list(range(1, 9))
     assert trained.validation == max(metric for _, metric in seen)
-    assert evaluate(trained.model, task, *arrays["validation"])["accuracy"] == trained.validation
+    assert evaluate(trained.model, task, arrays["validation"])["accuracy"] == trained.validation
 
 
 def test_the_test_set_is_never_read(digits):
@@ -101,8 +101,8 @@ def test_evaluation_does_not_depend_on_the_batches(digits):
     task, arrays = digits
     model = configure("dilated_cnn", **NET, depth=6).build()
     x, y = arrays["train"]
-    whole = evaluate(model, task, x, y)
-    parts = [evaluate(model, task, x[i : i + 100], y[i : i + 100]) for i in range(0, len(x), 100)]
+    whole = evaluate(model, task, (x, y))
+    parts = [evaluate(model, task, (x[i : i + 100], y[i : i + 100])) for i in range(0, len(x), 100)]
     sizes = [len(x[i : i + 100]) for i in range(0, len(x), 100)]
     for key in whole:
         mean = sum(p[key] * n for p, n in zip(parts, sizes, strict=True)) / len(x)

@@ -38,11 +38,15 @@ class Paths:
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """Base of the families' configs. `width` is one number for all layers, or one per layer."""
+    """Base of the families' configs. `width` is one number for all layers, or one per layer.
+
+    `embedding`: a learned table gives each input symbol so many numbers; None: inputs as they come.
+    """
 
     input_size: int
     output_size: int
     width: int | tuple[int, ...]
+    embedding: int | None = None
 
     family: ClassVar[str]
     equal_widths: ClassVar[bool] = False  # residual families: every layer must have one width
@@ -51,6 +55,8 @@ class Architecture:
     def __post_init__(self) -> None:
         for name in ("input_size", "output_size"):
             at_least(name, getattr(self, name), 1)
+        if self.embedding is not None:
+            at_least("embedding", self.embedding, 1)
         if isinstance(self.width, list):
             object.__setattr__(self, "width", tuple(self.width))
         if isinstance(self.width, tuple):
@@ -107,6 +113,16 @@ class Architecture:
         return {}
 
     def build(self) -> nn.Module:
+        """The module, with its table in front where there is an embedding."""
+        if self.embedding is None:
+            return self.network()
+        from drnn_bench.models.embedding import Embedded
+
+        inner = dataclasses.replace(self, input_size=self.embedding, embedding=None)
+        return Embedded(inner.network(), self.input_size, self.embedding)
+
+    def network(self) -> nn.Module:
+        """The module without an embedding: what a family has to say."""
         raise NotImplementedError
 
     @property
@@ -201,4 +217,6 @@ def option_types(config_type: type[Architecture]) -> dict[str, Any]:
     """Option name -> type, for reading `key=value` and search spaces."""
     hints = typing.get_type_hints(config_type)
     skip = {"input_size", "output_size", "width"}
-    return {f.name: hints[f.name] for f in dataclasses.fields(config_type) if f.name not in skip}
+    names = [f.name for f in dataclasses.fields(config_type) if f.name not in skip]
+    names.sort(key=lambda name: name == "embedding")  # a family's own options first
+    return {name: int if hints[name] == int | None else hints[name] for name in names}

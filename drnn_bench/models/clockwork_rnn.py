@@ -87,7 +87,7 @@ class ClockworkRNN(Architecture):
         """The longest period stays below the sequence length."""
         return {"modules": max_levels(options.get("base", cls.base), length)}
 
-    def build(self) -> ClockworkLayer:
+    def network(self) -> ClockworkLayer:
         return ClockworkLayer(self)
 
 

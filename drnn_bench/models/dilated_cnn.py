@@ -23,7 +23,7 @@ from drnn_bench.models.streaming import Ring
 class DilatedCNN(Convolutional):
     family: ClassVar[str] = "dilated_cnn"
 
-    def build(self) -> SequenceModel:
+    def network(self) -> SequenceModel:
         sizes = (self.input_size, *self.widths)
         layers = [
             ConvLayer(sizes[i], sizes[i + 1], self.kernel, dilation)

@@ -104,7 +104,7 @@ class DilatedRNN(Architecture):
             return {}
         return {"start": max(0, levels - 2), "depth": levels - start}
 
-    def build(self) -> SequenceModel:
+    def network(self) -> SequenceModel:
         return recurrent_stack(
             self.cell,
             self.input_size,

@@ -27,7 +27,7 @@ from drnn_bench.models.layers import CausalHead, SequenceModel
 class MinGRU(ParallelScan):
     family: ClassVar[str] = "min_gru"
 
-    def build(self) -> SequenceModel:
+    def network(self) -> SequenceModel:
         sizes = (self.input_size, *self.widths)
         layers = [MinGRULayer(sizes[i], sizes[i + 1]) for i in range(self.depth)]
         return SequenceModel(layers, CausalHead(sizes[-1], self.output_size))

@@ -22,7 +22,7 @@ class PlainStack(Stepwise):
         one_of("init", self.init, INITS)
         super().__post_init__()
 
-    def build(self) -> SequenceModel:
+    def network(self) -> SequenceModel:
         ones = (1,) * self.depth
         return recurrent_stack(
             self.cell, self.input_size, self.widths, ones, self.output_size, init=self.init

@@ -35,7 +35,7 @@ class S4D(ParallelScan):
         at_least("states", self.states, 1)
         super().__post_init__()
 
-    def build(self) -> SequenceModel:
+    def network(self) -> SequenceModel:
         return S4DModel(self)
 
 

@@ -74,7 +74,7 @@ class SkipRNN(Architecture):
             depth += 1
         return {"skip": length - 1, "depth": depth}
 
-    def build(self) -> SequenceModel:
+    def network(self) -> SequenceModel:
         sizes = (self.input_size, *self.widths)
         layers = [SkipLayer(sizes[i], sizes[i + 1], s) for i, s in enumerate(self.skips)]
         return SequenceModel(layers, CausalHead(sizes[-1], self.output_size))

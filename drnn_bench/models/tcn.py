@@ -36,7 +36,7 @@ class TCN(Convolutional):
             raise UserError(f"dropout must be at least 0 and below 1, got {self.dropout!r}")
         super().__post_init__()
 
-    def build(self) -> SequenceModel:
+    def network(self) -> SequenceModel:
         sizes = (self.input_size, *self.widths)
         blocks = [
             Block(sizes[i], sizes[i + 1], self.kernel, dilation, self.dropout)

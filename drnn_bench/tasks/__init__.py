@@ -36,11 +36,16 @@ def task_type(name: str) -> type[Task]:
 def parse_task(spec: str) -> Task:
     """`NAME` or `NAME:key=value,...` -> the task. Raises UserError naming what is unknown."""
     name, _, rest = spec.partition(":")
+    return make_task(name, [pair for pair in rest.split(",") if pair])
+
+
+def make_task(name: str, pairs: list[str]) -> Task:
+    """A task from its name and `key=value` words."""
     kind = task_type(name)
     types = typing.get_type_hints(kind)
     known = [f.name for f in dataclasses.fields(kind) if "learned" not in f.metadata]
     options: dict[str, Any] = {}
-    for pair in filter(None, rest.split(",")):
+    for pair in pairs:
         key, equals, value = pair.partition("=")
         if key not in known:
             hint = nearest(key, known) if known else "it has none"
@@ -50,7 +55,7 @@ def parse_task(spec: str) -> Task:
         if not equals:
             raise UserError(f"task {name}: option {key!r} needs a value: {key}=...")
         try:
-            options[key] = int(value) if types[key] is int else value
+            options[key] = int(value) if types[key] in (int, int | None) else value
         except ValueError:
             raise UserError(f"task {name}: {key}={value} is no whole number") from None
     return kind(**options)

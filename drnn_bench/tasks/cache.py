@@ -15,6 +15,8 @@ import numpy as np
 from drnn_bench.tasks import task_type
 from drnn_bench.tasks.task import SPLITS, Arrays, Task, data_hash
 
+PARTS = ("x", "y", "lengths")  # of a split; the last where sequences differ in length
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -23,6 +25,7 @@ class Loaded:
     task: Task
     arrays: Arrays
     data_hash: str
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -36,17 +39,18 @@ class Prepared:
     def arrays(self) -> Arrays:
         folder = Path(self.folder)
         return {
-            split: (
-                np.load(folder / f"{split}_x.npy", mmap_mode="r", allow_pickle=False),
-                np.load(folder / f"{split}_y.npy", mmap_mode="r", allow_pickle=False),
+            split: tuple(
+                np.load(folder / f"{split}_{part}.npy", mmap_mode="r", allow_pickle=False)
+                for part in PARTS
+                if (folder / f"{split}_{part}.npy").exists()
             )
             for split in SPLITS
         }
 
 
 def read(task: Task, data_dir: str | None) -> Loaded:
-    known, arrays = task.read(data_dir)
-    return Loaded(known, arrays, data_hash(arrays))
+    known, arrays, notes = task.read(data_dir)
+    return Loaded(known, arrays, data_hash(arrays), notes)
 
 
 def store(loaded: Loaded, cache_dir: Path) -> Prepared:
@@ -59,8 +63,8 @@ def store(loaded: Loaded, cache_dir: Path) -> Prepared:
         partial = Path(tempfile.mkdtemp(dir=cache_dir, prefix=".partial-"))
         try:
             for split in SPLITS:
-                for name, array in zip("xy", arrays[split], strict=True):
-                    np.save(partial / f"{split}_{name}.npy", array, allow_pickle=False)
+                for part, array in zip(PARTS, arrays[split], strict=False):
+                    np.save(partial / f"{split}_{part}.npy", array, allow_pickle=False)
             (partial / "task.json").write_text(saved, encoding="utf-8")
             partial.chmod(0o755)  # others on this machine may work on the same runs
             os.replace(partial, folder)

@@ -11,7 +11,8 @@ is licensed by the LDC: nothing of it is shipped. From the hub: `ptb-text-only/p
 Protocol: the vocabulary is built on the training text; a character that it lacks becomes one more
 symbol, `unknown`, where there is any. Training runs along 128 (the batch) contiguous streams in
 chunks of `length`, the state carried over. The search validates on the first 20,000 characters of
-the validation text; finals are tested on the whole test text as one stream.
+the validation text; finals are scored on the whole validation and the whole test text, each as one
+stream.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.tasks.sources import from_hub
-from drnn_bench.tasks.task import SPLITS, Arrays, Task
+from drnn_bench.tasks.task import SPLITS, Arrays, Reading, Task
 
 PTB_HUB = "ptb-text-only/ptb_text_only"
 PTB_REVISION = "refs/convert/parquet"  # main holds a loading script, which datasets refuses
@@ -91,7 +92,7 @@ class CharText(_Characters):
     def output_size(self) -> int:
         return self.input_size
 
-    def read(self, data_dir: str | None) -> tuple[Task, Arrays]:
+    def read(self, data_dir: str | None) -> Reading:
         if self.path is None:
             raise UserError("task char_text: name the text: --task char_text:path=FILE")
         path = Path(data_dir or ".") / self.path
@@ -105,7 +106,8 @@ class CharText(_Characters):
                     f"at least {SMALLEST:,} are needed: a text of {20 * SMALLEST:,} will do"
                 )
         alphabet, arrays = encode(texts)
-        return replace(self, text=path.stem, alphabet=len(alphabet)), arrays
+        learned = replace(self, text=path.stem, alphabet=len(alphabet))
+        return Reading(learned, arrays, (f"{len(text):,} characters", *_strangers(texts)))
 
 
 def encode(texts: dict[str, str]) -> tuple[list[str], Arrays]:
@@ -123,6 +125,19 @@ def encode(texts: dict[str, str]) -> tuple[list[str], Arrays]:
         row = np.array([codes.get(c, len(alphabet) - 1) for c in texts[part]], dtype=kind)
         arrays[part] = (row[:-1], row[1:])
     return alphabet, arrays
+
+
+def _strangers(texts: dict[str, str]) -> list[str]:
+    """What is to be said of characters that the training text lacks."""
+    known = set(texts["train"])
+    kinds = set(texts["validation"] + texts["test"]) - known
+    if not kinds:
+        return []
+    shares = (f"{sum(c not in known for c in texts[s])} in {s}" for s in ("validation", "test"))
+    return [
+        f"{len(kinds)} kinds of characters are not in the training text and are read as one "
+        f"symbol, unknown: {' and '.join(shares)}"
+    ]
 
 
 def _text(path: Path) -> str:

@@ -9,14 +9,25 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 SPLITS = ("train", "validation", "test")
 DIRECTIONS = {"accuracy": "max", "cross_entropy": "min", "bits_per_character": "min"}
 
-Arrays = Mapping[str, tuple[np.ndarray, np.ndarray]]  # split -> (inputs, targets)
+UNSCORED = -100  # as a target: this step is not scored (torch's own number for it)
+
+# split -> inputs, targets and, where sequences differ in length, their lengths
+Arrays = Mapping[str, tuple[np.ndarray, ...]]
+
+
+class Reading(NamedTuple):
+    """What reading a task's data gave."""
+
+    task: Task  # with what only its data could tell (learned fields)
+    arrays: Arrays
+    notes: tuple[str, ...] = ()  # what the user should know of the data, a line each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +35,10 @@ class Task:
     """Base of the tasks. The fields of a subclass are the task's own options.
 
     `load` gives for each split the inputs, uint8 or float32 of shape [N, T] or [N, T, I], and the
-    targets, integers of shape [N] (last step scored) or [N, scored]. A stream task has one long
-    sequence a split: inputs and targets [N], each step scored, in chunks of `length`.
+    targets, integers of shape [N] (last step scored) or [N, scored]. Where sequences differ in
+    length, a third array [N] has their lengths, each at least 1: what stands after a sequence's end
+    is never seen; its last step is its own, and targets beyond it are UNSCORED. A stream task has
+    one long sequence a split: inputs and targets [N], each step scored, in chunks of `length`.
     """
 
     name: ClassVar[str]
@@ -36,6 +49,7 @@ class Task:
     scale: ClassVar[float] = 1.0  # inputs are multiplied by it
     stream: ClassVar[bool] = False  # one long sequence, the state carried from chunk to chunk
     prefix: ClassVar[int | None] = None  # of a stream: the search validates on so many steps
+    unequal: ClassVar[bool] = False  # sequences differ in length
     one_hot: ClassVar[bool] = False  # inputs are symbols 0..input_size-1
     input_size: ClassVar[int]
     output_size: ClassVar[int]
@@ -84,9 +98,9 @@ class Task:
             return getattr(self, field.name) is None
         return "learned" in field.metadata or getattr(self, field.name) == field.default
 
-    def read(self, data_dir: str | None) -> tuple[Task, Arrays]:
-        """The arrays, and the task with what only its data could tell (learned fields)."""
-        return self, self.load(data_dir)
+    def read(self, data_dir: str | None) -> Reading:
+        """The arrays, and what only they could tell. Raises UserError naming what is wrong."""
+        return Reading(self, self.load(data_dir))
 
     def load(self, data_dir: str | None) -> Arrays:
         raise NotImplementedError
