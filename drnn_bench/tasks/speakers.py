@@ -26,7 +26,7 @@ from typing import ClassVar
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.tasks.audio import HIGHEST_RATE, segments
+from drnn_bench.formats.audio import HIGHEST_RATE, segments
 from drnn_bench.tasks.task import SPLITS, Arrays, Task
 
 LONGEST_SEGMENT = 60  # seconds: beyond it there would be nothing but padding

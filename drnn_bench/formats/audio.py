@@ -36,20 +36,31 @@ def cut(samples: np.ndarray, length: int) -> np.ndarray:
 
 def read(path: Path, rate: int) -> np.ndarray:
     """A recording, mixed down to mono and resampled: float32 [samples]."""
+    samples, its_rate, _ = mono(path)
+    return resampled(path, samples, its_rate, rate)
+
+
+def mono(path: Path) -> tuple[np.ndarray, int, int]:
+    """A recording mixed down to mono, float32 [samples], its own rate, its number of channels."""
+    sound, rate = _decode(path)
+    _check_finite(path, sound)
+    return sound.mean(axis=1, dtype=np.float64).astype(np.float32), rate, sound.shape[1]
+
+
+def resampled(path: Path, samples: np.ndarray, its_rate: int, rate: int) -> np.ndarray:
+    """The samples [samples] of a recording at another rate."""
     import soxr  # here, as `soundfile` below: `bench ls` needs neither
 
-    sound, its_rate = _decode(path)
+    if its_rate == rate:
+        return samples
+    sound = soxr.resample(samples, its_rate, rate, quality="HQ")
     _check_finite(path, sound)
-    mono = sound.mean(axis=1, dtype=np.float64).astype(np.float32)
-    if its_rate != rate:
-        mono = soxr.resample(mono, its_rate, rate, quality="HQ")
-        _check_finite(path, mono)
-    if not len(mono):
+    if not len(sound):
         raise UserError(
-            f"{path}: {len(sound)} samples at {its_rate} Hz leave none at {rate} Hz; "
+            f"{path}: {len(samples)} samples at {its_rate} Hz leave none at {rate} Hz; "
             f"remove the file, or ask for a higher rate"
         )
-    return mono
+    return sound
 
 
 def _decode(path: Path) -> tuple[np.ndarray, int]:

@@ -1,0 +1,234 @@
+"""numpy's files: an .npz archive, or .npy files beside one another.
+
+Arrays are known by their names: x and y (also data and labels, inputs and targets, ...), with a
+word for the split or without: x_train, test_y. `lengths` [N] says where each sequence ends, `split`
+[N] to which split it belongs. Nothing pickled is read.
+
+Legend: N sequences, T steps, C channels.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from drnn_bench.errors import UserError, nearest
+from drnn_bench.formats.files import by_split, check_file, listed, named_split, some
+from drnn_bench.formats.sequences import (
+    INPUTS,
+    TARGETS,
+    Part,
+    Sequences,
+    check_kind,
+    joined,
+    split_called,
+)
+
+ROLES = dict.fromkeys(INPUTS, "x") | {"lengths": "lengths", "length": "lengths", "split": "split"}
+
+
+@dataclass(frozen=True)
+class _Array:
+    """An array in a file; its values are read when they are asked for."""
+
+    where: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    open: Callable[[], BinaryIO]
+
+    def read(self) -> np.ndarray:
+        if self.dtype.hasobject:
+            raise UserError(
+                f"{self.where}: holds Python objects, which need pickle and are not read; save "
+                f"sequences of unequal length padded, with their true lengths in an array `lengths`"
+            )
+        with _said(self.where), self.open() as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+
+
+Arrays = dict[str, _Array]  # by name; or, of one split, by role: x, y, lengths, split
+
+
+def read(place: Path, files: Sequence[Path], target: str | None) -> Sequences:
+    """An .npz, several named by their splits, or the .npy files of one folder."""
+    if len({path.suffix.lower() for path in files}) > 1:
+        raise UserError(f"{place} holds .npz and .npy files: name one of the files")
+    if files[0].suffix.lower() == ".npy":
+        folder = place.parent if place in files else place
+        found = [(folder, None, _npy(folder))]
+    else:
+        found = [(path, split, _npz(path)) for path, split in by_split(place, files)]
+    parts, notes = [], []
+    for path, split, arrays in found:
+        by_role = _by_role(path, arrays, target)
+        for inner, chosen in by_role.items():
+            parts.append(_part(chosen, inner or split))
+            _, steps, *channels = chosen["x"].shape
+            if channels and channels[0] > steps:
+                notes.append(
+                    f"{chosen['x'].where}: {steps} steps of {channels[0]} channels; if the "
+                    f"channels come first in it, save x.transpose(0, 2, 1)"
+                )
+        used = [array for chosen in by_role.values() for array in chosen.values()]
+        if others := [name for name, array in arrays.items() if array not in used]:
+            notes.append(f"{path}: arrays not read: {some(sorted(others))}")
+    return joined(parts, notes)
+
+
+def _by_role(path: Path, arrays: Arrays, target: str | None) -> dict[str | None, Arrays]:
+    """Of each split the arrays by their role; the split is None where names tell none."""
+    roles = ROLES | ({target.lower(): "y"} if target else dict.fromkeys(TARGETS, "y"))
+    found: dict[str | None, Arrays] = {}
+    for name, array in arrays.items():
+        rest, split = named_split(name)
+        rest, split = (target.lower(), None) if target and name == target else (rest, split)
+        if role := roles.get(rest):
+            ours = found.setdefault(split, {})
+            if role in ours:
+                what = "choose with target=NAME" if role == "y" else "leave one out"
+                raise UserError(f"{array.where} could be {role}, as {ours[role].where}; {what}")
+            ours[role] = array
+    found = {split: ours for split, ours in found.items() if ours.keys() & {"x", "y"}}
+    there = some(f"{name} {array.shape}" for name, array in arrays.items())
+    if target and not any("y" in ours for ours in found.values()):
+        raise UserError(f"{path}: no array {target!r}: {nearest(target, list(arrays))}")
+    if not found:
+        raise UserError(
+            f"{path}: expected arrays x and y, or x_train and so on; there are: {there}; name the "
+            f"labels with target=NAME"
+        )
+    if None in found and len(found) > 1:
+        raise UserError(f"{path}: some arrays name their split and some do not; there are: {there}")
+    for split, ours in found.items():
+        if "y" not in ours:
+            raise UserError(
+                f"{path}: no labels for {ours['x'].where}; there are: {there}; name the labels "
+                f"with target=NAME"
+            )
+        if "x" not in ours:
+            ours["x"] = _input(path, arrays, ours["y"], split)
+    return found
+
+
+def _input(path: Path, arrays: Arrays, y: _Array, split: str | None) -> _Array:
+    """The one array that can be the sequences of these labels."""
+    could = [
+        name
+        for name, array in arrays.items()
+        if array is not y
+        and array.shape[:1] == y.shape[:1]
+        and array.dtype.kind in "iuf"
+        and len(array.shape) in (2, 3)
+        and named_split(name)[1] == split
+    ]
+    if len(could) != 1:
+        there = some(f"{name} {array.shape}" for name, array in arrays.items())
+        which = f"any of {some(could)} could be" if could else "no array can be"
+        raise UserError(
+            f"{path}: {which} the sequences for {y.where}; name them x, of shape (N, T) or "
+            f"(N, T, channels); there are: {there}"
+        )
+    return arrays[could[0]]
+
+
+def _part(by_role: Arrays, split: str | None) -> Part:
+    stored_x, stored_y = by_role["x"], by_role["y"]
+    if stored_x.dtype.hasobject or len(stored_x.shape) in (2, 3):
+        x, y = stored_x.read(), stored_y.read()
+    else:
+        raise UserError(
+            f"{stored_x.where}: has shape {stored_x.shape}, expected (N, T) or (N, T, channels)"
+        )
+    check_kind(x.dtype, stored_x.where)
+    if y.ndim > 1 and y.shape[-1] == 1:
+        y = y[..., 0]
+    if y.shape not in (x.shape[:1], x.shape[:2]):
+        raise UserError(
+            f"{stored_y.where}: has shape {stored_y.shape}, but {stored_x.where} {x.shape}; "
+            f"expected ({len(x)},), a label each, or {x.shape[:2]}, one a step"
+            + ("; of one-hot labels save y.argmax(1)" if y.ndim == 2 and len(y) == len(x) else "")
+        )
+    x = x if x.ndim == 3 else x[..., None]
+    where = [f"{stored_x.where}[{i}]" for i in range(len(x))]
+    rows, per_step = x, y.ndim == 2
+    if "lengths" in by_role:
+        lengths = _lengths(by_role["lengths"], x)
+        rows = [row[:length] for row, length in zip(x, lengths.tolist(), strict=True)]
+        y = y[np.arange(x.shape[1]) < lengths[:, None]] if per_step else y
+    splits = split
+    if "split" in by_role:
+        stored = by_role["split"]
+        words = _for_each(stored, x).tolist()
+        splits = [split_called(word, f"{stored.where}[{i}]") for i, word in enumerate(words)]
+    return Part(rows, y.reshape(-1), where, splits, per_step)
+
+
+def _lengths(stored: _Array, x: np.ndarray) -> np.ndarray:
+    lengths = _for_each(stored, x)
+    if lengths.dtype.kind not in "iu":
+        raise UserError(f"{stored.where}: holds {lengths.dtype}, expected whole numbers")
+    wrong = np.flatnonzero((lengths < 1) | (lengths > x.shape[1]))
+    if len(wrong):
+        raise UserError(
+            f"{stored.where}[{wrong[0]}]: {lengths[wrong[0]]}, expected 1 to {x.shape[1]} steps"
+        )
+    return lengths
+
+
+def _for_each(stored: _Array, x: np.ndarray) -> np.ndarray:
+    if stored.shape != x.shape[:1]:
+        raise UserError(f"{stored.where}: has shape {stored.shape}, expected ({len(x)},)")
+    return stored.read()
+
+
+def _npz(path: Path) -> Arrays:
+    check_file(path)
+    with _said(path), zipfile.ZipFile(path) as archive:
+        members = [name for name in archive.namelist() if name.endswith(".npy")]
+
+    def opener(member: str) -> Callable[[], BinaryIO]:
+        return lambda: zipfile.ZipFile(path).open(member)
+
+    return {
+        member[:-4]: _array(f"{path} {member[:-4]}", opener(member)) for member in members
+    }  # fmt: skip
+
+
+def _npy(folder: Path) -> Arrays:
+    paths = [path for path in listed(folder) if path.suffix.lower() == ".npy"]
+    for path in paths:
+        check_file(path)
+    return {path.stem: _array(str(path), partial(path.open, "rb")) for path in paths}
+
+
+def _array(where: str, opened: Callable[[], BinaryIO]) -> _Array:
+    """The array without its values: shape and type stand at the beginning of an .npy file."""
+    with _said(where), opened() as file:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        else:  # of 2.0; a later one differs from it in its names of fields only
+            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    return _Array(where, shape, dtype, opened)
+
+
+@contextmanager
+def _said(what: object) -> Iterator[None]:
+    """What zipfile and numpy say of a damaged file, in one line that names it."""
+    try:
+        yield
+    except (
+        zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, MemoryError, RuntimeError,
+    ) as error:  # fmt: skip
+        if isinstance(error, UserError):
+            raise
+        why = str(error).partition("\n")[0] or type(error).__name__
+        raise UserError(f"{what}: cannot be read ({why}); save it again with numpy") from None

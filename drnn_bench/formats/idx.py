@@ -1,0 +1,71 @@
+"""idx files, MNIST's: images and labels, a pair for each split.
+
+Legend: N images, H and W their height and width.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from drnn_bench.errors import UserError
+from drnn_bench.formats.files import by_split, listed, named_split, read_bytes, stray_notes
+from drnn_bench.formats.sequences import Part, Sequences, joined
+
+IDX_TYPES = {0x08: np.uint8}
+NAME = re.compile(r"(.*?)(images|labels)[-_.]idx[13]-ubyte(\.gz)?", re.IGNORECASE)
+PAIR = "train-images-idx3-ubyte[.gz] with train-labels-idx1-ubyte[.gz] and the like"
+
+
+def read(place: Path, files: Sequence[Path]) -> Sequences:
+    """An image [H, W] is a sequence of H x W pixels. A single file finds its partners."""
+    found = {path: NAME.fullmatch(path.name) for path in files}
+    if not any(found.values()):
+        raise UserError(f"{place}: not named as idx files are; expected {PAIR}")
+    if place in found:
+        beside = {path: NAME.fullmatch(path.name) for path in listed(place.parent)}
+        found = {p: m for p, m in beside.items() if m and _set(m) == _set(found[place])}
+    pairs: dict[str, dict[str, Path]] = {}
+    for path, match in found.items():
+        if match:  # of a plain file and its .gz the plain one, which is sorted before it
+            pairs.setdefault(match[1], {}).setdefault(match[2].lower(), path)
+    for pair in pairs.values():
+        if len(pair) == 1:
+            raise UserError(f"{next(iter(pair.values()))}: no partner beside it; expected {PAIR}")
+    splits = dict(by_split(place, [pair["images"] for pair in pairs.values()]))
+    parts = [_part(pair["images"], pair["labels"], splits) for pair in pairs.values()]
+    return joined(parts, stray_notes(path for path, match in found.items() if not match))
+
+
+def _set(match: re.Match) -> str:
+    """The name of the data set, without its split."""
+    return named_split(match[1].rstrip("-_."))[0]
+
+
+def _part(images: Path, labels: Path, splits: dict[Path, str | None]) -> Part:
+    x, y = read_idx(images), read_idx(labels)
+    if x.ndim != 3:
+        raise UserError(f"{images}: the images have shape {x.shape}, expected (N, H, W)")
+    if y.shape != (len(x),):
+        raise UserError(f"{labels}: {len(x)} images but {len(y)} labels (see {images})")
+    where = [f"{images} row {i}" for i in range(1, len(x) + 1)]
+    return Part(x.reshape(len(x), x.shape[1] * x.shape[2], 1), y, where, splits[images])
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """An idx file, plain or gzipped, as an array."""
+    raw = read_bytes(path)
+    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in IDX_TYPES:
+        raise UserError(f"{path}: not an idx file of bytes (it begins with {raw[:4].hex()})")
+    sizes_end = 4 + 4 * raw[3]
+    if len(raw) < sizes_end:
+        raise UserError(f"{path}: the idx header ends after {len(raw)} bytes; fetch it again")
+    shape = tuple(int(n) for n in np.frombuffer(raw[4:sizes_end], ">u4"))
+    expected = sizes_end + math.prod(shape)
+    if len(raw) != expected:
+        raise UserError(f"{path}: {len(raw)} bytes, its header promises {expected}; fetch it again")
+    return np.frombuffer(raw, IDX_TYPES[raw[2]], offset=sizes_end).reshape(shape)
