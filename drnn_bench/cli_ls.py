@@ -10,7 +10,7 @@ import typer
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-ls = typer.Typer(help="What there is: tasks, families.")
+ls = typer.Typer(help="What there is: tasks, families, and how your data is understood.")
 
 
 @ls.command("tasks")
@@ -33,6 +33,26 @@ def ls_tasks(as_json: JsonOption = False) -> None:
             }
         )
     _print_rows(rows, as_json)
+
+
+@ls.command("data")
+def ls_data(
+    path: Annotated[str, typer.Argument(help="A file or folder of sequences.")],
+    options: Annotated[
+        list[str] | None, typer.Argument(help="As of --task own: target=COL length=N rate=HZ.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How `--task own` would understand your data."""
+    from drnn_bench.tasks import make_task
+    from drnn_bench.tasks.own import understood
+
+    task, arrays, notes = make_task("own", [f"path={path}", *(options or [])]).read(None)
+    if as_json:
+        print(json.dumps(understood(task, arrays), indent=2))
+        return
+    for note in notes:
+        print(note)
 
 
 @ls.command("families")
@@ -64,5 +84,11 @@ def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
     for key, value in rows[0].items():
         table.add_column(key, justify="left" if isinstance(value, str) else "right")
     for row in rows:
-        table.add_row(*(f"{v:,}" if isinstance(v, int) else v for v in row.values()))
+        table.add_row(*(_cell(value) for value in row.values()))
     Console(width=None if sys.stdout.isatty() else 250).print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else str(value)

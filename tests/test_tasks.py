@@ -39,8 +39,10 @@ FOLDERS = {
     "char_text": "shakespeare_dir",
     "speaker_fsdd": "fsdd_dir",
     "speaker_vctk": "vctk_dir",
+    "own": "ucr_dir",
 }
 OPTIONS = {
+    "own": ":path=JapaneseVowels_TRAIN.ts",
     "char_text": ":path=input.txt",  # what has no default
     "speaker_vctk": ":speakers=4",  # the sample's
 }

@@ -22,6 +22,7 @@ TASKS = {
     "char_text": ("characters", "CharText"),
     "speaker_fsdd": ("speakers", "SpeakerFSDD"),
     "speaker_vctk": ("speakers", "SpeakerVCTK"),
+    "own": ("own", "Own"),
 }
 DEFAULT_TASK = "pixel_digits"
 
