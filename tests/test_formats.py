@@ -390,7 +390,14 @@ def test_a_row_is_a_step(tmp_path):
     dates = LONG.replace(",2,1", ",2024-03-01,1").replace(",1,3", ",2024-02-29,3")
     dates = dates.replace("1.5", "2023-12-31").replace("id,t", "Series_ID,timestamp")
     same(read(written(path, dates)), [[[5, 6], [1, 2]], [[3, 4]]], ["q", "r"])
-    pd.read_csv(io.StringIO(LONG)).to_parquet(tmp_path / "a.parquet")
+    table = pd.read_csv(io.StringIO(LONG))
+    more = table.rename(columns={"id": "series_id", "t": "step"}).assign(id=[0, 1, 2])
+    more.insert(0, "timestamp", ["2024-01-01", "2024-01-02", "2024-01-03"])
+    more.to_csv(path, index=False)
+    found = read(path)
+    same(found, [[[5, 6], [1, 2]], [[3, 4]]], ["q", "r"])
+    assert found.notes == (f"{path}: columns not read: timestamp, id",)
+    table.to_parquet(tmp_path / "a.parquet")
     same(read(tmp_path / "a.parquet"), [[[5, 6], [1, 2]], [[3, 4]]], ["q", "r"])
 
 

@@ -23,8 +23,9 @@ from drnn_bench.formats.sequences import TARGETS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-IDS = ("id", "series_id", "sequence_id", "series", "sequence")
-TIMES = ("time", "timestamp", "step", "t")
+# The surest first: beside a series_id an id is a row's, and beside a step a timestamp is a copy.
+IDS = ("series_id", "sequence_id", "series", "sequence", "id")
+TIMES = ("time", "step", "t", "timestamp")
 INDEX = ("", "unnamed: 0", "__index_level_0__")  # pandas' index, saved with the rest
 DELIMITERS = ",;\t"
 LARGEST_BLOCK = 2**31 - 1  # bytes
@@ -237,7 +238,9 @@ def _roles(
         next((scalar[name] for name in called if name in scalar), None)
         for called in (("split",), IDS, TIMES)
     )
-    data = tuple(name for name in left if name not in (split, id_, time))
+    called_so = {scalar[name] for name in (*IDS, *TIMES) if name in scalar}
+    data = tuple(name for name in left if name != split and name not in called_so)
+    ignored += tuple(name for name in left if name in called_so - {id_, time})
     return Roles(target, split, id_, time, data, tuple(name or "(no name)" for name in ignored))
 
 
