@@ -32,6 +32,7 @@ def real(name: str):
 
 mnist_dir, ptb_dir, shakespeare_dir = real("mnist"), real("ptb"), real("shakespeare")
 fsdd_dir, vctk_dir = real("fsdd"), real("vctk_sample")
+ucr_dir, commands_dir = real("ucr"), real("arabic_speech_commands")
 
 
 @pytest.fixture

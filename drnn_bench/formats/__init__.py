@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import replace
+from os.path import isdir  # False where Path.is_dir raises: no permission
 from pathlib import Path
 
 from drnn_bench.errors import UserError
@@ -56,7 +57,7 @@ def read(path: Path, target: str | None = None, rate: int | None = None) -> Sequ
         found = {}
         for entry in entries:
             reader = None if entry.name.startswith(".") else _reader(entry.name)
-            if reader and not entry.is_dir():
+            if reader and not isdir(entry):
                 found.setdefault(reader, []).append(entry)
     if not found:
         raise UserError(

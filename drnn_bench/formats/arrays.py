@@ -9,6 +9,8 @@ Legend: N sequences, T steps, C channels.
 
 from __future__ import annotations
 
+import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +23,7 @@ from typing import BinaryIO
 import numpy as np
 
 from drnn_bench.errors import UserError, nearest
-from drnn_bench.formats.files import by_split, check_file, listed, named_split, some
+from drnn_bench.formats.files import by_split, check_file, listed, named_split, printable, some
 from drnn_bench.formats.sequences import (
     INPUTS,
     TARGETS,
@@ -192,14 +194,12 @@ def _for_each(stored: _Array, x: np.ndarray) -> np.ndarray:
 def _npz(path: Path) -> Arrays:
     check_file(path)
     with _said(path), zipfile.ZipFile(path) as archive:
-        members = [name for name in archive.namelist() if name.endswith(".npy")]
+        names = [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
 
-    def opener(member: str) -> Callable[[], BinaryIO]:
-        return lambda: zipfile.ZipFile(path).open(member)
+    def opener(name: str) -> Callable[[], BinaryIO]:
+        return lambda: zipfile.ZipFile(path).open(f"{name}.npy")
 
-    return {
-        member[:-4]: _array(f"{path} {member[:-4]}", opener(member)) for member in members
-    }  # fmt: skip
+    return {name: _array(f"{path} {printable(name)}", opener(name)) for name in names}
 
 
 def _npy(folder: Path) -> Arrays:
@@ -224,11 +224,14 @@ def _array(where: str, opened: Callable[[], BinaryIO]) -> _Array:
 def _said(what: object) -> Iterator[None]:
     """What zipfile and numpy say of a damaged file, in one line that names it."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a file of Python 2 is slow to open
+            yield
     except (
-        zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, MemoryError, RuntimeError,
+        EOFError, MemoryError, OSError, RuntimeError, ValueError, tokenize.TokenError,
+        zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
         if isinstance(error, UserError):
             raise
-        why = str(error).partition("\n")[0] or type(error).__name__
+        why = str(error).partition("\n")[0][:200] or type(error).__name__
         raise UserError(f"{what}: cannot be read ({why}); save it again with numpy") from None

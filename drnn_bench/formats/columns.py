@@ -7,6 +7,7 @@ Legend: R rows.
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ from drnn_bench.formats.sequences import TARGETS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-IDS = ("id", "series_id", "sequence_id", "series", "sequence")
-TIMES = ("time", "timestamp", "step", "t")
+# The surest first: beside a series_id an id is a row's, and beside a step a timestamp is a copy.
+IDS = ("series_id", "sequence_id", "series", "sequence", "id")
+TIMES = ("time", "step", "t", "timestamp")
 INDEX = ("", "unnamed: 0", "__index_level_0__")  # pandas' index, saved with the rest
 DELIMITERS = ",;\t"
 LARGEST_BLOCK = 2**31 - 1  # bytes
@@ -61,7 +63,7 @@ class Table:
         return f"{self.path} row {row + 1}"
 
     def kind(self, name: str) -> str:
-        """number, text, list, or as Arrow calls it."""
+        """number, text, or as Arrow calls it."""
         import pyarrow.types as types
 
         kind = _plain_type(self.arrow.schema.field(name).type)
@@ -69,7 +71,7 @@ class Table:
             return "number"
         if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
             return "text"
-        return "list" if is_list(kind) else str(kind)
+        return str(kind)
 
     def column(self, name: str) -> pa.Array:
         """A column [R] in which nothing is missing."""
@@ -88,6 +90,15 @@ class Table:
     def values(self, name: str) -> np.ndarray:
         """A column's values [R]."""
         return as_numpy(self.column(name))
+
+    def labels(self, name: str) -> np.ndarray:
+        """The values [R] of the column of labels."""
+        if self.kind(name) not in ("number", "text", "bool", "null"):
+            raise UserError(
+                f"{self.path}: column {name!r} holds {self.kind(name)}, expected labels, whole "
+                f"numbers or text"
+            )
+        return self.values(name)
 
     def numbers(self, name: str) -> np.ndarray:
         """The values [R] of a column of numbers; anything else is refused."""
@@ -117,6 +128,9 @@ class Table:
                     place = np.searchsorted(np.cumsum(counts), place, "right")
             raise UserError(f"{self.where(place)}: a value in {name!r} is missing; fill it in")
         return members, lengths
+
+    def is_lists(self, name: str) -> bool:
+        return is_list(_plain_type(self.arrow.schema.field(name).type))
 
     def is_series(self, name: str) -> bool:
         """Whether a column holds lists of numbers, or lists of such lists."""
@@ -156,7 +170,8 @@ def _parquet(path: Path, target: str | None) -> tuple[pa.Table, Roles]:
     raw = read_bytes(path)
     try:
         arrow = pq.ParquetFile(pa.BufferReader(raw)).read()
-    except (pa.ArrowException, OSError) as error:
+        arrow.validate(full=True)  # text may not be UTF-8, lists may end before they begin
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise UserError(f"{path}: no parquet file that can be read ({_first(error)})") from None
     lists = {field.name for field in arrow.schema if is_list(_plain_type(field.type))}
     return arrow, _roles(path, arrow.column_names, target, lists)
@@ -166,10 +181,13 @@ def _csv(path: Path, target: str | None) -> tuple[pa.Table, Roles]:
     import pyarrow as pa
     from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
-    raw = read_bytes(path)
-    head = decoded(path, raw).lstrip("\r\n").split("\n", 1)[0]
+    raw = read_bytes(path).removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+    head = decoded(path, raw).split("\n", 1)[0]
     delimiter = max(DELIMITERS, key=head.count)  # of equals the comma
-    names = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
+    try:
+        names = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
+    except csv.Error as error:
+        raise UserError(f"{path}: its first line names no columns ({error})") from None
     if all(_is_number(name) for name in names):
         raise UserError(
             f"{path}: the first line must name the columns, it has {some(names) or 'nothing'}"
@@ -220,7 +238,9 @@ def _roles(
         next((scalar[name] for name in called if name in scalar), None)
         for called in (("split",), IDS, TIMES)
     )
-    data = tuple(name for name in left if name not in (split, id_, time))
+    called_so = {scalar[name] for name in (*IDS, *TIMES) if name in scalar}
+    data = tuple(name for name in left if name != split and name not in called_so)
+    ignored += tuple(name for name in left if name in called_so - {id_, time})
     return Roles(target, split, id_, time, data, tuple(name or "(no name)" for name in ignored))
 
 

@@ -7,6 +7,7 @@ import re
 import stat
 import zlib
 from collections.abc import Iterable, Sequence
+from os.path import isdir  # False where Path.is_dir raises: no permission
 from pathlib import Path
 
 from drnn_bench.errors import UserError
@@ -124,8 +125,8 @@ def by_split(place: Path, paths: Sequence[Path]) -> list[tuple[Path, str | None]
 def stray_notes(strays: Iterable[Path]) -> list[str]:
     """What to say of files and folders that are in the way of nothing and were not read."""
     strays = sorted(strays)
-    folders = [path.name for path in strays if path.is_dir()]
-    files = [path.name for path in strays if not path.is_dir()]
+    folders = [path.name for path in strays if isdir(path)]
+    files = [path.name for path in strays if not isdir(path)]
     return [
         f"{len(names)} stray {what}{'s' * (len(names) > 1)} skipped: {some(names)}"
         for what, names in (("file", files), ("folder", folders))
@@ -135,9 +136,14 @@ def stray_notes(strays: Iterable[Path]) -> list[str]:
 
 def some(names: Iterable[str], most: int = 6) -> str:
     """A list for a message, cut where it would be long."""
-    names = list(names)
+    names = [printable(name) for name in names]
     more = f", ... ({len(names):,} in all)" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def printable(name: str) -> str:
+    """A name out of a file, as a line of a message may hold it."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)[:80]
 
 
 def _reason(error: Exception) -> str:

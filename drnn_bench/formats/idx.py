@@ -36,8 +36,8 @@ def read(place: Path, files: Sequence[Path]) -> Sequences:
     for pair in pairs.values():
         if len(pair) == 1:
             raise UserError(f"{next(iter(pair.values()))}: no partner beside it; expected {PAIR}")
-    splits = dict(by_split(place, [pair["images"] for pair in pairs.values()]))
-    parts = [_part(pair["images"], pair["labels"], splits) for pair in pairs.values()]
+    labels = {pair["images"]: pair["labels"] for pair in pairs.values()}
+    parts = [_part(images, labels[images], split) for images, split in by_split(place, [*labels])]
     return joined(parts, stray_notes(path for path, match in found.items() if not match))
 
 
@@ -46,14 +46,14 @@ def _set(match: re.Match) -> str:
     return named_split(match[1].rstrip("-_."))[0]
 
 
-def _part(images: Path, labels: Path, splits: dict[Path, str | None]) -> Part:
+def _part(images: Path, labels: Path, split: str | None) -> Part:
     x, y = read_idx(images), read_idx(labels)
     if x.ndim != 3:
         raise UserError(f"{images}: the images have shape {x.shape}, expected (N, H, W)")
     if y.shape != (len(x),):
         raise UserError(f"{labels}: {len(x)} images but {len(y)} labels (see {images})")
     where = [f"{images} row {i}" for i in range(1, len(x) + 1)]
-    return Part(x.reshape(len(x), x.shape[1] * x.shape[2], 1), y, where, splits[images])
+    return Part(x.reshape(len(x), x.shape[1] * x.shape[2], 1), y, where, split)
 
 
 def read_idx(path: Path) -> np.ndarray:

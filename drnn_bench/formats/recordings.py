@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from os.path import isdir  # False where Path.is_dir raises: no permission
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def read(place: Path, files: Sequence[Path], rate: int | None) -> Sequences:
     """Whole recordings, mono, all at `rate` Hz, else at the rate that most of them have."""
     if rate is not None and not 1 <= rate <= audio.HIGHEST_RATE:
         raise UserError(f"{place}: rate must be 1 to {audio.HIGHEST_RATE} Hz, got {rate}")
-    found = _find(place) if place.is_dir() else _Found()
+    found = _find(place) if isdir(place) else _Found()
     if not found.recordings:
         raise UserError(f"{place}: recordings that tell no class; expected {LAYOUT}")
     paths = [path for path, _, _ in found.recordings]
@@ -61,7 +62,7 @@ def read(place: Path, files: Sequence[Path], rate: int | None) -> Sequences:
 def _find(folder: Path) -> _Found:
     found = _Found()
     entries = listed(folder)
-    splits = [e for e in entries if e.is_dir() and SPLIT_WORDS.get(e.name.lower())]
+    splits = [e for e in entries if isdir(e) and SPLIT_WORDS.get(e.name.lower())]
     for split in splits:
         within = _Found()
         for entry in listed(split):
@@ -84,13 +85,13 @@ def _find(folder: Path) -> _Found:
 
 def _find_class(entry: Path, split: str | None, found: _Found) -> None:
     """Adds the recordings of what may be the folder of a class; what is none is stray."""
-    if entry.name.startswith(".") or not entry.is_dir():
+    if entry.name.startswith(".") or not isdir(entry):
         found.strays.append(entry)
         return
     recordings, others = [], []
     for path in listed(entry):
         is_one = path.suffix.lower() in ENDINGS and not path.name.startswith(".")
-        (recordings if is_one and not path.is_dir() else others).append(path)
+        (recordings if is_one and not isdir(path) else others).append(path)
     found.recordings += [(path, entry.name, split) for path in recordings]
     found.strays += others if recordings else [entry]
 

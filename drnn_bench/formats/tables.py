@@ -67,7 +67,7 @@ def _wide(table: Table, columns: Sequence[str]) -> Part:
         for step, name in enumerate(columns):
             x[:, step, 0] = table.numbers(name)
     where = [table.where(row) for row in range(table.rows)]
-    return Part(x, table.values(table.roles.target), where, _splits(table))
+    return Part(x, table.labels(table.roles.target), where, _splits(table))
 
 
 def _lists(table: Table, columns: Sequence[str]) -> Part:
@@ -84,9 +84,11 @@ def _lists(table: Table, columns: Sequence[str]) -> Part:
     else:
         x = [np.concatenate(parts, axis=1) for parts in zip(*channels, strict=True)]
     target = table.roles.target
-    if table.kind(target) != "list":
-        return Part(x, table.values(target), where, _splits(table))
+    if not table.is_lists(target):
+        return Part(x, table.labels(target), where, _splits(table))
     labels, lengths = table.flat(table.column(target), target)
+    if is_list(labels.type):
+        raise UserError(f"{table.path}: column {target!r} holds lists of lists, expected labels")
     for row, (series, length) in enumerate(zip(x, lengths, strict=True)):
         if len(series) != length:
             raise UserError(f"{where[row]}: {len(series)} steps but {length} labels in {target!r}")
@@ -143,7 +145,7 @@ def _long(table: Table, columns: Sequence[str]) -> Part:
         split = split[starts].tolist()
     return Part(
         x=np.split(x[order], starts[1:]),
-        y=table.values(roles.target)[order],
+        y=table.labels(roles.target)[order],
         where=[f"{table.path} {roles.id} {name}" for name in names.tolist()],
         split=split,
         per_step=True,
