@@ -128,7 +128,10 @@ def _in_files(variable: str) -> dict[tuple[Kind, str], type]:
     """What the files of the variable bring."""
     brought: dict[tuple[Kind, str], type] = {}
     for path in map(Path, filter(None, variable.split(os.pathsep))):
-        for kind, found in _classes(_load(path.absolute())):
+        classes = _classes(_load(path.absolute()))
+        if not classes:
+            raise UserError(f"plug-in {path}: no class in it is a task or a family")
+        for kind, found in classes:
             _check(kind, found, f"plug-in {path}")
             name = getattr(found, kind.label)
             if name in _built_in(kind):
@@ -161,8 +164,6 @@ def _load(path: Path) -> ModuleType:
         if not isinstance(error, Exception | SystemExit):  # Ctrl-C
             raise
         raise UserError(f"plug-in {path}{_line(error, path)}: {_said(error)}") from None
-    if not _classes(module):
-        raise UserError(f"plug-in {path}: no class in it is a task or a family")
     return module
 
 

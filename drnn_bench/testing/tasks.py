@@ -120,7 +120,7 @@ class TaskContract:
         if task.one_hot and not task.stream:  # a text may lack the symbol `unknown`
             assert max(x.max() for x, *_ in source.load().values()) == task.input_size - 1
 
-    def test_has_classesfor_the_scored_steps_and_in_range(self, source):
+    def test_has_targets_for_the_scored_steps_and_in_range(self, source):
         task = source.task
         for x, y, *_ in source.load().values():
             assert np.issubdtype(y.dtype, np.integer)
