@@ -149,11 +149,13 @@ def test_a_broken_package_is_one_line_and_harms_nothing_else(package, bench, pag
     done = bench("describe", "broken", **package, code=2)
     assert done.stderr.count("\n") == 1
     assert says["broken"] in done.stderr
-    # Two packages, one name: neither is taken.
-    done = bench("describe", "lstm", "--task", "tone", "width=3", **package, code=2)
-    assert "task 'tone' stands for 2: " in done.stderr
-    assert "package my_package" in done.stderr
-    assert "package other" in done.stderr
+    # Two packages and a file, one name: none is taken.
+    (page / "tone.py").write_text(FILES["tone.py"])
+    words = ("--plugin", "tone.py", "describe", "lstm", "width=3", "--task", "tone")
+    done = bench(*words, **package, code=2)
+    assert "task 'tone' stands for 3: " in done.stderr
+    for place in ("package my_package", "package other", f"plug-in {page / 'tone.py'}"):
+        assert place in done.stderr
 
 
 # -- files -------------------------------------------------------------------------------------
