@@ -8,6 +8,7 @@ The public API, each part imported when it is first used:
     mean_recurrent_length  the paper's measure of how far information travels, exact
     run                    the whole job: search, finals, throughput, leaderboard
     leaderboard            the ranked table of what has been run
+    plugin                 a Python file of yours, with its tasks and families
 """
 
 __version__ = "0.1.0"
@@ -19,6 +20,7 @@ _WHERE = {
     "mean_recurrent_length": "mrl",
     "run": "job",
     "leaderboard": "ranking",
+    "plugin": "plugins",
 }
 __all__ = [*_WHERE]
 

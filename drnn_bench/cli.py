@@ -36,6 +36,17 @@ FormatOption = Annotated[Format, typer.Option("--format", help="How to print it.
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+@app.callback()
+def everywhere(
+    plugin: Annotated[list[str] | None, typer.Option(help="A Python file with tasks or families of yours.")] = None,
+) -> None:  # fmt: skip
+    """Options that come before the command."""
+    from drnn_bench import plugins
+
+    for path in plugin or ():
+        plugins.plugin(path)
+
+
 @app.command()
 def run(
     task: Annotated[str, typer.Option(help="A task, with options: copy_memory:T=1000.")] = "pixel_digits",
@@ -211,16 +222,17 @@ def _board(runs_dir: str, task: str | None, family: str | None, budget: str | No
     from drnn_bench.ranking import build, select
 
     rows, notes = records.read(Path(runs_dir) / "records.jsonl")
-    for note in notes:
-        _err(note)
     if (Path(runs_dir) / "studies.db").exists():
         from drnn_bench.live import live_rows
 
         recorded = {row["study"] for row in rows if row["role"] == "study"}
         try:
-            rows += live_rows(Path(runs_dir), recorded)
+            live, unread = live_rows(Path(runs_dir), recorded)
+            rows, notes = rows + live, notes + unread
         except JobError as error:  # what is recorded is shown all the same
-            _err(str(error))
+            notes.append(str(error))
+    for note in notes:
+        _err(note)
     return select(
         build(rows),
         task=task,

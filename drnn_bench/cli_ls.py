@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
+from drnn_bench.errors import UserError
+
+Row = dict[str, Any]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 ls = typer.Typer(help="What there is: tasks, families, and how your data is understood.")
@@ -16,23 +21,23 @@ ls = typer.Typer(help="What there is: tasks, families, and how your data is unde
 @ls.command("tasks")
 def ls_tasks(as_json: JsonOption = False) -> None:
     """The tasks, with their default budgets and steps."""
-    from drnn_bench.tasks import TASKS, parse_task
+    from drnn_bench import plugins
+    from drnn_bench.tasks import parse_task, task_names
 
-    rows = []
-    for name in TASKS:
+    def row(name: str) -> Row:
         task = parse_task(name)
-        rows.append(
-            {
-                "task": task.key,
-                "steps in sequence": task.length,
-                "metric": task.metric,
-                "budget": task.default_budget,
-                "steps": task.default_steps,
-                "trials": task.default_trials,
-                "what": task.summary,
-            }
-        )
-    _print_rows(rows, as_json)
+        learned = any("learned" in field.metadata for field in dataclasses.fields(task))
+        return {
+            "task": task.key,
+            "steps in sequence": _known(lambda: task.length) if learned else task.length,
+            "metric": task.metric,
+            "budget": task.default_budget,
+            "steps": task.default_steps,
+            "trials": task.default_trials,
+            "what": task.summary,
+        }
+
+    _list(task_names(), row, plugins.overruled(plugins.TASK), as_json)
 
 
 @ls.command("data")
@@ -58,21 +63,45 @@ def ls_data(
 @ls.command("families")
 def ls_families(as_json: JsonOption = False) -> None:
     """The families and what each searches."""
-    from drnn_bench.models import FAMILIES
+    from drnn_bench import plugins
+    from drnn_bench.models import FAMILIES, config_type, family_names
     from drnn_bench.search_space import default_path, read_space
 
-    rows = [
-        {
-            "family": name,
-            "searched": ", ".join(entry.name for entry in read_space(default_path(name)).entries),
-            "what": what,
-        }
-        for name, (_, _, what) in FAMILIES.items()
-    ]
+    def row(name: str) -> Row:
+        what = FAMILIES[name][2] if name in FAMILIES else config_type(name).summary
+        try:
+            searched = ", ".join(entry.name for entry in read_space(default_path(name)).entries)
+        except UserError as error:
+            notes.append(str(error))
+            searched = None
+        return {"family": name, "searched": searched, "what": what}
+
+    notes = plugins.overruled(plugins.FAMILY)
+    _list(family_names(), row, notes, as_json)
+
+
+def _list(names: list[str], row: Callable[[str], Row], notes: list[str], as_json: bool) -> None:
+    """A row for each name, then the notes; a plug-in that is broken is one of them."""
+    rows = []
+    for name in names:
+        try:
+            rows.append(row(name))
+        except UserError as error:
+            notes.append(str(error))
     _print_rows(rows, as_json)
+    for note in notes:
+        print(f"bench: {note}", file=sys.stderr)
 
 
-def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
+def _known(fact: Callable[[], int]) -> int | None:
+    """None where only the data tells."""
+    try:
+        return fact()
+    except (UserError, TypeError):  # it reckons with what is None until it is learned
+        return None
+
+
+def _print_rows(rows: list[Row], as_json: bool) -> None:
     if as_json:
         print(json.dumps(rows, indent=2))
         return
@@ -84,11 +113,6 @@ def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
     for key, value in rows[0].items():
         table.add_column(key, justify="left" if isinstance(value, str) else "right")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        cells = (f"{v:,}" if isinstance(v, int) else v or "–" for v in row.values())
+        table.add_row(*cells)
     Console(width=None if sys.stdout.isatty() else 250).print(table)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,}" if isinstance(value, int) else str(value)

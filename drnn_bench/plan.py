@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 
 from drnn_bench.budget import Infeasible
 from drnn_bench.errors import UserError, nearest
-from drnn_bench.models import DEFAULT_FAMILIES, FAMILIES, config_type
+from drnn_bench.models import DEFAULT_FAMILIES, config_type, family_names
 from drnn_bench.search_space import SearchSpace, default_path, read_space
 from drnn_bench.storage import parse_url
 from drnn_bench.studies import PRUNERS, SAMPLERS, StudySpec
@@ -142,7 +142,7 @@ def _spaces(request: Request) -> list[SearchSpace]:
             raise UserError(f"search space {path}: a second file for family {space.family!r}")
         given[space.family] = space
     if "all" in request.families:
-        families = list(FAMILIES)
+        families = family_names()
     else:
         families = list(dict.fromkeys(request.families)) or list(given) or list(DEFAULT_FAMILIES)
     for family in families:

@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING, Any
 
 from drnn_bench.budget import Infeasible, solve_width
 from drnn_bench.errors import UserError, nearest
-from drnn_bench.models import config_type, make_config
+from drnn_bench.models import FAMILIES, config_type, make_config
 from drnn_bench.models.architecture import Architecture, option_types
+from drnn_bench.plugins import source_file
 from drnn_bench.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -143,8 +144,17 @@ class SearchSpace:
 
 
 def default_path(family: str) -> Path:
-    """The file that comes with drnn_bench: inside the wheel, or at the root of a checkout."""
-    config_type(family)
+    """The file that comes with drnn_bench, inside the wheel or at the root of a checkout; of a
+    plug-in's family, the one beside the file that defines it."""
+    kind = config_type(family)
+    if family not in FAMILIES:
+        beside = source_file(kind).with_name(f"{family}.toml")
+        if not beside.is_file():
+            raise UserError(
+                f"family {family} has no search space: put {beside.name} beside "
+                f"{source_file(kind)}, or give --search-space"
+            )
+        return beside
     package = Path(__file__).parent
     for folder in (package / "search_spaces", package.parent / "search_spaces"):
         if (folder / f"{family}.toml").is_file():

@@ -40,9 +40,11 @@ def bench(tmp_path):
     """Types `bench ...` in an empty folder: bench("run", "--trials", "2") -> finished process."""
 
     def call(
-        *words: str, code: int | None = 0, cwd: Path = tmp_path
+        *words: str, code: int | None = 0, cwd: Path = tmp_path, **variables: str
     ) -> subprocess.CompletedProcess:
-        done = subprocess.run(command(*words), capture_output=True, text=True, cwd=cwd, env=ENV)
+        done = subprocess.run(
+            command(*words), capture_output=True, text=True, cwd=cwd, env=ENV | variables
+        )
         if code is not None:
             assert done.returncode == code, done.stdout + done.stderr
         assert code is None or code == 1 or "Traceback" not in done.stderr

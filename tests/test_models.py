@@ -8,14 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drnn_bench.api import build, configure
+from drnn_bench.api import configure
 from drnn_bench.budget import count_parameters
 from drnn_bench.errors import UserError
 from drnn_bench.kernels.linear import linear_scan
 from drnn_bench.models import FAMILIES
 from drnn_bench.models.layers import RecurrentLayer
-from drnn_bench.models.streaming import Ring
 from drnn_bench.mrl import reach
+from drnn_bench.testing import FamilyContract
+from drnn_bench.testing.families import INPUTS, close, config_of, make
 
 # family -> nets with sizes below 100 steps; every family must be here.
 NETS = {
@@ -48,127 +49,16 @@ NETS = {
         {"modules": 1, "width": 4},
     ],
 }
-INPUTS, OUTPUTS = 3, 4
 CASES = [
     pytest.param(family, options, id=f"{family}-{i}")
     for family in FAMILIES
     for i, options in enumerate(NETS[family])
 ]
-LENGTHS = (1, 2, 5, 16, 33, 50)
-
-
-def make(family, options, seed=0):
-    torch.manual_seed(seed)
-    return build(family, input_size=INPUTS, output_size=OUTPUTS, **options)
-
-
-def config_of(family, options):
-    return configure(family, input_size=INPUTS, output_size=OUTPUTS, **options)
 
 
 @pytest.mark.parametrize(("family", "options"), CASES)
-class TestFamilyContract:
-    def test_any_length_and_a_batch_of_one(self, family, options):
-        model = make(family, options)
-        for length in LENGTHS:
-            for batch in (1, 3):
-                assert model(torch.randn(batch, length, INPUTS)).shape == (batch, length, OUTPUTS)
-
-    def test_gradient_reaches_every_parameter(self, family, options):
-        model = make(family, options)
-        model(torch.randn(2, 50, INPUTS)).pow(2).sum().backward()
-        for name, parameter in model.named_parameters():
-            assert parameter.grad is not None, name
-            assert parameter.grad.abs().max() > 0, name
-
-    def test_an_input_never_changes_an_earlier_output(self, family, options):
-        model = make(family, options).double()
-        x = torch.randn(2, 40, INPUTS, dtype=torch.float64)
-        y = model(x)
-        for t in (0, 1, 17, 39):
-            changed = x.clone()
-            changed[:, t:] += 1
-            assert t == 0 or close(model(changed)[:, :t], y[:, :t], 1e-12)
-
-    def test_the_last_outputs_alone_are_the_same_with_the_same_gradients(self, family, options):
-        for length in LENGTHS:
-            for last in (1, 2, 10):
-                grads = []
-                for thinned in (False, True):
-                    model = make(family, options).double()
-                    torch.manual_seed(1)
-                    x = torch.randn(2, length, INPUTS, dtype=torch.float64, requires_grad=True)
-                    y = model(x, last=last) if thinned else model(x)[:, -last:]
-                    y.sin().sum().backward()
-                    grads.append([y.detach(), x.grad, *(p.grad for p in model.parameters())])
-                for whole, part in zip(*grads, strict=True):
-                    assert close(part, whole, 1e-10)
-
-    def test_chunks_of_any_size_give_what_one_pass_gives(self, family, options):
-        model = make(family, options).double()
-        x = torch.randn(2, 60, INPUTS, dtype=torch.float64)
-        for sizes in ([1] * 60, [7, 1, 1, 20, 1, 30], [59, 1]):
-            for differentiated in (True, False):
-                with torch.set_grad_enabled(differentiated):
-                    state, parts = None, []
-                    for chunk in x.split(sizes, dim=1):
-                        y, state = model.stream(chunk, state)
-                        parts.append(y)
-                assert close(torch.cat(parts, 1), model(x), 1e-10)
-
-    def test_a_single_step_turns_its_memory_in_place(self, family, options):
-        """What lies s steps back is read and overwritten, never copied: O(1) whatever s is."""
-        model = make(family, options)
-        with torch.no_grad():
-            _, state = model.stream(torch.randn(2, 30, INPUTS))
-            _, state = model.stream(torch.randn(2, 1, INPUTS), state)
-            held = {t.data_ptr(): t.shape for t in long_tensors(state)}
-            for _ in range(5):
-                _, state = model.stream(torch.randn(2, 1, INPUTS), state)
-            assert {t.data_ptr(): t.shape for t in long_tensors(state)} == held
-
-    def test_counted_parameters_are_those_of_the_built_model(self, family, options):
-        model = make(family, options)
-        counted = count_parameters(config_of(family, options))
-        assert counted == sum(p.numel() for p in model.parameters())
-
-    def test_the_same_seed_gives_the_same_weights(self, family, options):
-        pairs = zip(make(family, options).parameters(), make(family, options).parameters(),
-                    strict=True)  # fmt: skip
-        assert all(torch.equal(a, b) for a, b in pairs)
-
-    def test_the_claimed_reach_is_what_gradients_see(self, family, options):
-        far = reach(config_of(family, options))
-        # A ReLU may close any one path for any one input: ask many, of the last step alone.
-        x = torch.randn(64, 90, INPUTS, dtype=torch.float64, requires_grad=True)
-        make(family, options).double()(x)[:, -1].sum().backward()
-        seen = x.grad.abs().amax(dim=(0, 2)).flip(0).nonzero().flatten()
-        if far is None:
-            assert seen.max() > 50
-        else:
-            assert seen.max() == far
-
-    def test_a_config_is_rebuilt_from_its_record(self, family, options):
-        config = config_of(family, options)
-        again = {k: tuple(v) if isinstance(v, list) else v for k, v in config.config.items()}
-        assert config_of(family, again) == config
-
-
-def is_many(state):
-    return isinstance(state, list | tuple)
-
-
-def long_tensors(state):
-    """Those of rings: they hold as many steps as a layer looks back."""
-    if isinstance(state, Ring):
-        return list(state.rows)
-    parts = state.values() if isinstance(state, dict) else state if is_many(state) else []
-    return [tensor for part in parts for tensor in long_tensors(part)]
-
-
-def close(a: torch.Tensor, b: torch.Tensor, tolerance: float) -> bool:
-    """Largest error over the largest magnitude."""
-    return bool((a - b).abs().max() <= tolerance * b.abs().max().clamp(min=1e-12))
+class TestEveryFamily(FamilyContract):
+    pass
 
 
 def oracle_output(family, options, model, x):
@@ -388,8 +278,8 @@ def test_clockwork_count_is_the_papers_formula():
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_embedding_is_a_table_in_front_of_the_same_net(family):
     options = NETS[family][0]
-    plain = count_parameters(configure(family, input_size=2, output_size=OUTPUTS, **options))
-    config = configure(family, input_size=7, output_size=OUTPUTS, embedding=2, **options)
+    plain = count_parameters(configure(family, input_size=2, output_size=4, **options))
+    config = configure(family, input_size=7, output_size=4, embedding=2, **options)
     assert count_parameters(config) == plain + 7 * 2
     assert "embedding=2" in config.words
     torch.manual_seed(0)

@@ -144,14 +144,14 @@ REFUSED = {
         "",
         ["validation split", "train lacks: 2"],
     ),
-    "too few": ({"x": noise(2, 7), "y": np.arange(2)}, "", ["2 sequences leave none for validation"]),
+    "too few": ({"x": noise(2, 7), "y": np.arange(2)}, "", ["2 sequences leave none for val"]),
     "one step": ({"x": noise(20, 1)}, "", ["one step", "at least 2"]),
     "length of one": ({}, ",length=1", ["length must be at least 2"]),
     "length no number": ({}, ",length=many", ["length=many is no whole number"]),
     "an option that is none": ({}, ",targets=y", ["no option 'targets'", "target"]),
     "rate of no recording": ({}, ",rate=8000", ["rate is for recordings"]),
     "an array that is not there": ({}, ",target=label", ["label"]),
-    "NaN": ({"x": np.where(np.arange(140).reshape(20, 7) == 30, np.nan, 1)}, "", ["x[4]: nan at step 3"]),
+    "NaN": ({"x": np.where(np.arange(140).reshape(20, 7) == 30, np.nan, 1)}, "", ["x[4]: nan"]),
 }  # fmt: skip
 
 

@@ -1,10 +1,11 @@
-"""The families by name. Adding one is one file and one line here."""
+"""The families by name. Adding one is one file and one line here, or a plug-in."""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from drnn_bench import plugins
 from drnn_bench.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -26,9 +27,17 @@ FAMILIES = {
 DEFAULT_FAMILIES = ("dilated_rnn", "lstm", "dilated_cnn", "clockwork_rnn")
 
 
+def family_names() -> list[str]:
+    """Those above, then those of plug-ins."""
+    return [*FAMILIES, *plugins.names(plugins.FAMILY)]
+
+
 def config_type(family: str) -> type[Architecture]:
+    brought = plugins.find(plugins.FAMILY, family)
+    if brought is not None:
+        return brought
     if family not in FAMILIES:
-        raise UserError(f"unknown family {family!r}: {nearest(family, list(FAMILIES))}")
+        raise UserError(f"unknown family {family!r}: {nearest(family, family_names())}")
     module, name, _ = FAMILIES[family]
     return getattr(importlib.import_module(f"drnn_bench.models.{module}"), name)
 

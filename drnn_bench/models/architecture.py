@@ -49,6 +49,7 @@ class Architecture:
     embedding: int | None = None
 
     family: ClassVar[str]
+    summary: ClassVar[str]  # of a plug-in: one line for `bench ls families`
     equal_widths: ClassVar[bool] = False  # residual families: every layer must have one width
     smallest_width: ClassVar[int] = 1
 

@@ -1,12 +1,14 @@
-"""The tasks by name. Adding one is one class and one line here."""
+"""The tasks by name. Adding one is one class and one line here, or a plug-in."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 import typing
 from typing import Any
 
+from drnn_bench import plugins
 from drnn_bench.errors import UserError, nearest
 
 if typing.TYPE_CHECKING:
@@ -27,9 +29,17 @@ TASKS = {
 DEFAULT_TASK = "pixel_digits"
 
 
+def task_names() -> list[str]:
+    """Those above, then those of plug-ins."""
+    return [*TASKS, *plugins.names(plugins.TASK)]
+
+
 def task_type(name: str) -> type[Task]:
+    brought = plugins.find(plugins.TASK, name)
+    if brought is not None:
+        return brought
     if name not in TASKS:
-        raise UserError(f"unknown task {name!r}: {nearest(name, list(TASKS))}")
+        raise UserError(f"unknown task {name!r}: {nearest(name, task_names())}")
     module, kind = TASKS[name]
     return getattr(importlib.import_module(f"drnn_bench.tasks.{module}"), kind)
 
@@ -55,8 +65,21 @@ def make_task(name: str, pairs: list[str]) -> Task:
             raise UserError(f"task {name}: option {key!r} is given twice")
         if not equals:
             raise UserError(f"task {name}: option {key!r} needs a value: {key}=...")
-        try:
-            options[key] = int(value) if types[key] in (int, int | None) else value
-        except ValueError:
-            raise UserError(f"task {name}: {key}={value} is no whole number") from None
+        options[key] = _value(name, key, value, types[key])
     return kind(**options)
+
+
+def _value(name: str, key: str, text: str, kind: Any) -> int | float | str:
+    """An option's text as its type says."""
+    kind = {int | None: int, float | None: float}.get(kind, kind)
+    try:
+        if kind is int:
+            return int(text)
+        if kind is float and math.isfinite(float(text)):
+            return float(text)
+    except ValueError:
+        pass
+    if kind in (int, float):
+        wanted = "whole number" if kind is int else "number"
+        raise UserError(f"task {name}: {key}={text} is no {wanted}")
+    return text

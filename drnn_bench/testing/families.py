@@ -1,0 +1,231 @@
+"""What every family keeps to, whatever it computes.
+
+Legend: B batch, T steps, I inputs, O outputs.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+import numpy as np
+import optuna
+import pytest
+import torch
+from torch import Tensor, nn
+
+from drnn_bench.api import build, configure
+from drnn_bench.budget import LEAST, Infeasible, count_parameters, solve_width
+from drnn_bench.models import family_names
+from drnn_bench.models.architecture import Architecture
+from drnn_bench.models.streaming import Ring, detach
+from drnn_bench.mrl import path_lengths, reach
+from drnn_bench.search_space import default_path, read_space
+
+INPUTS, OUTPUTS = 3, 4
+LENGTHS = (1, 2, 5, 16, 33, 50)
+STEPS = 90  # of the sequences on which gradients are followed
+
+Options = dict[str, Any]
+
+
+class FamilyContract:
+    """Inherit from it and name the family; pytest does the rest.
+
+    options:  of one small net, with its width: {"depth": 2, "width": 5}. For several nets, write
+              `@pytest.mark.parametrize("options", [{...}, {...}])` above the class.
+
+    Nets are in evaluation mode, so that dropout is off. A net that looks back further than 90
+    steps is followed no further than that.
+    """
+
+    family: ClassVar[str]
+    options: ClassVar[Options]
+
+    @pytest.fixture(name="family")
+    def family_of_the_class(self) -> str:
+        return self.family
+
+    @pytest.fixture(name="options")
+    def options_of_the_class(self) -> Options:
+        return self.options
+
+    def test_any_length_and_a_batch_of_one(self, family, options):
+        model = make(family, options)
+        for length in LENGTHS:
+            for batch in (1, 3):
+                assert model(torch.randn(batch, length, INPUTS)).shape == (batch, length, OUTPUTS)
+
+    def test_a_finite_gradient_reaches_every_parameter(self, family, options):
+        model = make(family, options)
+        model(torch.randn(2, 50, INPUTS)).pow(2).sum().backward()
+        for name, parameter in model.named_parameters():
+            assert parameter.grad is not None, name
+            assert parameter.grad.isfinite().all(), name
+            assert parameter.grad.abs().max() > 0, name
+
+    def test_an_input_never_changes_an_earlier_output(self, family, options):
+        model = make(family, options).double()
+        x = torch.randn(2, 40, INPUTS, dtype=torch.float64)
+        y = model(x)
+        for t in (0, 1, 17, 39):
+            changed = x.clone()
+            changed[:, t:] += 1
+            assert t == 0 or close(model(changed)[:, :t], y[:, :t], 1e-12)
+
+    def test_a_sequence_never_changes_the_others_of_its_batch(self, family, options):
+        model = make(family, options).double()
+        x = torch.randn(3, 40, INPUTS, dtype=torch.float64)
+        assert close(model(x)[1:2], model(x[1:2]), 1e-12)
+
+    def test_the_last_outputs_alone_are_the_same_with_the_same_gradients(self, family, options):
+        for length in LENGTHS:
+            for last in (1, 2, 10):
+                grads = []
+                for thinned in (False, True):
+                    model = make(family, options).double()
+                    torch.manual_seed(1)
+                    x = torch.randn(2, length, INPUTS, dtype=torch.float64, requires_grad=True)
+                    y = model(x, last=last) if thinned else model(x)[:, -last:]
+                    y.sin().sum().backward()
+                    grads.append([y.detach(), x.grad, *(p.grad for p in model.parameters())])
+                for whole, part in zip(*grads, strict=True):
+                    assert close(part, whole, 1e-10)
+
+    def test_chunks_of_any_size_give_what_one_pass_gives(self, family, options):
+        model = make(family, options).double()
+        x = torch.randn(2, 60, INPUTS, dtype=torch.float64)
+        for sizes in ([1] * 60, [7, 1, 1, 20, 1, 30], [59, 1]):
+            for differentiated in (True, False):
+                with torch.set_grad_enabled(differentiated):
+                    state, parts = None, []
+                    for chunk in x.split(sizes, dim=1):
+                        y, state = model.stream(chunk, state)
+                        parts.append(y)
+                assert close(torch.cat(parts, 1), model(x), 1e-10)
+
+    def test_a_state_is_carried_on_without_its_gradients(self, family, options):
+        model = make(family, options)
+        state = None
+        for chunk in torch.randn(2, 60, INPUTS).split(20, dim=1):
+            y, state = model.stream(chunk, detach(state))
+            y.sum().backward()  # through a chunk before, which is freed, it would raise
+
+    def test_a_single_step_turns_its_memory_in_place(self, family, options):
+        """What lies s steps back is read and overwritten, never copied: O(1) whatever s is."""
+        model = make(family, options)
+        with torch.no_grad():
+            _, state = model.stream(torch.randn(2, 30, INPUTS))
+            _, state = model.stream(torch.randn(2, 1, INPUTS), state)
+            held = {t.data_ptr(): t.shape for t in long_tensors(state)}
+            for _ in range(5):
+                _, state = model.stream(torch.randn(2, 1, INPUTS), state)
+            assert {t.data_ptr(): t.shape for t in long_tensors(state)} == held
+
+    def test_counted_parameters_are_those_of_the_built_model(self, family, options):
+        model = make(family, options)
+        counted = count_parameters(config_of(family, options))
+        assert counted == sum(p.numel() for p in model.parameters())
+
+    def test_a_budget_finds_a_width_that_meets_it(self, family, options):
+        """More width is more parameters, so that the largest within a budget can be looked for."""
+        shape = {k: v for k, v in options.items() if k != "width"}
+        wide = [config_of(family, {**shape, "width": width}) for width in (16, 17, 32)]
+        assert sorted({count_parameters(c) for c in wide}) == [count_parameters(c) for c in wide]
+        budget = count_parameters(wide[2]) + 1
+        solved = solve_width(family, shape, input_size=INPUTS, output_size=OUTPUTS, budget=budget)
+        assert LEAST * budget <= count_parameters(solved) <= budget
+        assert min(solved.widths) >= 32
+
+    def test_the_same_seed_gives_the_same_weights(self, family, options):
+        pairs = zip(make(family, options).parameters(), make(family, options).parameters(),
+                    strict=True)  # fmt: skip
+        assert all(torch.equal(a, b) for a, b in pairs)
+
+    def test_the_claimed_reach_is_what_gradients_see(self, family, options):
+        far = reach(config_of(family, options))
+        seen = np.flatnonzero(seen_spans(family, options, back=1)[0])
+        if far is None:
+            assert seen.max() > 50
+        else:
+            assert seen.max() == min(far, STEPS - 1)
+
+    def test_the_claimed_paths_are_those_that_gradients_take(self, family, options):
+        """A span counts as crossed where it is from every start; the starts of one period, or of
+        16 steps of it, are tried. How many edges a path has, no gradient can tell."""
+        config = config_of(family, options)
+        period = config.period or 1
+        claimed = np.isfinite(path_lengths(config.paths, STEPS - 16))
+        crossed = np.all(seen_spans(family, options, back=min(period, 16)), axis=0)
+        crossed = crossed[: len(claimed)]
+        assert not np.any(claimed & ~crossed)
+        if period <= 16:
+            assert not np.any(crossed & ~claimed)
+
+    def test_a_config_is_rebuilt_from_its_record(self, family, options):
+        config = config_of(family, options)
+        record = json.loads(json.dumps(config.config))
+        again = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+        assert config_of(family, again) == config
+
+    def test_its_facts_are_numbers(self, family, options):
+        config = config_of(family, options)
+        assert config.family == family in family_names()
+        assert config.recurrent_edges_per_node >= 0
+        steps = [config.sequential_steps(length) for length in (1, 10, 100)]
+        assert 1 <= steps[0] <= steps[1] <= steps[2]
+
+    def test_its_search_space_draws_nets_that_meet_the_budget(self, family, options):
+        space = read_space(default_path(family))
+        assert space.family == family
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        drawn = []
+        for _ in range(10):
+            try:
+                drawn.append(
+                    space.draw(study.ask(), budget=20_000, length=500, input_size=1, output_size=10)
+                )
+            except Infeasible:
+                continue
+        assert len(drawn) >= 5  # the ranges themselves should make refusals rare
+        for draw in drawn:
+            assert LEAST * 20_000 <= count_parameters(draw.config) <= 20_000
+            assert draw.learning_rate > 0
+
+
+def make(family: str, options: Options, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return build(family, input_size=INPUTS, output_size=OUTPUTS, **options).eval()
+
+
+def config_of(family: str, options: Options) -> Architecture:
+    return configure(family, input_size=INPUTS, output_size=OUTPUTS, **options)
+
+
+def seen_spans(family: str, options: Options, back: int) -> np.ndarray:
+    """[back, STEPS], for each of the last `back` outputs, from the last one down: whether the
+    input that lies n = 0, 1, ... steps before it has a gradient."""
+    torch.manual_seed(1)
+    # A ReLU may close any one path for any one input: ask many.
+    x = torch.randn(64, STEPS, INPUTS, dtype=torch.float64, requires_grad=True)
+    y = make(family, options).double()(x)
+    seen = np.zeros((back, STEPS), dtype=bool)
+    for i in range(back):
+        (grad,) = torch.autograd.grad(y[:, STEPS - 1 - i].sum(), x, retain_graph=True)
+        spans = grad.abs().amax(dim=(0, 2)).flip(0)[i:] > 0
+        seen[i, : len(spans)] = spans.numpy()
+    return seen
+
+
+def long_tensors(state: Any) -> list[Tensor]:
+    """Those of rings: they hold as many steps as a layer looks back."""
+    if isinstance(state, Ring):
+        return list(state.rows)
+    many = isinstance(state, list | tuple)
+    parts = state.values() if isinstance(state, dict) else state if many else []
+    return [tensor for part in parts for tensor in long_tensors(part)]
+
+
+def close(a: Tensor, b: Tensor, tolerance: float) -> bool:
+    """Largest error over the largest magnitude."""
+    return bool((a - b).abs().max() <= tolerance * b.abs().max().clamp(min=1e-12))
