@@ -213,7 +213,7 @@ LEARNED = """
 import dataclasses
 import numpy as np
 from drnn_bench.errors import UserError
-from drnn_bench.tasks.task import Task
+from drnn_bench.tasks.task import Reading, Task
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mine(Task):
@@ -230,7 +230,7 @@ class Mine(Task):
     def read(self, data_dir):
         x, y = np.zeros((2, 16), np.uint8), np.array([0, 1])
         arrays = dict.fromkeys(("train", "validation", "test"), (x, y))
-        return dataclasses.replace(self, seconds=2), arrays
+        return Reading(dataclasses.replace(self, seconds=2), arrays)
 """
 
 
