@@ -1,4 +1,4 @@
-"""Recordings on disk as segments of one sampling rate and one length.
+"""Recordings as segments of one sampling rate and one length.
 
 Files are checked as they are read: what is wrong is said in one line that names the file.
 """
@@ -21,7 +21,12 @@ PIPED = 0x7FFF_0000  # a wav written to a pipe cannot know its size and promises
 def segments(paths: Sequence[Path], rate: int, length: int) -> tuple[np.ndarray, np.ndarray]:
     """All segments [N, length] of some recordings, and for each the place in `paths` of the
     recording that it was cut from [N]."""
-    parts = [cut(read(path, rate), length) for path in paths]
+    return joined([cut(read(path, rate), length) for path in paths])
+
+
+def joined(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The segments of some recordings [N, length], and for each the place in `parts` that it has
+    come from [N]."""
     return np.concatenate(parts), np.repeat(np.arange(len(parts)), [len(part) for part in parts])
 
 
@@ -36,9 +41,18 @@ def cut(samples: np.ndarray, length: int) -> np.ndarray:
 
 def read(path: Path, rate: int) -> np.ndarray:
     """A recording, mixed down to mono and resampled: float32 [samples]."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    return decode(raw, path, rate)
+
+
+def decode(raw: bytes, path: Path | str, rate: int) -> np.ndarray:
+    """The same of a file's bytes; `path` is what errors call it."""
     import soxr  # here, as `soundfile` below: `bench ls` needs neither
 
-    sound, its_rate = _decode(path)
+    sound, its_rate = _decode(raw, path)
     _check_finite(path, sound)
     mono = sound.mean(axis=1, dtype=np.float64).astype(np.float32)
     if its_rate != rate:
@@ -52,14 +66,10 @@ def read(path: Path, rate: int) -> np.ndarray:
     return mono
 
 
-def _decode(path: Path) -> tuple[np.ndarray, int]:
+def _decode(raw: bytes, path: Path | str) -> tuple[np.ndarray, int]:
     """Samples [samples, channels], at least one, and their rate."""
     import soundfile
 
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     if not raw:
         raise UserError(f"{path}: the file is empty; fetch it again")
     promised = 8 + int.from_bytes(raw[4:8], "little")
@@ -86,6 +96,6 @@ def _decode(path: Path) -> tuple[np.ndarray, int]:
     return samples, rate
 
 
-def _check_finite(path: Path, samples: np.ndarray) -> None:
+def _check_finite(path: Path | str, samples: np.ndarray) -> None:
     if not np.isfinite(samples).all():
         raise UserError(f"{path}: samples are NaN or infinite; remove the file or fetch it again")
