@@ -175,6 +175,12 @@ def test_a_speaker_heard_by_the_first_microphone_is_never_heard_by_the_second(tm
     assert only_second not in {r.path for r in recordings}
 
 
+def test_p315_whom_the_hub_lacks_is_left_out_of_a_folder_too(tmp_path):
+    folder = small_vctk(tmp_path, {"p314": 3, "p315": 3, "p316": 3})
+    recordings = parse_task("speaker_vctk:speakers=2").recordings(str(folder))
+    assert {r.speaker for r in recordings} == {"p314", "p316"}
+
+
 @pytest.mark.parametrize(("count", "held_out"), [(3, 1), (10, 1), (16, 2), (40, 4)])
 def test_a_tenth_of_the_utterances_is_held_out_twice_and_at_least_one(tmp_path, count, held_out):
     folder = small_vctk(tmp_path, {"p1": count, "p2": 3})
