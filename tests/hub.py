@@ -1,6 +1,6 @@
 """A hub on this machine: what `datasets` asks of huggingface.co, answered from files on disk.
 
-`root/OWNER/NAME/` is a repository, the same at every revision.
+`root/OWNER/NAME/REVISION/` is a repository at a revision.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-COMMIT = "0" * 40
-REVISION = "(?:refs/convert/parquet|[^/]+)"
-ABOUT = re.compile(f"/api/datasets/([^/]+/[^/]+?)(?:/revision/{REVISION})?")
-TREE = re.compile(f"/api/datasets/([^/]+/[^/]+)/tree/{REVISION}/?(.*)")
-FILE = re.compile(f"/datasets/([^/]+/[^/]+)/resolve/{REVISION}/(.+)")
+COMMITS = {"main": "0" * 40, "refs/convert/parquet": "1" * 40}
+REVISION = f"(?:/({'|'.join([*COMMITS, *COMMITS.values()])}))"
+ABOUT = re.compile(f"/api/datasets/([^/]+/[^/]+?)(?:/revision{REVISION})?")
+TREE = re.compile(f"/api/datasets/([^/]+/[^/]+)/tree{REVISION}/?(.*)")
+FILE = re.compile(f"/datasets/([^/]+/[^/]+)/resolve{REVISION}/(.+)")
 RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
@@ -39,6 +39,7 @@ def serving(root: Path):
 
 class Hub(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    commit = COMMITS["main"]
 
     def __init__(self, root: Path, *args):
         self.root = root
@@ -46,23 +47,23 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        if found := FILE.fullmatch(path):
-            self.file(*found.groups())
-        elif found := TREE.fullmatch(path):
-            self.tree(*found.groups())
-        elif (found := ABOUT.fullmatch(path)) and (self.root / found[1]).is_dir():
-            self.json({"id": found[1], "sha": COMMIT})
-        else:
-            self.missing("RepoNotFound")
+        for pattern, reply in ((FILE, self.file), (TREE, self.tree), (ABOUT, self.about)):
+            if found := pattern.fullmatch(path):
+                name, revision, *below = found.groups()
+                revision = next((r for r in COMMITS if revision in (r, COMMITS[r])), "main")
+                self.commit, folder = COMMITS[revision], self.root / name / revision
+                return reply(folder, *below) if folder.is_dir() else self.missing("RepoNotFound")
+        self.missing("RepoNotFound")
 
     do_HEAD = do_GET
 
-    def file(self, repository: str, name: str) -> None:
-        path = self.root / repository / name
-        if not path.is_file():
-            known = (self.root / repository).is_dir()
-            return self.missing("EntryNotFound" if known else "RepoNotFound")
-        raw, code = path.read_bytes(), 200
+    def about(self, folder: Path) -> None:
+        self.json({"id": str(folder), "sha": self.commit})
+
+    def file(self, folder: Path, name: str) -> None:
+        if not (folder / name).is_file():
+            return self.missing("EntryNotFound")
+        raw, code = (folder / name).read_bytes(), 200
         headers = {"ETag": f'"{hashlib.sha1(raw).hexdigest()}"'}
         if wanted := RANGE.fullmatch(self.headers.get("Range", "")):
             first, last = int(wanted[1]), int(wanted[2] or len(raw) - 1)
@@ -70,24 +71,12 @@ class Hub(BaseHTTPRequestHandler):
             raw, code = raw[first : last + 1], 206
         self.answer(code, raw, headers)
 
-    def tree(self, repository: str, below: str) -> None:
-        folder = self.root / repository / below
-        if not folder.is_dir():
+    def tree(self, folder: Path, below: str) -> None:
+        if not (folder / below).is_dir():
             return self.missing("EntryNotFound")
-        paths = folder.rglob("*") if "recursive=true" in self.path else folder.iterdir()
-        self.json([self.entry(repository, path) for path in sorted(paths)])
-
-    def entry(self, repository: str, path: Path) -> dict:
-        name = str(path.relative_to(self.root / repository))
-        if path.is_dir():
-            return {"type": "directory", "oid": COMMIT, "size": 0, "path": name}
-        raw = path.read_bytes()
-        return {
-            "type": "file",
-            "oid": hashlib.sha1(raw).hexdigest(),
-            "size": len(raw),
-            "path": name,
-        }
+        deep = "recursive=true" in self.path
+        paths = (folder / below).rglob("*") if deep else (folder / below).iterdir()
+        self.json([entry(path, str(path.relative_to(folder))) for path in sorted(paths)])
 
     def json(self, what) -> None:
         self.answer(200, json.dumps(what).encode(), {"Content-Type": "application/json"})
@@ -97,7 +86,7 @@ class Hub(BaseHTTPRequestHandler):
 
     def answer(self, code: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(code)
-        headers |= {"Content-Length": str(len(body)), "X-Repo-Commit": COMMIT}
+        headers |= {"Content-Length": str(len(body)), "X-Repo-Commit": self.commit}
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
@@ -106,3 +95,10 @@ class Hub(BaseHTTPRequestHandler):
 
     def log_message(self, *args) -> None:
         pass
+
+
+def entry(path: Path, name: str) -> dict:
+    if path.is_dir():
+        return {"type": "directory", "oid": "", "size": 0, "path": name}
+    raw = path.read_bytes()
+    return {"type": "file", "oid": hashlib.sha1(raw).hexdigest(), "size": len(raw), "path": name}

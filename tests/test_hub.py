@@ -342,8 +342,12 @@ def test_what_is_missing_is_fetched_as_said_and_then_read_without_a_network(tmp_
         spec: data_hash(parse_task(spec).load(str(folder)))
         for spec, folder in zip(TASKS, folders, strict=True)
     }
-    mnist_on_hub(root / MNIST), ptb_on_hub(root / PTB)
-    vctk_on_hub(root / VCTK, vctk_rows(folders[2]))
+    mnist_on_hub(root / MNIST / "main")
+    ptb_on_hub(root / PTB / "refs/convert/parquet")
+    vctk_on_hub(root / VCTK / "refs/convert/parquet", vctk_rows(folders[2]))
+    for name in (PTB, VCTK):  # where the hub has a loading script, which `datasets` refuses
+        (root / name / "main").mkdir()
+        (root / name / "main" / f"{Path(name).name}.py").touch()
 
     refused = load(*TASKS, HF_HOME=str(home), HF_DATASETS_OFFLINE="1")
     for spec, name in TASKS.items():
