@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,10 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"  # real data, beside a development checkout only
 
 torch.set_num_threads(1)
+
+# No test reaches the hub, nor the user's cache of it. `datasets` reads both when imported.
+HF_HOME = tempfile.TemporaryDirectory(prefix="hf-")
+os.environ |= {"HF_HOME": HF_HOME.name, "HF_HUB_OFFLINE": "1"}
 
 
 def real(name: str):
@@ -62,7 +67,7 @@ def refusal(call, *args) -> str:
     return said
 
 
-ENV = {**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "80"}
+ENV = {**os.environ, "COLUMNS": "80"}
 
 
 def command(*words: str) -> list[str]:

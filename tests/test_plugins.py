@@ -466,8 +466,6 @@ class Faulty(Task):
             if self.fault == "dtype":
                 x = x.astype(np.float64)
             arrays[split] = x, y
-        if self.fault == "swapped":
-            arrays["train"], arrays["test"] = arrays["test"], arrays["train"]
         if self.fault == "missing":
             del arrays["test"]
         return arrays
@@ -508,7 +506,6 @@ CAUGHT = {
         "one symbol": {"has_an_input_for_each_symbol"},
         "count": {"has_three_splits_that_are_not_empty"},
         "missing": {"has_three_splits_that_are_not_empty"},
-        "swapped": {"has_three_splits_that_are_not_empty"},
     },
 }
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import gzip
 import math
-import os
 import struct
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, refusal
+from conftest import refusal
 from sklearn.datasets import load_digits
 from torch import nn
 
@@ -23,7 +20,7 @@ from drnn_bench.formats.idx import read_idx
 from drnn_bench.tasks import DEFAULT_TASK, TASKS, parse_task
 from drnn_bench.tasks.cache import prepare
 from drnn_bench.tasks.copy_memory import CopyMemory
-from drnn_bench.tasks.sources import MNIST_FILES, images_and_labels, mnist
+from drnn_bench.tasks.sources import MNIST_FILES, mnist
 from drnn_bench.tasks.task import SPLITS, data_hash
 from drnn_bench.testing import TaskContract
 from drnn_bench.testing.tasks import Source
@@ -419,100 +416,3 @@ def test_files_that_are_whole_but_not_mnist_are_refused_in_one_line(folder, case
 def test_files_that_are_whole_but_not_mnist_are_named(folder, case):
     name, array, _ = WRONG_DATA[case]
     assert name in refusal(mnist, str(with_file(folder, name, idx(array))))
-
-
-# -- the hub -----------------------------------------------------------------------------------
-
-# `datasets` takes a folder of this name for the repository of the same name, so that the whole
-# way from parquet to arrays runs here without a network.
-WRITE_HUB = """
-import io, sys
-import numpy as np, PIL.Image
-from datasets import ClassLabel, Dataset, Features, Image
-def png(pixels):
-    file = io.BytesIO()
-    PIL.Image.fromarray(pixels).save(file, "PNG")
-    return {"bytes": file.getvalue(), "path": None}
-names = [str(digit) for digit in range(10)]
-columns = Features({"image": Image(), "label": ClassLabel(names=names)})
-for split in ("train", "test"):
-    x, y = np.load(f"{split}_x.npy"), np.load(f"{split}_y.npy")
-    rows = Dataset.from_dict({"image": list(map(png, x)), "label": y.tolist()}, features=columns)
-    rows.to_parquet(f"ylecun/mnist/mnist/{split}-00000-of-00001.parquet")
-"""
-
-READ_HUB = """
-import numpy as np
-from drnn_bench.tasks import parse_task
-for split, (x, y) in parse_task("pixel_mnist").load(None).items():
-    np.savez(f"{split}.npz", x=x, y=y)
-"""
-
-READ_PARQUET = """
-import numpy as np
-from datasets import load_dataset
-from drnn_bench.tasks.sources import images_and_labels
-files = "ylecun/mnist/mnist/train-00000-of-00001.parquet"
-rows = load_dataset("parquet", data_files=files, split="train")
-assert str(rows.features["image"]).startswith("Image("), rows.features
-x, y = images_and_labels(rows)
-np.savez("direct.npz", x=x, y=y)
-"""
-
-MISS_HUB = """
-from drnn_bench.errors import UserError
-from drnn_bench.tasks import parse_task
-try:
-    parse_task("pixel_mnist").load(None)
-except UserError as error:
-    print(error)
-"""
-
-
-def in_process(code: str, folder: Path) -> str:
-    """Runs code in a process of its own: `datasets` reads where its cache is when imported."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    env |= {"HF_HOME": str(folder / "hf"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, env=env
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_the_hubs_parquet_gives_the_pixels_back(tmp_path):
-    small = small_mnist()
-    for split, images, labels in (("train", *MNIST_FILES[:2]), ("test", *MNIST_FILES[2:])):
-        np.save(tmp_path / f"{split}_x.npy", small[images].astype(np.uint8))
-        np.save(tmp_path / f"{split}_y.npy", small[labels])
-    (tmp_path / "ylecun/mnist/mnist").mkdir(parents=True)
-    in_process(WRITE_HUB + READ_PARQUET + READ_HUB, tmp_path)
-
-    images = small[MNIST_FILES[0]]
-    direct = np.load(tmp_path / "direct.npz")
-    assert direct["x"].dtype == np.uint8
-    np.testing.assert_array_equal(direct["x"], images)
-    np.testing.assert_array_equal(direct["y"], np.arange(24) % 10)
-
-    # Through the task itself it is the same as from the files of --data-dir.
-    for name, array in small.items():
-        (tmp_path / name).write_bytes(idx(array))
-    for split, (x, y) in parse_task("pixel_mnist").load(str(tmp_path)).items():
-        loaded = np.load(tmp_path / f"{split}.npz")
-        assert (loaded["x"].dtype, loaded["y"].dtype) == (x.dtype, y.dtype)
-        np.testing.assert_array_equal(loaded["x"], x)
-        np.testing.assert_array_equal(loaded["y"], y)
-
-
-def test_images_need_no_dataset_only_two_columns():
-    images = [np.full((28, 28), shade, np.uint8) for shade in (3, 200)]
-    x, y = images_and_labels({"image": images, "label": [4, 9]})
-    np.testing.assert_array_equal(x, images)
-    assert (x.dtype, y.tolist()) == (np.uint8, [4, 9])
-
-
-def test_without_a_network_it_is_said_in_one_line_what_to_do(tmp_path):
-    lines = in_process(MISS_HUB, tmp_path).splitlines()
-    assert len(lines) == 1
-    for word in ("ylecun/mnist", "--data-dir", "datasets.load_dataset('ylecun/mnist')"):
-        assert word in lines[0]

@@ -1,4 +1,4 @@
-"""Recordings on disk as segments of one sampling rate and one length.
+"""Recordings as segments of one sampling rate and one length.
 
 Files are checked as they are read: what is wrong is said in one line that names the file.
 """
@@ -21,7 +21,12 @@ PIPED = 0x7FFF_0000  # a wav written to a pipe cannot know its size and promises
 def segments(paths: Sequence[Path], rate: int, length: int) -> tuple[np.ndarray, np.ndarray]:
     """All segments [N, length] of some recordings, and for each the place in `paths` of the
     recording that it was cut from [N]."""
-    parts = [cut(read(path, rate), length) for path in paths]
+    return joined([cut(read(path, rate), length) for path in paths])
+
+
+def joined(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The segments of some recordings [N, length], and for each the place in `parts` that it has
+    come from [N]."""
     return np.concatenate(parts), np.repeat(np.arange(len(parts)), [len(part) for part in parts])
 
 
@@ -40,14 +45,22 @@ def read(path: Path, rate: int) -> np.ndarray:
     return resampled(path, samples, its_rate, rate)
 
 
+def decode(raw: bytes, path: Path | str, rate: int) -> np.ndarray:
+    """The same of a file's bytes; `path` is what errors call it."""
+    samples, its_rate, _ = _mono(raw, path)
+    return resampled(path, samples, its_rate, rate)
+
+
 def mono(path: Path) -> tuple[np.ndarray, int, int]:
     """A recording mixed down to mono, float32 [samples], its own rate, its number of channels."""
-    sound, rate = _decode(path)
-    _check_finite(path, sound)
-    return sound.mean(axis=1, dtype=np.float64).astype(np.float32), rate, sound.shape[1]
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    return _mono(raw, path)
 
 
-def resampled(path: Path, samples: np.ndarray, its_rate: int, rate: int) -> np.ndarray:
+def resampled(path: Path | str, samples: np.ndarray, its_rate: int, rate: int) -> np.ndarray:
     """The samples [samples] of a recording at another rate."""
     import soxr  # here, as `soundfile` below: `bench ls` needs neither
 
@@ -63,14 +76,16 @@ def resampled(path: Path, samples: np.ndarray, its_rate: int, rate: int) -> np.n
     return sound
 
 
-def _decode(path: Path) -> tuple[np.ndarray, int]:
+def _mono(raw: bytes, path: Path | str) -> tuple[np.ndarray, int, int]:
+    sound, rate = _decode(raw, path)
+    _check_finite(path, sound)
+    return sound.mean(axis=1, dtype=np.float64).astype(np.float32), rate, sound.shape[1]
+
+
+def _decode(raw: bytes, path: Path | str) -> tuple[np.ndarray, int]:
     """Samples [samples, channels], at least one, and their rate."""
     import soundfile
 
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     if not raw:
         raise UserError(f"{path}: the file is empty; fetch it again")
     promised = 8 + int.from_bytes(raw[4:8], "little")
@@ -97,6 +112,6 @@ def _decode(path: Path) -> tuple[np.ndarray, int]:
     return samples, rate
 
 
-def _check_finite(path: Path, samples: np.ndarray) -> None:
+def _check_finite(path: Path | str, samples: np.ndarray) -> None:
     if not np.isfinite(samples).all():
         raise UserError(f"{path}: samples are NaN or infinite; remove the file or fetch it again")

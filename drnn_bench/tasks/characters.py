@@ -26,11 +26,10 @@ from typing import ClassVar
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.tasks.sources import from_hub
+from drnn_bench.tasks.sources import PARQUET, from_hub
 from drnn_bench.tasks.task import SPLITS, Arrays, Reading, Task
 
 PTB_HUB = "ptb-text-only/ptb_text_only"
-PTB_REVISION = "refs/convert/parquet"  # main holds a loading script, which datasets refuses
 PTB_PARTS = {"train": "train", "validation": "valid", "test": "test"}
 SMALLEST = 1_000  # characters in each part
 
@@ -189,7 +188,8 @@ def _character_form(text: str) -> str:
 
 
 def _ptb_from_hub() -> dict[str, str]:
-    return {
-        part: _words_form("\n".join(from_hub(PTB_HUB, part, PTB_REVISION)["sentence"]))
-        for part in SPLITS
-    }
+    texts = {}
+    for part in SPLITS:
+        rows = from_hub(PTB_HUB, part, ("sentence",), PARQUET)
+        texts[part] = _words_form("\n".join(row["sentence"] for row in rows))
+    return texts

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import os
 import socket
+import urllib.parse
 import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +26,9 @@ MNIST_FILES = (
     "t10k-labels-idx1-ubyte",
 )
 MNIST_HUB = "ylecun/mnist"
+PARQUET = "refs/convert/parquet"  # where main holds a loading script, which `datasets` refuses
+SMALL_READ = 2**16  # bytes; else 5 MB are fetched for the few in a row group's short columns
+UNAIDED = "pixel_digits and copy_memory need no data"
 
 
 def mnist(data_dir: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -71,40 +78,74 @@ def _mnist_paths(folder: Path) -> list[Path]:
 
 
 def _mnist_from_hub(split: str) -> tuple[np.ndarray, np.ndarray]:
-    return images_and_labels(from_hub(MNIST_HUB, split))
+    rows = [(row["image"], row["label"]) for row in from_hub(MNIST_HUB, split, ("image", "label"))]
+    x = np.stack([np.asarray(image, dtype=np.uint8) for image, _ in rows])
+    return x, np.array([label for _, label in rows], dtype=np.uint8)
 
 
-def images_and_labels(rows) -> tuple[np.ndarray, np.ndarray]:
-    """The columns `image` and `label` of a loaded dataset, as arrays."""
-    x = np.stack([np.asarray(image, dtype=np.uint8) for image in rows["image"]])
-    return x, np.asarray(rows["label"], dtype=np.uint8)
+def from_hub(
+    name: str,
+    split: str,
+    columns: Sequence[str],
+    revision: str | None = None,
+    streaming: bool = False,
+    filters: Sequence[tuple] | None = None,
+) -> Iterator[Mapping[str, Any]]:
+    """The rows of a data set on the hub, or in the cache of an earlier download.
 
+    Images come decoded; recordings are left as their bytes: {"bytes": ..., "path": ...}. With
+    `streaming` nothing is kept on disk, and of parquet files only the columns and the row groups
+    that `filters` (as pyarrow has them) may hold are fetched. They spare the network and no more:
+    from the cache every row comes.
 
-def from_hub(name: str, split: str, revision: str | None = None):
-    """A split from the hub, or from the cache of an earlier download."""
+    No configuration is named: `datasets` refuses one at the revision PARQUET, where it is a folder.
+    """
     if not _hub_in_sight():
         os.environ["HF_HUB_OFFLINE"] = "1"  # read at import: the cache, or an error at once
-    from datasets import load_dataset
-    from datasets.exceptions import DatasetNotFoundError
+    from datasets import Audio, load_dataset
 
+    load = partial(load_dataset, name, split=split, revision=revision)
+    parts = {}
+    if streaming:
+        load = partial(load, streaming=True, storage_options={"hf": {"block_size": SMALL_READ}})
+        parts = {"columns": list(columns), "filters": filters}
     try:
-        return load_dataset(name, split=split, revision=revision)
-    except (OSError, DatasetNotFoundError) as error:  # ConnectionError is an OSError
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        try:
+            rows = load(**parts)
+        except ValueError:  # from the cache, which knows data sets as a whole only
+            rows = load()
+    except Exception as error:  # its own, and those of each library below it, httpx and so on
+        options = f"'{name}'" + (f", revision='{revision}'" if revision else "")
         raise UserError(
-            f"{name} is not in the datasets cache and the hub cannot be reached ({why}); "
-            f"give a folder with --data-dir, or fetch it where there is a network: "
-            f"python -c \"import datasets; datasets.load_dataset('{name}')\""
+            f"{name} is not in the datasets cache and the hub does not give it "
+            f"({_first_line(error)}); give a folder with --data-dir, or fetch it where there is a "
+            f'network: python -c "import datasets; datasets.load_dataset({options})"; {UNAIDED}'
+        ) from None
+    try:
+        rows = rows.select_columns(list(columns))
+        for column, kind in rows.features.items():
+            if isinstance(kind, Audio):  # else `datasets` wants torchcodec
+                rows = rows.cast_column(column, Audio(decode=False))
+        yield from rows
+    except Exception as error:
+        raise UserError(
+            f"{name}: its rows cannot be read ({_first_line(error)}); {UNAIDED}"
         ) from None
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 def _hub_in_sight() -> bool:
-    """Whether the hub's name resolves, or a proxy will do that; without it `datasets` retries for
-    half a minute before it says so."""
-    if urllib.request.getproxies():
+    """Whether the hub can be connected to, or a proxy will do that; without it `datasets` retries
+    for half a minute before it says so."""
+    if {"http", "https", "all"} & urllib.request.getproxies().keys():
         return True
+    hub = urllib.parse.urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
     try:
-        socket.getaddrinfo("huggingface.co", 443)
+        port = hub.port or (80 if hub.scheme == "http" else 443)
+        socket.create_connection((hub.hostname, port), timeout=5).close()
     except OSError:
         return False
     return True

@@ -4,9 +4,11 @@ speaker_fsdd: the Free Spoken Digit Dataset (CC BY-SA 4.0), six speakers. Split 
 data set has it: index 0 to 4 is the test set; ours: 5 to 9 validation, the rest training.
 
 speaker_vctk: VCTK (CC BY 4.0), version 0.80 or 0.92. Of the two microphones of 0.92 the first,
-since both heard the same utterances; the second for a speaker who has no other. Split by utterance
-for each speaker: RandomState(0) shuffles the speaker's sorted utterances, a tenth is the test set,
-a tenth validation (at least one each), the rest training.
+since both heard the same utterances; the second for a speaker who has no other. Without a folder
+the recordings are streamed from the hub's copy of 0.92, `CSTR-Edinburgh/vctk`; it lacks p315, whose
+texts are lost, so that p315 is left out of a folder too. Split by utterance for each speaker:
+RandomState(0) shuffles the speaker's sorted utterances, a tenth is the test set, a tenth validation
+(at least one each), the rest training.
 
 The paper gives the segment as about half a second, but neither sampling rate nor split nor number
 of speakers. So the protocol is ours: each recording is decoded with soundfile, mixed down to mono,
@@ -19,14 +21,17 @@ from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.audio import HIGHEST_RATE, segments
+from drnn_bench.formats.audio import HIGHEST_RATE, cut, decode, joined, segments
+from drnn_bench.tasks.sources import PARQUET, UNAIDED, from_hub
 from drnn_bench.tasks.task import SPLITS, Arrays, Task
 
 LONGEST_SEGMENT = 60  # seconds: beyond it there would be nothing but padding
@@ -36,12 +41,14 @@ VCTK_SOURCE = "https://datashare.ed.ac.uk/handle/10283/3443"
 VCTK_NAME = re.compile(
     r"(?P<speaker>[ps][0-9]+)_(?P<text>[0-9]+)(_mic(?P<microphone>[12]))?\.(wav|flac)"
 )
+VCTK_LEFT_OUT = "p315"
+VCTK_HUB = "CSTR-Edinburgh/vctk"
 VCTK_LAYOUTS = ("wav48_silence_trimmed", "wav48")  # of 0.92 and of 0.80
 
 
 @dataclass(frozen=True)
 class Recording:
-    path: Path
+    path: Path  # on the hub: speaker and file name
     speaker: str
     split: str
 
@@ -70,15 +77,19 @@ class _Speakers(Task):
     def load(self, data_dir: str | None) -> Arrays:
         recordings = self.recordings(data_dir)
         numbers = {name: i for i, name in enumerate(sorted({r.speaker for r in recordings}))}
+        streamed = self._streamed(recordings) if data_dir is None else None
         arrays = {}
         for split in SPLITS:
             chosen = [r for r in recordings if r.split == split]
-            x, source = segments([r.path for r in chosen], self.rate, self.length)
+            if streamed is None:
+                x, source = segments([r.path for r in chosen], self.rate, self.length)
+            else:
+                x, source = joined([streamed.pop(r.path) for r in chosen])
             y = np.array([numbers[r.speaker] for r in chosen], dtype=np.int64)
             arrays[split] = (x, y[source])
         size = np.float32(_rms(arrays["train"][0]))
         if size == 0:
-            raise UserError(f"data folder {data_dir}: all training recordings are silent")
+            raise UserError(f"{self._place(data_dir)}: all training recordings are silent")
         for x, _ in arrays.values():
             x /= size
         return arrays
@@ -86,27 +97,35 @@ class _Speakers(Task):
     def recordings(self, data_dir: str | None) -> list[Recording]:
         """What the task reads, sorted by path; every speaker is in each split."""
         if data_dir is None:
-            raise UserError(f"task {self.name} needs --data-dir, a folder with {self.data}")
-        folder = Path(data_dir)
-        if not folder.is_dir():
-            raise UserError(f"data folder {folder} does not exist (--data-dir)")
-        recordings = sorted(self._found(folder), key=lambda recording: recording.path)
+            found = self._on_hub()
+        elif not Path(data_dir).is_dir():
+            raise UserError(f"data folder {data_dir} does not exist (--data-dir)")
+        else:
+            found = self._found(Path(data_dir))
+        place = self._place(data_dir)
+        recordings = sorted(found, key=lambda recording: recording.path)
         if not recordings:
-            raise UserError(f"data folder {folder} has no recordings: expected {self.data}")
+            raise UserError(f"{place} has no recordings: expected {self.data}")
         speakers = sorted({r.speaker for r in recordings})
         if len(speakers) != self.output_size:
             raise UserError(
-                f"data folder {folder} has {len(speakers)} speakers, expected {self.output_size} "
+                f"{place} has {len(speakers)} speakers, expected {self.output_size} "
                 f"({self._other_speakers(speakers)})"
             )
         for speaker in speakers:
             theirs = [r.split for r in recordings if r.speaker == speaker]
             if missing := [split for split in SPLITS if split not in theirs]:
                 raise UserError(
-                    f"data folder {folder}: speaker {speaker} has {len(theirs)} recordings, none "
+                    f"{place}: speaker {speaker} has {len(theirs)} recordings, none "
                     f"for {' and '.join(missing)} ({self.splitting})"
                 )
         return recordings
+
+    def _place(self, data_dir: str | None) -> str:
+        return f"data folder {data_dir}"
+
+    def _on_hub(self) -> list[Recording]:
+        raise UserError(f"task {self.name} needs --data-dir, a folder with {self.data}; {UNAIDED}")
 
     def _found(self, folder: Path) -> list[Recording]:
         raise NotImplementedError
@@ -154,7 +173,7 @@ class SpeakerVCTK(_Speakers):
     speakers: int = 108  # the first in sorted order
 
     name: ClassVar[str] = "speaker_vctk"
-    summary: ClassVar[str] = "speakers of VCTK, raw waveform (--data-dir; rate, length, speakers)"
+    summary: ClassVar[str] = "speakers of VCTK, raw waveform (options rate, length, speakers)"
     data: ClassVar[str] = (
         f"wav48/p225/p225_001.wav or wav48_silence_trimmed/p225/p225_001_mic1.flac and so on, "
         f"as VCTK has them ({VCTK_SOURCE})"
@@ -173,15 +192,47 @@ class SpeakerVCTK(_Speakers):
     def _found(self, folder: Path) -> list[Recording]:
         roots = (folder, *sorted(folder.glob("VCTK-Corpus*")))
         for place in (root / layout for root in roots for layout in VCTK_LAYOUTS):
-            speakers = [(path.name, _utterances(path)) for path in _listed(place)]
-            speakers = [(name, paths) for name, paths in speakers if paths]
-            if speakers:
-                return [
-                    Recording(path, name, split)
-                    for name, paths in speakers[: self.speakers]
-                    for path, split in zip(paths, _shuffled_splits(len(paths)), strict=True)
-                ]
+            speakers = {path.name: _utterances(path.name, _listed(path)) for path in _listed(place)}
+            if any(speakers.values()):
+                return self._first(speakers)
         return []
+
+    def _place(self, data_dir: str | None) -> str:
+        return VCTK_HUB if data_dir is None else super()._place(data_dir)
+
+    def _on_hub(self) -> list[Recording]:
+        paths = defaultdict(set)
+        for row in self._rows("speaker_id", "file"):
+            paths[row["speaker_id"]].add(_path(row))
+        return self._first({name: _utterances(name, found) for name, found in paths.items()})
+
+    def _streamed(self, recordings: list[Recording]) -> dict[Path, np.ndarray]:
+        """The segments of each recording: no more is ever held than those and one row group."""
+        speakers = {r.path: r.speaker for r in recordings}
+        wanted = [("speaker_id", "in", sorted(set(speakers.values())))]
+        parts = {}
+        for row in self._rows("speaker_id", "file", "audio", filters=wanted):
+            path = _path(row)
+            if path in speakers and path not in parts:
+                name = f"{VCTK_HUB}, speaker {speakers[path]}, {path.name}"
+                parts[path] = cut(decode(row["audio"]["bytes"], name, self.rate), self.length)
+        return parts
+
+    @staticmethod
+    def _rows(*columns: str, filters: list[tuple] | None = None) -> Iterable[Mapping]:
+        return from_hub(VCTK_HUB, "train", columns, PARQUET, streaming=True, filters=filters)
+
+    def _first(self, utterances: dict[str, list[Path]]) -> list[Recording]:
+        """The first speakers who have any, their utterances split."""
+        speakers = sorted(name for name, paths in utterances.items() if paths)
+        speakers = [name for name in speakers if name != VCTK_LEFT_OUT]
+        return [
+            Recording(path, name, split)
+            for name in speakers[: self.speakers]
+            for path, split in zip(
+                utterances[name], _shuffled_splits(len(utterances[name])), strict=True
+            )
+        ]
 
     def _other_speakers(self, speakers: list[str]) -> str:
         if len(speakers) < 2:
@@ -189,13 +240,18 @@ class SpeakerVCTK(_Speakers):
         return f"for those there are: --task speaker_vctk:speakers={len(speakers)}"
 
 
-def _utterances(folder: Path) -> list[Path]:
+def _path(row: Mapping) -> Path:
+    """A row of the hub's as the path below VCTK's folder of recordings: p225/p225_001_mic1.flac."""
+    return Path(row["speaker_id"], PurePosixPath(row["file"]).name)
+
+
+def _utterances(speaker: str, paths: Iterable[Path]) -> list[Path]:
     """One recording for each text that a speaker of VCTK read, sorted by text."""
-    matches = [(path, VCTK_NAME.fullmatch(path.name)) for path in _listed(folder)]
+    matches = [(path, VCTK_NAME.fullmatch(path.name)) for path in sorted(paths)]
     found = [
         (match["microphone"] or "1", match["text"], path)
         for path, match in matches
-        if match and match["speaker"] == folder.name
+        if match and match["speaker"] == speaker
     ]
     first = min((microphone for microphone, _, _ in found), default=None)
     texts = {text: path for microphone, text, path in found if microphone == first}
