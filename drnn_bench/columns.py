@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -180,7 +181,8 @@ def command(lines: list[Row]) -> str:
     """The command that makes a group again. (Settings that differ within it cannot be in it.)"""
     first = lines[0]
     families = list(dict.fromkeys(x["family"] for x in lines))
-    task = first["task"].replace("text=", "path=")  # a record names a text, not where it lies
+    # A record names a text or data set, not where it lies.
+    task = re.sub(r"\b(text|data)=", "path=", first["task"])
     words = ["bench run", f"--task {task}", *(f"--family {f}" for f in sorted(families))]
     words.append(f"--budget {first['budget']} --steps {first['steps']}")
     trials = max(x["trials"]["complete"] + x["trials"]["pruned"] for x in lines)
