@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from postgres import database, postgres  # noqa: F401  (fixtures)
 
 from drnn_bench.errors import UserError
 

@@ -13,6 +13,7 @@ import time
 import optuna
 import pytest
 from conftest import ENV, ROOT, command
+from kills import worker_pids
 
 from drnn_bench import cli, records
 from drnn_bench.studies import tally
@@ -42,7 +43,7 @@ def start(folder, *words):
     )  # fmt: skip
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=300):  # against hanging; a machine may be busy
     for _ in range(seconds * 20):
         try:
             if condition():
@@ -121,7 +122,7 @@ def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(bench, tmp_path):
     wait_for(lambda: sum(c.done for c in tallies(tmp_path).values()) >= 2)
     wait_for(lambda: sum(c.running for c in tallies(tmp_path).values()) >= 1)
     running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=30)
+    _, errors = running.communicate(timeout=300)
     assert running.returncode == 130
     assert errors.count("\n") == 1
     assert "the same command continues" in errors
@@ -137,46 +138,18 @@ def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(bench, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_parent_takes_its_workers_along_and_the_next_run_goes_on(bench, tmp_path):
-    words = (*SMALL, "--trials", "4", "--steps", "60")
-    running = start(tmp_path, *words)
-    wait_for(lambda: sum(c.running for c in tallies(tmp_path).values()) >= 2)
-    running.kill()
-    running.communicate()
-    wait_for(lambda: not children_left(tmp_path), 10)
-    bench(*words)
-    assert {(c.done, c.running, c.waiting) for c in tallies(tmp_path).values()} == {(4, 0, 0)}
-    assert len({(r["study"], r["seed"]) for r in rows(tmp_path, "final")}) == 4
-    assert len(rows(tmp_path, "final")) == 4
-
-
-@pytest.mark.slow
 def test_killed_workers_are_replaced_and_their_trials_run_again(tmp_path):
     words = (*SMALL, "--trials", "4", "--steps", "60")
     running = start(tmp_path, *words)
     wait_for(lambda: sum(c.running for c in tallies(tmp_path).values()) >= 1)
     for _ in range(2):
         time.sleep(0.5)
-        for pid in children_left(tmp_path)[:1]:
+        for pid in list(worker_pids(tmp_path).values())[:1]:
             os.kill(pid, signal.SIGKILL)
-    out, errors = running.communicate(timeout=240)
+    out, errors = running.communicate(timeout=300)
     assert running.returncode == 0, errors
     assert "a worker died (killed by SIGKILL)" in out
     assert {(c.done, c.running, c.waiting) for c in tallies(tmp_path).values()} == {(4, 0, 0)}
-
-
-def children_left(folder):
-    """Worker processes that work in this folder."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            words = open(f"/proc/{pid}/cmdline").read()  # noqa: SIM115
-            here = os.readlink(f"/proc/{pid}/cwd")
-        except OSError:
-            continue
-        if "drnn_bench.worker_main" in words and here == str(folder):
-            found.append(int(pid))
-    return found
 
 
 @pytest.mark.slow
@@ -187,7 +160,7 @@ def test_a_second_run_on_the_same_folder_is_refused(bench, tmp_path):
     refused = bench(*SMALL, code=2)
     assert "another `bench run` is at work" in refused.stderr
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=30)
+    running.communicate(timeout=300)
 
 
 @pytest.mark.slow
