@@ -137,8 +137,11 @@ def faults(storage: str, undisturbed: str, trials: int) -> list[str]:
         before = {t.user_attrs["index"]: t for t in _done(wanted.get(name, []))}
         for trial in _done(all_trials):
             twin = before.get(trial.user_attrs["index"])
-            if twin is None or (trial.params, trial.value) != (twin.params, twin.value):
-                lines.append(f"{name}: place {trial.user_attrs['index']} gives another value")
+            if twin and (trial.params, trial.value) != (twin.params, twin.value):
+                lines.append(
+                    f"{name}: place {trial.user_attrs['index']}: {trial.params} gave {trial.value}, "
+                    f"undisturbed {twin.params} {twin.value}"
+                )
     return lines
 
 
