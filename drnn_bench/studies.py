@@ -18,6 +18,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from drnn_bench import __version__
 from drnn_bench.search_space import SearchSpace, make_space
 from drnn_bench.tasks.task import Task
 
@@ -126,6 +127,13 @@ def open_study(storage: optuna.storages.RDBStorage, spec: StudySpec, task: Task)
     if "spec" not in study.user_attrs:
         study.set_user_attr("spec", asdict(spec))
     return study
+
+
+def ask_for(study: optuna.Study, trials: int) -> None:
+    """Notes how many trials are wanted, and by which version, for workers that join."""
+    for name, value in {"trials": trials, "harness_version": __version__}.items():
+        if study.user_attrs.get(name) != value:
+            study.set_user_attr(name, value)
 
 
 def summarise(study: optuna.Study, spec: StudySpec, direction: str) -> dict[str, Any]:
