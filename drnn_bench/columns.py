@@ -10,19 +10,26 @@ from typing import Any
 
 import pandas as pd
 
+from drnn_bench.correlation import Correlation
+
 Row = dict[str, Any]
 MISSING = "–"
+NESTED = ("config", "trials", "recipe", "tests", "on_edge", "mrl_correlation", "left_out", "apart")
 
 
 @dataclass(frozen=True)
 class Column:
     """`show` makes the cell's text from a line; columns of the lowest `rank` are chosen first
-    where a terminal is too narrow for all; rank 0 is always there."""
+    where a terminal is too narrow for all; rank 0 is always there. `better`: the key whose
+    largest value is the best one, where the column has such a direction. `needs`: a key without
+    which in any line the column is left out."""
 
     title: str
     show: Callable[[Row], str]
     rank: int
     right: bool = True
+    better: str | None = None
+    needs: str | None = None
 
 
 def _percent(value: float | None) -> str:
@@ -48,6 +55,16 @@ def _interval(line: Row) -> str:
     half = (line["test_high"] - line["test_low"]) / 2
     scale = 100 if line["metric"] == "accuracy" else 1
     return f"{_metric(line, 'test_mean')} ± {scale * half:.{1 if scale == 100 else 4}f}"
+
+
+def _gain(key: str) -> Callable[[Row], str]:
+    def show(line: Row) -> str:
+        value = line[key]
+        if _none(value):
+            return MISSING
+        return f"{100 * value:+.1f}" if line["metric"] == "accuracy" else f"{value:+.4f}"
+
+    return show
 
 
 def _ranks(line: Row) -> str:
@@ -87,15 +104,17 @@ COLUMNS = (
     Column("accuracy %", _accuracy, 8),
     Column("n", _number("n"), 1),
     Column("parameters", _number("parameters"), 2),
-    Column("train seq/s", _number("train_per_s"), 3),
-    Column("infer seq/s", _number("infer_per_s"), 7),
-    Column("speed/lstm", _number("speed_ratio", 2, "x"), 5),
+    Column("train seq/s", _number("train_per_s"), 3, better="train_per_s"),
+    Column("infer seq/s", _number("infer_per_s"), 7, better="infer_per_s"),
+    Column("speed/lstm", _number("speed_ratio", 2, "x"), 5, better="speed_ratio"),
     Column("MRL", _number("mrl", 1), 4),
     Column("steps in row", _number("sequential_steps"), 11),
     Column("edges/node", _number("recurrent_edges_per_node", 2), 12),
     Column("val best", lambda x: _metric(x, "validation_best"), 8),
     Column("val mean", lambda x: _metric(x, "validation_mean"), 13),
     Column("random mean", lambda x: _metric(x, "startup_mean"), 9),
+    Column("gain", _gain("gain"), 9, better="gain"),
+    Column("over random search", _gain("gain_over_random"), 9, needs="gain_over_random"),
     Column("test s.e.", lambda x: _percent(x["test_error"]), 14),
     Column("trials", _trials, 10),
     Column("on edge", _edge, 15, right=False),
@@ -117,7 +136,12 @@ def as_text(lines: list[Row]) -> TableText:
     metric, direction = lines[0]["metric"], lines[0]["direction"]
     words = {"accuracy": "accuracy %", "cross_entropy": "nats", "bits_per_character": "bits/char"}
     named = f"{words.get(metric, metric)} {'↑' if direction == 'max' else '↓'}"
-    shown = [c for c in COLUMNS if c.show is not _accuracy or metric != "accuracy"]
+    shown = [
+        c
+        for c in COLUMNS
+        if (c.show is not _accuracy or metric != "accuracy")
+        and (c.needs is None or any(not _none(line[c.needs]) for line in lines))
+    ]
     titles = [column.title.format(metric=named) for column in shown]
     return TableText(shown, titles, [[column.show(line) for column in shown] for line in lines])
 
@@ -154,7 +178,8 @@ def caption(lines: list[Row]) -> str:
         "Conditional on one search per family.",
         f"Recipe: {'; '.join(recipes)}; learning rate tuned per study. "
         f"Sampler {_all(lines, 'sampler')}, pruner {_all(lines, 'pruner')}. "
-        "Trials: complete+pruned. Random mean: the start-up trials, never pruned.",
+        "Trials: complete+pruned. Random mean: the start-up trials, never pruned; gain: the "
+        "validation mean over it.",
         f"MRL: mean recurrent length over the spans 1 to {first['mrl_horizon']}; it counts edges, "
         "not gradient decay. Equal parameters are not equal compute: see the steps that must "
         "follow one another, and the speed.",
@@ -172,8 +197,28 @@ def caption(lines: list[Row]) -> str:
     diverged = [f"{x['family']} ({x['diverged_finals']})" for x in lines if x["diverged_finals"]]
     if diverged:
         said.append(f"Finals that diverged, not in the mean: {'; '.join(diverged)}.")
+    said += _left_out(lines)
     said.append(f"Last run {max(x['date'] for x in lines)}, data {first['data_hash']}.")
     return " ".join(said)
+
+
+def _left_out(lines: list[Row]) -> list[str]:
+    """What a group's table does not hold, and why."""
+    said = []
+    if any(not _none(x["gain_over_random"]) for x in lines):
+        said.append(
+            "Over random search: the test mean over that of a random search of the same space."
+        )
+    for line in lines:
+        for cell, found in line["mrl_correlation"].items():
+            words = "too few, or no differences" if found is None else Correlation(**found).words
+            said.append(f"MRL against validation over random trials, {cell}: {words}.")
+    left = [f"{x['family']} ({'; '.join(x['left_out'])})" for x in lines if x["left_out"]]
+    if left:
+        said.append(f"Left out: {'; '.join(left)}.")
+    if lines[0]["apart"]:
+        said.append(f"Ranked apart, never with these: {'; '.join(lines[0]['apart'])}.")
+    return said
 
 
 def command(lines: list[Row]) -> str:
@@ -205,7 +250,7 @@ def to_markdown(board: pd.DataFrame) -> str:
 
 def to_csv(board: pd.DataFrame) -> str:
     flat = board.copy()
-    for key in ("config", "trials", "recipe", "tests", "on_edge"):
+    for key in NESTED:
         flat[key] = [json.dumps(x, sort_keys=True) for x in flat[key]]
     return flat.to_csv(index=False, lineterminator="\n")
 

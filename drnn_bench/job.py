@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from drnn_bench import records
 from drnn_bench.errors import JobError
 from drnn_bench.finals import final_seed, study_row
+from drnn_bench.importance import importance
 from drnn_bench.plan import Plan, Request, make_plan, only_supervisor
 from drnn_bench.provenance import provenance
 from drnn_bench.search import release
@@ -226,6 +227,8 @@ class Job:
                 continue
             before = latest.get(spec.identity)
             if before is None or before["trials"] != summary["trials"]:
+                study = next(study for known, study in self.studies if known == spec)
+                summary["importance"] = importance(study, spec.make_space())
                 row = study_row(spec, self.plan.task, summary, self.plan.device)
                 records.append(self.records, [row | {"started": records.now()}])
 

@@ -217,6 +217,18 @@ def test_start_up_trials_are_never_pruned(tmp_path):
     assert summary["startup_mean"] == pytest.approx(sum(t.value for t in startup) / STARTUP)
     assert summary["best"]["value"] == max(t.value for t in world.trials() if t.value and
                                            t.state == TrialState.COMPLETE)  # fmt: skip
+    history = summary["history"]
+    assert sorted(x["index"] for x in history) == list(range(STARTUP + 8))
+    assert [x["hours"] for x in history] == sorted(x["hours"] for x in history)
+    assert all(x["seconds"] > 0 and x["hours"] > 0 for x in history)
+    states = [x["state"] for x in history]
+    counts = summary["trials"]
+    assert states.count("complete") == counts["complete"]
+    assert states.count("pruned") + states.count("diverged") == counts["pruned"]
+    assert states.count("diverged") == counts["diverged"]
+    complete = {x["index"]: x["value"] for x in history if x["state"] == "complete"}
+    assert complete == {x["index"]: x["value"] for x in summary["complete"]}
+    assert all(x["value"] is None for x in history if x["state"] != "complete")
 
 
 def test_the_trials_seed_is_never_a_finals_seed(world):
