@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from drnn_bench.cli_ls import ls
+from drnn_bench.cli_report import report
 from drnn_bench.errors import JobError, UserError, nearest
 
 app = typer.Typer(
@@ -264,6 +265,7 @@ def _err(line: str) -> None:
     print(f"bench: {line}", file=sys.stderr)
 
 
+app.command()(report)
 app.add_typer(ls, name="ls")
 
 

@@ -14,6 +14,7 @@ from drnn_bench.correlation import Correlation
 
 Row = dict[str, Any]
 MISSING = "–"
+UNITS = {"accuracy": "accuracy %", "cross_entropy": "nats", "bits_per_character": "bits/char"}
 NESTED = ("config", "trials", "recipe", "tests", "on_edge", "mrl_correlation", "left_out", "apart")
 
 
@@ -47,7 +48,8 @@ def _accuracy(line: Row) -> str:
     return _percent(line["test_accuracy"])
 
 
-def _interval(line: Row) -> str:
+def shown_interval(line: Row) -> str:
+    """The test mean with half of its interval, in the metric's unit; or why there is none."""
     if not line["n"]:
         return "diverged" if line["diverged_finals"] else "search only"
     if _none(line["test_low"]):
@@ -100,9 +102,10 @@ def _edge(line: Row) -> str:
 COLUMNS = (
     Column("rank", _ranks, 0),
     Column("family", lambda x: x["family"], 0, right=False),
-    Column("test {metric}", _interval, 0),
+    Column("test {metric}", shown_interval, 0),
     Column("accuracy %", _accuracy, 8),
     Column("n", _number("n"), 1),
+    Column("search", lambda x: x["search"] or MISSING, 1, right=False, needs="search"),
     Column("parameters", _number("parameters"), 2),
     Column("train seq/s", _number("train_per_s"), 3, better="train_per_s"),
     Column("infer seq/s", _number("infer_per_s"), 7, better="infer_per_s"),
@@ -134,8 +137,7 @@ class TableText:
 def as_text(lines: list[Row]) -> TableText:
     """The cells of a group; the accuracy's column only beside another metric."""
     metric, direction = lines[0]["metric"], lines[0]["direction"]
-    words = {"accuracy": "accuracy %", "cross_entropy": "nats", "bits_per_character": "bits/char"}
-    named = f"{words.get(metric, metric)} {'↑' if direction == 'max' else '↓'}"
+    named = f"{UNITS.get(metric, metric)} {'↑' if direction == 'max' else '↓'}"
     shown = [
         c
         for c in COLUMNS
@@ -162,20 +164,27 @@ def heading(lines: list[Row]) -> str:
     return f"{first['task']}, at most {first['budget']:,} parameters, {first['steps']:,} steps"
 
 
-def caption(lines: list[Row]) -> str:
-    """How a group's figures came about, in full sentences."""
+def recipe_words(line: Row) -> str:
     from drnn_bench.recipe import Recipe
 
+    return Recipe.from_table(_floats(line["recipe"])).words
+
+
+def caption(lines: list[Row]) -> str:
+    """How a group's figures came about, in full sentences."""
     first = lines[0]
-    recipes = list(dict.fromkeys(Recipe.from_table(_floats(x["recipe"])).words for x in lines))
+    recipes = list(dict.fromkeys(recipe_words(x) for x in lines))
     seeds = sorted({x["n"] for x in lines if x["n"]}) or [0]
     hardware = next((x["hardware"] for x in lines if x["hardware"]), None)
     busy = any(x["machine"] == "busy" for x in lines)
     counts = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    if counts == "1":
+        mean = "One fresh seed (n = 1), so no interval; "
+    else:
+        mean = f"Mean over {counts} fresh seeds ± half of the 95 % Student t interval; "
     said = [
-        f"Mean over {counts} fresh seeds ± half of the 95 % Student t interval; "
-        "families that a pairwise Welch test with Holm's correction cannot tell apart share ranks. "
-        "Conditional on one search per family.",
+        f"{mean}families that a pairwise Welch test with Holm's correction cannot tell apart "
+        "share ranks. Conditional on one search per family.",
         f"Recipe: {'; '.join(recipes)}; learning rate tuned per study. "
         f"Sampler {_all(lines, 'sampler')}, pruner {_all(lines, 'pruner')}. "
         "Trials: complete+pruned. Random mean: the start-up trials, never pruned; gain: the "

@@ -192,7 +192,12 @@ def _gain_over_random(line: Row, lines: list[Row], studies: dict[str, Row]) -> f
 
 
 def _rank(lines: list[Row]) -> list[Row]:
-    """Best first, with rank intervals; lines without finals last and without a rank."""
+    """Best first, with rank intervals; lines without finals last and without a rank. Where a
+    family has several lines, `search` tells them apart."""
+    families = Counter(x["family"] for x in lines)
+    for line in lines:
+        kind = f"{line['sampler']}, {line['pruner']}, seed {line['search_seed']}"
+        line["search"] = kind if families[line["family"]] > 1 else None
     sign = -1 if lines[0]["direction"] == "max" else 1
     tested = sorted((x for x in lines if x["n"]), key=lambda x: (sign * x["test_mean"], x["study"]))
     others = [x for x in lines if not x["n"]]

@@ -349,7 +349,10 @@ def test_the_gain_over_random_search_is_over_the_random_study_of_the_same_space(
     gains = {x["study"]: x["gain_over_random"] for x in lines(rows)}
     assert gains == {tpe.spec.identity: pytest.approx(0.15), random_.spec.identity: None,
                      short.spec.identity: None}  # fmt: skip
-    assert "over random search" in columns.to_markdown(build(rows))
+    text = columns.to_markdown(build(rows))
+    assert "over random search" in text
+    kinds = {"tpe, asha, seed 0", "random, none, seed 3", "random, none, seed 4"}
+    assert {row[table(text)[0].index("search")] for row in table(text)[2:]} == kinds
 
 
 @pytest.mark.parametrize(
@@ -595,8 +598,8 @@ def test_markdown_is_a_table_with_as_many_cells_in_each_row():
     untested = searched("clockwork_rnn", modules=2)
     cells = table(columns.to_markdown(build([*flat(rows), untested.study()])))
     assert len(cells) == 2 + 4
-    # Accuracy stands once, and no random search has been run.
-    assert {len(row) for row in cells} == {len(columns.COLUMNS) - 2}
+    # Accuracy stands once, each family too, and no random search has been run.
+    assert {len(row) for row in cells} == {len(columns.COLUMNS) - 3}
     head, rule, *body = cells
     assert all(set(cell) <= set(":-") and "-" in cell for cell in rule)
     assert [row[1] for row in body] == [*order, "clockwork_rnn"]
