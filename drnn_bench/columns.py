@@ -230,10 +230,19 @@ def _left_out(lines: list[Row]) -> list[str]:
     return said
 
 
-def command(lines: list[Row]) -> str:
-    """The command that makes a group again. (Settings that differ within it cannot be in it.)"""
+def commands(lines: list[Row]) -> list[str]:
+    """The commands that make a group again: one for each sampler, pruner and seed. (Other settings
+    that differ within it, such as a search space, cannot be in it.)"""
+    kinds: dict[tuple, list[Row]] = {}
+    for line in lines:
+        key = (line["sampler"], line["pruner"], line["search_seed"])
+        kinds.setdefault(key, []).append(line)
+    return [_command(kind) for kind in kinds.values()]
+
+
+def _command(lines: list[Row]) -> str:
     first = lines[0]
-    families = list(dict.fromkeys(x["family"] for x in lines))
+    families = {x["family"] for x in lines}
     task = first["task"].replace("text=", "path=")  # a record names a text, not where it lies
     words = ["bench run", f"--task {task}", *(f"--family {f}" for f in sorted(families))]
     words.append(f"--budget {first['budget']} --steps {first['steps']}")
@@ -253,7 +262,8 @@ def to_markdown(board: pd.DataFrame) -> str:
         align = ["right" if column.right else "left" for column in table.columns]
         frame = pd.DataFrame(table.cells, columns=table.titles)
         text = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
-        parts += [f"### {heading(lines)}", text, caption(lines), f"    {command(lines)}"]
+        again = "\n".join(f"    {command}" for command in commands(lines))
+        parts += [f"### {heading(lines)}", text, caption(lines), again]
     return "\n\n".join(parts) + "\n"
 
 

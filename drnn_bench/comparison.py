@@ -63,6 +63,8 @@ def tables(board: pd.DataFrame, base: str, gap: str = " ") -> list[tuple[str, pd
             f"[parameters used, training speed/{base}, MRL over the spans 1 to "
             f"{part['mrl_horizon'].iloc[0]}] (version {version}, data {data})"
         )
+        if part.duplicated(["family", "budget"]).any():
+            head += "; of several searches of a family, the best validated"
         out.append((head, pd.DataFrame(rows)))
     return out
 
@@ -81,8 +83,7 @@ def to_text(board: pd.DataFrame, base: str, csv: bool) -> str:
         if csv:
             parts.append(f"# {head}\n{table.to_csv(index=False, lineterminator=chr(10))}")
         else:
-            align = ["left", *["right"] * (len(table.columns) - 1)]
-            text = table.to_markdown(index=False, disable_numparse=True, colalign=align)
+            text = table.to_markdown(index=False, disable_numparse=True)
             parts.append(f"### {head}\n\n{text}\n")
     return "\n".join(parts)
 

@@ -649,6 +649,21 @@ def test_the_caption_says_what_one_must_know():
         assert said in text
 
 
+def test_each_kind_of_search_has_a_command_that_makes_it_again():
+    one, other, wild = searched(), searched("gru"), at_random(searched(), seed=7)
+    text = columns.to_markdown(build([one.study(), other.study(), wild.study()]))
+    again = [line_.strip() for line_ in text.splitlines() if line_.startswith("    bench run")]
+    where = "--budget 1000 --steps 100 --trials 5 --seeds 1"
+    assert sorted(again) == [
+        f"bench run --task pixel_digits --family gru --family lstm {where} "
+        "--sampler tpe --pruner asha --seed 0",
+        f"bench run --task pixel_digits --family lstm {where} "
+        "--sampler random --pruner none --seed 7",
+    ]
+    board = build([one.study(), other.study(), wild.study()])
+    assert "of several searches" in comparison.to_text(board, "lstm", csv=False)
+
+
 def different_studies() -> list[list[Row]]:
     """Rows of several studies in several groups, with ties."""
     twin = searched("lstm", seed=5)

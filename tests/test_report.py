@@ -163,6 +163,13 @@ def test_every_chart_is_drawn(wide):
                     "start-accuracy", "start-time"}  # fmt: skip
 
 
+def test_the_buttons_of_a_chart_have_names_and_none_sends_it_anywhere(wide):
+    names = "[...e.querySelectorAll('button')].map(b => b.ariaLabel).join()"
+    assert set(wide.all(".chart", names)) == {
+        "Download plot as a PNG,Zoom,Pan,Zoom in,Zoom out,Reset axes"
+    }
+
+
 def tables(visit: Visit, selector: str) -> list[list[list[str]]]:
     cells = "[...e.rows].map(r => [...r.cells].map(c => c.textContent))"
     return visit.all(selector, cells)

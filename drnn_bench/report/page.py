@@ -19,7 +19,8 @@ from drnn_bench.report.sections import Board, Section, provenance_rows, warnings
 
 HERE = Path(__file__).parent
 POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; form-action 'none'; base-uri 'none'"
 )
 
 
@@ -79,6 +80,7 @@ def _section(section: Section, number: int) -> str:
 
 def _board(board: Board) -> str:
     lines = board.group.lines
+    again = "\n".join(columns.commands(lines))
     drawings = "".join(
         f"<h5>{escape(winner.name)}: {escape(winner.architecture)}</h5>"
         f'<div class="scroll" role="region" tabindex="0" '
@@ -89,7 +91,7 @@ def _board(board: Board) -> str:
         f"<section><h3>{escape(columns.heading(lines))}</h3>"
         f"{_ranked(lines)}"
         f'<p class="prose">{escape(columns.caption(lines))}</p>'
-        f"<pre><code>{escape(columns.command(lines))}</code></pre>"
+        f"<pre><code>{escape(again)}</code></pre>"
         f"{_warnings('Warnings', warnings(board.group), 4)}"
         f"{''.join(_chart(chart, 4) for chart in board.charts)}"
         "<section><h4>The winners' dilations</h4>"
@@ -123,7 +125,7 @@ def _chart(chart: Chart, level: int) -> str:
     if chart.series:
         spec = json.dumps(figure(chart), allow_nan=False).replace("<", "\\u003c")
         drawn = (
-            f'<div class="chart" role="img" aria-label="Chart: {escape(chart.title)}. '
+            f'<div class="chart" role="group" aria-label="Chart: {escape(chart.title)}. '
             'Its figures are in the table below."></div>'
             f'<script type="application/json">{spec}</script>'
         )
