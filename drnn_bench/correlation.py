@@ -71,6 +71,8 @@ def mrl_correlations(study: Row) -> dict[str, Correlation | None]:
         return {}
     pairs: dict[str, list[tuple[float, float]]] = {}
     for trial in study["complete"]:
+        if not math.isfinite(trial["value"]):
+            continue
         cell = cell_type(study["family"], trial["config"])
         pairs.setdefault(cell, []).append((float(trial["mrl"]), trial["value"]))
     return {cell: spearman(*zip(*pairs[cell], strict=True)) for cell in sorted(pairs)}

@@ -106,6 +106,12 @@ def test_cell_types_are_never_put_together():
     }
 
 
+def test_a_value_that_is_no_number_is_no_pair():
+    one = study()
+    one["complete"].append({"config": {"cell": "gru"}, "mrl": 1.0, "value": math.nan})
+    assert mrl_correlations(one) == mrl_correlations(study())
+
+
 @pytest.mark.parametrize("changes", [{"sampler": "tpe"}, {"sampler": "qmc"}, {"pruner": "asha"}])
 def test_only_trials_drawn_at_random_and_run_to_their_end_are_a_sample(changes):
     assert mrl_correlations(study(**changes)) == {}

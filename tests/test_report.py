@@ -36,6 +36,7 @@ from drnn_bench.report.drawing import _seen, draw, levels
 from drnn_bench.report.files import write_figures
 from drnn_bench.report.final_charts import accuracy_by_parameters, pareto_front
 from drnn_bench.report.group import Group
+from drnn_bench.report.page import page
 from drnn_bench.report.sections import make_sections, warnings
 from drnn_bench.report.trial_charts import _best_steps, best_so_far, mrl_against_metric
 from drnn_bench.studies import open_study, summarise
@@ -421,8 +422,19 @@ def test_a_record_without_a_history_is_still_drawn_against_its_trials():
     del old["history"], old["importance"]
     trials, time = best_so_far(group([old]))
     assert [p.y for p in trials.series[0].points] == [50.0, 70.0]
-    assert time.series == ()
+    assert (time.title, time.series, time.rows) == ("Best so far against hours", (), ())
     assert "earlier version" in time.caption
+
+
+def test_a_value_that_is_no_number_is_shown_as_none():
+    one = at_random(searched())
+    complete = [{"index": i, "value": v, "mrl": 3.0 + i, "config": {}, "learning_rate": 1}
+                for i, v in enumerate((0.5, math.nan, 0.7))]  # fmt: skip
+    rows = [one.study(complete=complete, startup_mean=math.nan), *one.finals(0.5, math.nan)]
+    html = page(make_sections(build(rows), rows), [], "today")
+    assert "NaN" not in html.partition("<main")[2].partition("</main>")[0]
+    chart = mrl_against_metric(group(rows))
+    assert [row[2] for row in chart.rows] == ["50.0", "–", "70.0"]
 
 
 def test_an_infinite_mrl_stands_apart_on_a_tick_of_its_own():

@@ -67,11 +67,13 @@ Every chart has its table below it.</p>
 
 
 def _section(section: Section, number: int) -> str:
-    boards = "".join(_board(board) for board in section.boards)
+    """The boards of every budget first, then what explains them."""
     return (
         f'<section id="task-{number}" aria-labelledby="task-{number}-title">'
         f'<h2 id="task-{number}-title">{escape(section.title)}</h2>'
-        f"{''.join(_chart(chart, 3) for chart in section.charts)}{boards}"
+        f"{''.join(_board(board) for board in section.boards)}"
+        f"{''.join(_chart(chart, 3) for chart in section.charts)}"
+        f"{''.join(_details(board) for board in section.boards)}"
         "<section><h3>Provenance</h3>"
         f"{_table('Where each row comes from', *provenance_rows(section), left=True)}"
         "</section></section>"
@@ -81,6 +83,18 @@ def _section(section: Section, number: int) -> str:
 def _board(board: Board) -> str:
     lines = board.group.lines
     again = "\n".join(columns.commands(lines))
+    return (
+        f"<section><h3>{escape(columns.heading(lines))}</h3>"
+        f"{_ranked(lines)}"
+        f'<p class="prose">{escape(columns.caption(lines))}</p>'
+        f"<pre><code>{escape(again)}</code></pre>"
+        f"{_warnings('Warnings', warnings(board.group), 4)}</section>"
+    )
+
+
+def _details(board: Board) -> str:
+    """Its charts, and its winners' drawings."""
+    budget = board.group.lines[0]["budget"]
     drawings = "".join(
         f"<h5>{escape(winner.name)}: {escape(winner.architecture)}</h5>"
         f'<div class="scroll" role="region" tabindex="0" '
@@ -88,11 +102,7 @@ def _board(board: Board) -> str:
         for winner in board.winners
     )
     return (
-        f"<section><h3>{escape(columns.heading(lines))}</h3>"
-        f"{_ranked(lines)}"
-        f'<p class="prose">{escape(columns.caption(lines))}</p>'
-        f"<pre><code>{escape(again)}</code></pre>"
-        f"{_warnings('Warnings', warnings(board.group), 4)}"
+        f"<section><h3>Finalists and search at {budget:,} parameters</h3>"
         f"{''.join(_chart(chart, 4) for chart in board.charts)}"
         "<section><h4>The winners' dilations</h4>"
         '<p class="prose">Nodes by layer over the last steps of a sequence, the input at the '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 from typing import Any
 
@@ -39,7 +40,7 @@ def _trace(series: Series) -> dict[str, Any]:
     trace: dict[str, Any] = {
         "name": escape(series.name, quote=False),
         "x": [escape(p.x, quote=False) if isinstance(p.x, str) else p.x for p in series.points],
-        "y": [point.y for point in series.points],
+        "y": [point.y if math.isfinite(point.y) else None for point in series.points],
         "hovertext": words,
         "hovertemplate": "%{hovertext}<br>%{x}, %{y}<extra>%{fullData.name}</extra>",
     }

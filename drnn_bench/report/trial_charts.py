@@ -91,7 +91,7 @@ def best_so_far(group: Group) -> list[Chart]:
     unit, scale = next(
         (unit, scale)
         for unit, scale in (("hours", 3600), ("minutes", 60), ("seconds", 1))
-        if longest >= scale or scale == 1
+        if longest >= scale or not longest or scale == 1
     )
     for line in group.lines:
         steps = histories[line["study"]]
@@ -121,7 +121,7 @@ def best_so_far(group: Group) -> list[Chart]:
         Chart("best-by-trials", "Best so far against trials", caption, Axis("trials finished"),
               value, tuple(by_trials), *table),
         Chart("best-by-time", f"Best so far against {unit}", time, Axis(f"{unit} of training"),
-              value, tuple(by_time), *table),
+              value, tuple(by_time), *(table if by_time else ())),
     ]  # fmt: skip
 
 
