@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from drnn_bench import columns
 from drnn_bench.progress import Progress, Standing, duration
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from drnn_bench.plan import Plan
     from drnn_bench.studies import Tally
+
+Row = dict[str, Any]
 
 ASK_ABOVE = 3600.0  # seconds of expected work above which a run at a terminal asks first
 PRUNED_SHARE = 0.7  # share of the full steps that a trial is expected to run, pruned ones included
@@ -58,7 +61,9 @@ class Terminal:
         self.progress.show(rows)
 
     def say(self, line: str) -> None:
-        self.console.print(line, highlight=False, soft_wrap=not self.console.is_terminal)
+        self.console.print(
+            line, highlight=False, markup=False, soft_wrap=not self.console.is_terminal
+        )
 
     def rest(self) -> None:
         self.progress.end()
@@ -67,32 +72,54 @@ class Terminal:
 def print_board(console: Console, board: pd.DataFrame) -> None:
     """Every group of a board, as wide as the terminal allows; what was left out is said."""
     for lines in columns.groups(board):
-        text = columns.as_text(lines)
+        text = _marked(columns.as_text(lines), lines)
         shown = _fitting(text, console.width)
-        table = Table(box=box.SIMPLE_HEAD, title=columns.heading(lines), title_justify="left")
+        table = Table(box=box.SIMPLE_HEAD, title=Text(columns.heading(lines)), title_justify="left")
         for i in shown:
             justify = "right" if text.columns[i].right else "left"
             table.add_column(text.titles[i], justify=justify, overflow="fold")
+        best = {i: _best(text.columns[i].better, lines) for i in shown}
         for line, cells in zip(lines, text.cells, strict=True):
-            bold = "bold" if line["rank_low"] == 1 else ""
-            table.add_row(*(cells[i] for i in shown), style=bold)
+            row = (Text(cells[i], style="bold" if line in best[i] else "") for i in shown)
+            table.add_row(*row, style="bold" if line["rank_low"] == 1 else "")
         console.print(table)
-        console.print(columns.caption(lines), style="dim", highlight=False)
+        said = f"Bold rows may be the best; = marks a tie. {columns.caption(lines)}"
+        console.print(Text(said, style="dim"))
         missing = [title for i, title in enumerate(text.titles) if i not in shown]
         if missing:
             console.print(
-                f"Not shown at this width: {', '.join(missing)} (--format markdown has all).",
-                style="dim",
-                highlight=False,
+                Text(
+                    f"Not shown at this width: {', '.join(missing)} (--format markdown has all).",
+                    style="dim",
+                )
             )
+
+
+def _marked(text: columns.TableText, lines: list[Row]) -> columns.TableText:
+    """With an arrow on every column that has a better end, and = before a rank that is shared."""
+    titles = [
+        f"{title} ↑" if column.better else title
+        for column, title in zip(text.columns, text.titles, strict=True)
+    ]
+    cells = [
+        [f"={rank}" if line["rank_low"] != line["rank_high"] else rank, *rest]
+        for line, (rank, *rest) in zip(lines, text.cells, strict=True)
+    ]
+    return columns.TableText(text.columns, titles, cells)
+
+
+def _best(key: str | None, lines: list[Row]) -> list[Row]:
+    """The lines with a column's largest value, where it has a better end."""
+    values = [line[key] for line in lines if key and line[key] is not None]
+    return [line for line in lines if values and line[key] == max(values)]
 
 
 def _fitting(text: columns.TableText, width: int) -> list[int]:
     """The columns that fit, in their order, the most important chosen first."""
 
-    def takes(shown: list[int]) -> int:  # each column has a space on both sides
+    def takes(shown: list[int]) -> int:  # each column has a space on both sides, and one between
         rows = [text.titles, *text.cells]
-        return sum(max(len(row[i]) for row in rows) + 2 for i in shown)
+        return 1 + sum(max(len(row[i]) for row in rows) + 3 for i in shown)
 
     shown: list[int] = []
     for i in sorted(range(len(text.titles)), key=lambda i: text.columns[i].rank):

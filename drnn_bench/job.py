@@ -10,6 +10,7 @@ from drnn_bench import records
 from drnn_bench.database import TrialLock, answering
 from drnn_bench.errors import JobError
 from drnn_bench.finals import final_seed, study_row
+from drnn_bench.importance import importance
 from drnn_bench.plan import Plan, Request, make_plan
 from drnn_bench.progress import Standing, standing
 from drnn_bench.provenance import provenance
@@ -203,6 +204,8 @@ class Job:
                 continue
             before = latest.get(spec.identity)
             if before is None or before["trials"] != summary["trials"]:
+                study = next(study for known, study in self.studies if known == spec)
+                summary["importance"] = importance(study, spec.make_space())
                 row = study_row(spec, self.plan.task, summary, self.plan.device)
                 records.append(self.records, [row | {"started": records.now()}])
 

@@ -11,6 +11,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from drnn_bench import live
 from drnn_bench.database import TrialLock
 from drnn_bench.errors import JobError, UserError
 from drnn_bench.plan import Request, make_plan
@@ -218,6 +219,32 @@ def test_start_up_trials_are_never_pruned(tmp_path):
     assert summary["startup_mean"] == pytest.approx(sum(t.value for t in startup) / STARTUP)
     assert summary["best"]["value"] == max(t.value for t in world.trials() if t.value and
                                            t.state == TrialState.COMPLETE)  # fmt: skip
+    history = summary["history"]
+    assert sorted(x["index"] for x in history) == list(range(STARTUP + 8))
+    assert [x["hours"] for x in history] == sorted(x["hours"] for x in history)
+    assert all(x["seconds"] > 0 and x["hours"] > 0 for x in history)
+    states = [x["state"] for x in history]
+    counts = summary["trials"]
+    assert states.count("complete") == counts["complete"]
+    assert states.count("pruned") + states.count("diverged") == counts["pruned"]
+    assert states.count("diverged") == counts["diverged"]
+    complete = {x["index"]: x["value"] for x in history if x["state"] == "complete"}
+    assert complete == {x["index"]: x["value"] for x in summary["complete"]}
+    assert all(x["value"] is None for x in history if x["state"] != "complete")
+
+
+def test_a_search_in_which_everything_diverged_is_named_where_boards_are_made(tmp_path):
+    space = tmp_path / "space.toml"
+    space.write_text('family = "lstm"\n[space]\ndepth = 1\nlearning_rate = 1e38\n')
+    world = World(tmp_path, families=("lstm",), search_spaces=(str(space),), trials=2)
+    assert live.read(tmp_path / "runs") == ([], [])
+    world.search().work()
+    rows, [note] = live.read(tmp_path / "runs")
+    assert rows == []
+    assert note == (
+        "pixel_digits, lstm at 5,000 parameters: no complete trial (2 pruned, 2 diverged), "
+        "so it is on no board"
+    )
 
 
 def test_the_trials_seed_is_never_a_finals_seed(world):
