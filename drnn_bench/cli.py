@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from drnn_bench.cli_ls import ls
-from drnn_bench.errors import JobError, UserError
+from drnn_bench.cli_report import report
+from drnn_bench.errors import JobError, UserError, nearest
 
 app = typer.Typer(
     add_completion=False,
@@ -162,19 +163,23 @@ def leaderboard(
 def compare(
     task: TaskOption = None,
     runs_dir: RunsOption = "runs",
+    base: Annotated[str, typer.Option(help="The family that speed is compared with.")] = "lstm",
     format: FormatOption = Format.table,
 ) -> None:
-    """Families against budgets: the metric with its interval, and the parameters really used."""
+    """Families against budgets: the metric, and what it cost in parameters, speed and MRL."""
     from drnn_bench import comparison
+    from drnn_bench.models import FAMILIES
 
-    board = _board(runs_dir, task, None, None)
+    if base not in FAMILIES:
+        raise UserError(f"unknown family {base!r}: {nearest(base, list(FAMILIES))}")
+    board = _board(runs_dir, task, None, None, base)
     if format == Format.json:
-        print(json.dumps(comparison.to_records(board), indent=2))
+        print(json.dumps(comparison.to_records(board, base), indent=2))
         return
     if format == Format.table:
-        comparison.print_tables(_console(), board)
+        comparison.print_tables(_console(), board, base)
         return
-    print(comparison.to_text(board, csv=format == Format.csv), end="")
+    print(comparison.to_text(board, base, csv=format == Format.csv), end="")
 
 
 @app.command()
@@ -216,25 +221,18 @@ def describe(
         print(f"{key:<{width}}  {'–' if value is None else value}")
 
 
-def _board(runs_dir: str, task: str | None, family: str | None, budget: str | None):
-    from drnn_bench import records
+def _board(
+    runs_dir: str, task: str | None, family: str | None, budget: str | None, base: str = "lstm"
+):
+    from drnn_bench import live
     from drnn_bench.plan import parse_budget
     from drnn_bench.ranking import build, select
 
-    rows, notes = records.read(Path(runs_dir) / "records.jsonl")
-    if (Path(runs_dir) / "studies.db").exists():
-        from drnn_bench.live import live_rows
-
-        recorded = {row["study"] for row in rows if row["role"] == "study"}
-        try:
-            live, unread = live_rows(Path(runs_dir), recorded)
-            rows, notes = rows + live, notes + unread
-        except JobError as error:  # what is recorded is shown all the same
-            notes.append(str(error))
+    rows, notes = live.read(Path(runs_dir))
     for note in notes:
         _err(note)
     return select(
-        build(rows),
+        build(rows, base),
         task=task,
         family=family,
         budget=None if budget is None else parse_budget(budget),
@@ -244,7 +242,6 @@ def _board(runs_dir: str, task: str | None, family: str | None, budget: str | No
 
 def _sorted(board, column: str):
     """Within each group: best first where a column has a direction, largest first elsewhere."""
-    from drnn_bench.errors import nearest
     from drnn_bench.ranking import GROUP
 
     if column not in board:
@@ -279,6 +276,7 @@ def _err(line: str) -> None:
     print(f"bench: {line}", file=sys.stderr)
 
 
+app.command()(report)
 app.add_typer(ls, name="ls")
 
 

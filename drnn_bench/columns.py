@@ -11,19 +11,27 @@ from typing import Any
 
 import pandas as pd
 
+from drnn_bench.correlation import Correlation
+
 Row = dict[str, Any]
 MISSING = "–"
+UNITS = {"accuracy": "accuracy %", "cross_entropy": "nats", "bits_per_character": "bits/char"}
+NESTED = ("config", "trials", "recipe", "tests", "on_edge", "mrl_correlation", "left_out", "apart")
 
 
 @dataclass(frozen=True)
 class Column:
     """`show` makes the cell's text from a line; columns of the lowest `rank` are chosen first
-    where a terminal is too narrow for all; rank 0 is always there."""
+    where a terminal is too narrow for all; rank 0 is always there. `better`: the key whose
+    largest value is the best one, where the column has such a direction. `needs`: a key without
+    which in any line the column is left out."""
 
     title: str
     show: Callable[[Row], str]
     rank: int
     right: bool = True
+    better: str | None = None
+    needs: str | None = None
 
 
 def _percent(value: float | None) -> str:
@@ -41,7 +49,8 @@ def _accuracy(line: Row) -> str:
     return _percent(line["test_accuracy"])
 
 
-def _interval(line: Row) -> str:
+def shown_interval(line: Row) -> str:
+    """The test mean with half of its interval, in the metric's unit; or why there is none."""
     if not line["n"]:
         return "diverged" if line["diverged_finals"] else "search only"
     if _none(line["test_low"]):
@@ -49,6 +58,16 @@ def _interval(line: Row) -> str:
     half = (line["test_high"] - line["test_low"]) / 2
     scale = 100 if line["metric"] == "accuracy" else 1
     return f"{_metric(line, 'test_mean')} ± {scale * half:.{1 if scale == 100 else 4}f}"
+
+
+def _gain(key: str) -> Callable[[Row], str]:
+    def show(line: Row) -> str:
+        value = line[key]
+        if _none(value):
+            return MISSING
+        return f"{100 * value:+.1f}" if line["metric"] == "accuracy" else f"{value:+.4f}"
+
+    return show
 
 
 def _ranks(line: Row) -> str:
@@ -84,19 +103,22 @@ def _edge(line: Row) -> str:
 COLUMNS = (
     Column("rank", _ranks, 0),
     Column("family", lambda x: x["family"], 0, right=False),
-    Column("test {metric}", _interval, 0),
+    Column("test {metric}", shown_interval, 0),
     Column("accuracy %", _accuracy, 8),
     Column("n", _number("n"), 1),
+    Column("search", lambda x: x["search"] or MISSING, 1, right=False, needs="search"),
     Column("parameters", _number("parameters"), 2),
-    Column("train seq/s", _number("train_per_s"), 3),
-    Column("infer seq/s", _number("infer_per_s"), 7),
-    Column("speed/lstm", _number("speed_ratio", 2, "x"), 5),
+    Column("train seq/s", _number("train_per_s"), 3, better="train_per_s"),
+    Column("infer seq/s", _number("infer_per_s"), 7, better="infer_per_s"),
+    Column("speed/lstm", _number("speed_ratio", 2, "x"), 5, better="speed_ratio"),
     Column("MRL", _number("mrl", 1), 4),
     Column("steps in row", _number("sequential_steps"), 11),
     Column("edges/node", _number("recurrent_edges_per_node", 2), 12),
     Column("val best", lambda x: _metric(x, "validation_best"), 8),
     Column("val mean", lambda x: _metric(x, "validation_mean"), 13),
     Column("random mean", lambda x: _metric(x, "startup_mean"), 9),
+    Column("gain", _gain("gain"), 9, better="gain"),
+    Column("over random search", _gain("gain_over_random"), 9, needs="gain_over_random"),
     Column("test s.e.", lambda x: _percent(x["test_error"]), 14),
     Column("trials", _trials, 10),
     Column("on edge", _edge, 15, right=False),
@@ -116,9 +138,13 @@ class TableText:
 def as_text(lines: list[Row]) -> TableText:
     """The cells of a group; the accuracy's column only beside another metric."""
     metric, direction = lines[0]["metric"], lines[0]["direction"]
-    words = {"accuracy": "accuracy %", "cross_entropy": "nats", "bits_per_character": "bits/char"}
-    named = f"{words.get(metric, metric)} {'↑' if direction == 'max' else '↓'}"
-    shown = [c for c in COLUMNS if c.show is not _accuracy or metric != "accuracy"]
+    named = f"{UNITS.get(metric, metric)} {'↑' if direction == 'max' else '↓'}"
+    shown = [
+        c
+        for c in COLUMNS
+        if (c.show is not _accuracy or metric != "accuracy")
+        and (c.needs is None or any(not _none(line[c.needs]) for line in lines))
+    ]
     titles = [column.title.format(metric=named) for column in shown]
     return TableText(shown, titles, [[column.show(line) for column in shown] for line in lines])
 
@@ -139,23 +165,31 @@ def heading(lines: list[Row]) -> str:
     return f"{first['task']}, at most {first['budget']:,} parameters, {first['steps']:,} steps"
 
 
-def caption(lines: list[Row]) -> str:
-    """How a group's figures came about, in full sentences."""
+def recipe_words(line: Row) -> str:
     from drnn_bench.recipe import Recipe
 
+    return Recipe.from_table(_floats(line["recipe"])).words
+
+
+def caption(lines: list[Row]) -> str:
+    """How a group's figures came about, in full sentences."""
     first = lines[0]
-    recipes = list(dict.fromkeys(Recipe.from_table(_floats(x["recipe"])).words for x in lines))
+    recipes = list(dict.fromkeys(recipe_words(x) for x in lines))
     seeds = sorted({x["n"] for x in lines if x["n"]}) or [0]
     hardware = next((x["hardware"] for x in lines if x["hardware"]), None)
     busy = any(x["machine"] == "busy" for x in lines)
     counts = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    if counts == "1":
+        mean = "One fresh seed (n = 1), so no interval; "
+    else:
+        mean = f"Mean over {counts} fresh seeds ± half of the 95 % Student t interval; "
     said = [
-        f"Mean over {counts} fresh seeds ± half of the 95 % Student t interval; "
-        "families that a pairwise Welch test with Holm's correction cannot tell apart share ranks. "
-        "Conditional on one search per family.",
+        f"{mean}families that a pairwise Welch test with Holm's correction cannot tell apart "
+        "share ranks. Conditional on one search per family.",
         f"Recipe: {'; '.join(recipes)}; learning rate tuned per study. "
         f"Sampler {_all(lines, 'sampler')}, pruner {_all(lines, 'pruner')}. "
-        "Trials: complete+pruned. Random mean: the start-up trials, never pruned.",
+        "Trials: complete+pruned. Random mean: the start-up trials, never pruned; gain: the "
+        "validation mean over it.",
         f"MRL: mean recurrent length over the spans 1 to {first['mrl_horizon']}; it counts edges, "
         "not gradient decay. Equal parameters are not equal compute: see the steps that must "
         "follow one another, and the speed.",
@@ -173,14 +207,43 @@ def caption(lines: list[Row]) -> str:
     diverged = [f"{x['family']} ({x['diverged_finals']})" for x in lines if x["diverged_finals"]]
     if diverged:
         said.append(f"Finals that diverged, not in the mean: {'; '.join(diverged)}.")
+    said += _left_out(lines)
     said.append(f"Last run {max(x['date'] for x in lines)}, data {first['data_hash']}.")
     return " ".join(said)
 
 
-def command(lines: list[Row]) -> str:
-    """The command that makes a group again. (Settings that differ within it cannot be in it.)"""
+def _left_out(lines: list[Row]) -> list[str]:
+    """What a group's table does not hold, and why."""
+    said = []
+    if any(not _none(x["gain_over_random"]) for x in lines):
+        said.append(
+            "Over random search: the test mean over that of a random search of the same space."
+        )
+    for line in lines:
+        for cell, found in line["mrl_correlation"].items():
+            words = "too few, or no differences" if found is None else Correlation(**found).words
+            said.append(f"MRL against validation over random trials, {cell}: {words}.")
+    left = [f"{x['family']} ({'; '.join(x['left_out'])})" for x in lines if x["left_out"]]
+    if left:
+        said.append(f"Left out: {'; '.join(left)}.")
+    if lines[0]["apart"]:
+        said.append(f"Ranked apart, never with these: {'; '.join(lines[0]['apart'])}.")
+    return said
+
+
+def commands(lines: list[Row]) -> list[str]:
+    """The commands that make a group again: one for each sampler, pruner and seed. (Other settings
+    that differ within it, such as a search space, cannot be in it.)"""
+    kinds: dict[tuple, list[Row]] = {}
+    for line in lines:
+        key = (line["sampler"], line["pruner"], line["search_seed"])
+        kinds.setdefault(key, []).append(line)
+    return [_command(kind) for kind in kinds.values()]
+
+
+def _command(lines: list[Row]) -> str:
     first = lines[0]
-    families = list(dict.fromkeys(x["family"] for x in lines))
+    families = {x["family"] for x in lines}
     # A record names a text or data set, not where it lies.
     task = re.sub(r"\b(text|data)=", "path=", first["task"])
     words = ["bench run", f"--task {task}", *(f"--family {f}" for f in sorted(families))]
@@ -201,13 +264,14 @@ def to_markdown(board: pd.DataFrame) -> str:
         align = ["right" if column.right else "left" for column in table.columns]
         frame = pd.DataFrame(table.cells, columns=table.titles)
         text = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
-        parts += [f"### {heading(lines)}", text, caption(lines), f"    {command(lines)}"]
+        again = "\n".join(f"    {command}" for command in commands(lines))
+        parts += [f"### {heading(lines)}", text, caption(lines), again]
     return "\n\n".join(parts) + "\n"
 
 
 def to_csv(board: pd.DataFrame) -> str:
     flat = board.copy()
-    for key in ("config", "trials", "recipe", "tests", "on_edge"):
+    for key in NESTED:
         flat[key] = [json.dumps(x, sort_keys=True) for x in flat[key]]
     return flat.to_csv(index=False, lineterminator="\n")
 

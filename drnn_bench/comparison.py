@@ -11,13 +11,36 @@ from drnn_bench.columns import COLUMNS, MISSING
 if TYPE_CHECKING:
     from rich.console import Console
 
-_interval = next(column.show for column in COLUMNS if column.title.startswith("test {"))
+_SHOW = {column.title: column.show for column in COLUMNS}
+_interval, _used, _ratio, _mrl = (
+    _SHOW[title] for title in ("test {metric}", "parameters", "speed/lstm", "MRL")
+)
+
+KEYS = (
+    "task",
+    "family",
+    "budget",
+    "steps",
+    "parameters",
+    "metric",
+    "direction",
+    "test_mean",
+    "test_low",
+    "test_high",
+    "n",
+    "validation_best",
+    "speed_ratio",
+    "mrl",
+    "mrl_horizon",
+    "architecture",
+)
 
 
-def tables(board: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+def tables(board: pd.DataFrame, base: str, gap: str = " ") -> list[tuple[str, pd.DataFrame]]:
     """For each task and number of steps, a heading and a table: a row a family, a column a budget.
 
-    Where a family has several studies at a budget, the best validated one stands for it.
+    Where a family has several studies at a budget, the best validated one stands for it. `gap`
+    parts a cell's metric from what it cost.
     """
     out = []
     for (task, version, data, steps), part in board.groupby(
@@ -31,61 +54,49 @@ def tables(board: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
             row = {"family": family}
             for budget in budgets:
                 found = part[(part["family"] == family) & (part["budget"] == budget)]
-                row[f"{budget:,}"] = _cell(found.iloc[0].to_dict()) if len(found) else MISSING
+                row[f"{budget:,}"] = _cell(found.iloc[0].to_dict(), gap) if len(found) else MISSING
             rows.append(row)
         unit = {"accuracy": "%", "cross_entropy": "nats"}.get(metric, "bits")
         arrow = "↑" if direction == "max" else "↓"
         head = (
-            f"{task}, {steps:,} steps: test {metric} {unit} {arrow} "
-            f"[parameters used] by budget (version {version}, data {data})"
+            f"{task}, {steps:,} steps: test {metric} {unit} {arrow} by budget "
+            f"[parameters used, training speed/{base}, MRL over the spans 1 to "
+            f"{part['mrl_horizon'].iloc[0]}] (version {version}, data {data})"
         )
+        if part.duplicated(["family", "budget"]).any():
+            head += "; of several searches of a family, the best validated"
         out.append((head, pd.DataFrame(rows)))
     return out
 
 
-def _cell(line: dict[str, Any]) -> str:
-    return f"{_interval(line)} [{line['parameters']:,}]"
+def _cell(line: dict[str, Any], gap: str) -> str:
+    return f"{_interval(line)}{gap}[{_used(line)}, {_ratio(line)}, {_mrl(line)}]"
 
 
-def to_records(board: pd.DataFrame) -> list[dict[str, Any]]:
-    keys = [
-        "task",
-        "family",
-        "budget",
-        "steps",
-        "parameters",
-        "metric",
-        "direction",
-        "test_mean",
-        "test_low",
-        "test_high",
-        "n",
-        "validation_best",
-        "speed_ratio",
-        "mrl",
-        "architecture",
-    ]
-    return board[keys].to_dict("records")
+def to_records(board: pd.DataFrame, base: str) -> list[dict[str, Any]]:
+    return [line | {"speed_base": base} for line in board[list(KEYS)].to_dict("records")]
 
 
-def to_text(board: pd.DataFrame, csv: bool) -> str:
+def to_text(board: pd.DataFrame, base: str, csv: bool) -> str:
     parts = []
-    for head, table in tables(board):
+    for head, table in tables(board, base):
         if csv:
             parts.append(f"# {head}\n{table.to_csv(index=False, lineterminator=chr(10))}")
         else:
-            parts.append(f"### {head}\n\n{table.to_markdown(index=False)}\n")
+            text = table.to_markdown(index=False, disable_numparse=True)
+            parts.append(f"### {head}\n\n{text}\n")
     return "\n".join(parts)
 
 
-def print_tables(console: Console, board: pd.DataFrame) -> None:
+def print_tables(console: Console, board: pd.DataFrame, base: str) -> None:
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
-    for head, frame in tables(board):
-        table = Table(box=box.SIMPLE_HEAD, title=head, title_justify="left")
+    for head, frame in tables(board, base, gap="\n"):
+        table = Table(box=box.SIMPLE_HEAD, title=Text(head), title_justify="left")
         for i, name in enumerate(frame.columns):
             table.add_column(name, justify="right" if i else "left")
         for row in frame.itertuples(index=False):
-            table.add_row(*row)
+            table.add_row(*map(Text, row))
         console.print(table)

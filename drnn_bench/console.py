@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from drnn_bench import columns
+from drnn_bench.progress import Progress, Standing, duration
 
 if TYPE_CHECKING:
     import pandas as pd
-    from optuna.trial import FrozenTrial
 
     from drnn_bench.plan import Plan
-    from drnn_bench.studies import StudySpec, Tally
+    from drnn_bench.studies import Tally
+
+Row = dict[str, Any]
 
 ASK_ABOVE = 3600.0  # seconds of expected work above which a run at a terminal asks first
 PRUNED_SHARE = 0.7  # share of the full steps that a trial is expected to run, pruned ones included
@@ -29,9 +29,7 @@ class Terminal:
 
     def __init__(self, console: Console, confirm):
         self.console, self.confirm = console, confirm
-        self._live: Live | None = None
-        self._began, self._done_before = time.monotonic(), 0
-        self._line, self._line_at = "", 0.0
+        self.progress = Progress(console)
 
     def plan(self, plan: Plan, tallies: list[Tally], seconds: list[float | None]) -> bool:
         table = Table(box=box.SIMPLE_HEAD, title=f"Plan: {plan.task.key}", title_justify="left")
@@ -56,95 +54,72 @@ class Terminal:
             f"{left} trials and {finals} finals on {plan.workers} workers ({plan.device}): "
             f"about {duration(wall)}. Recipe: {plan.specs[0].make_space().recipe.words}."
         )
-        self._began = time.monotonic()
-        self._done_before = sum(t.done for t in tallies)
+        self.progress.begin(sum(t.done for t in tallies))
         return wall < ASK_ABOVE or self.confirm(f"Start {duration(wall)} of work?")
 
-    def search(self, rows: list[tuple[StudySpec, Tally, FrozenTrial | None]], plan: Plan) -> None:
-        done = sum(count.done for _, count, _ in rows)
-        fresh, elapsed = done - self._done_before, time.monotonic() - self._began
-        pace = fresh / elapsed if elapsed > 0 else 0.0
-        left = sum(max(0, plan.trials - count.done) for _, count, _ in rows)
-        eta = f"{3600 * pace:,.0f} trials/h, {duration(left / pace)} left" if pace else ""
-        if not self.console.is_terminal:
-            line = "; ".join(_words(*row, plan) for row in rows)
-            if line != self._line and (time.monotonic() - self._line_at > 5 or not left):
-                self.say(f"search {done}/{len(rows) * plan.trials}: {line}; {eta}")
-                self._line, self._line_at = line, time.monotonic()
-            return
-        table = Table(box=box.SIMPLE_HEAD)
-        for title in ("family", "budget", "done", "pruned", "failed", "best"):
-            table.add_column(title, justify="left" if title == "family" else "right", no_wrap=True)
-        rest = max(12, self.console.width - 64)  # what the other columns leave
-        table.add_column("architecture", no_wrap=True, overflow="ellipsis", max_width=rest)
-        for spec, count, best in rows:
-            table.add_row(
-                spec.family,
-                f"{spec.budget:,}",
-                f"{count.done}/{plan.trials}",
-                f"{count.pruned}",
-                f"{count.failed}",
-                f"{best.value:.4f}" if best else "–",
-                best.user_attrs["architecture"] if best else "",
-            )
-        if self._live is None:
-            self._live = Live(console=self.console, refresh_per_second=4, transient=False)
-            self._live.start()
-        self._live.update(Group(table, Text(eta, style="dim")))
+    def search(self, rows: list[Standing]) -> None:
+        self.progress.show(rows)
 
     def say(self, line: str) -> None:
-        self.console.print(line, highlight=False, soft_wrap=not self.console.is_terminal)
+        self.console.print(
+            line, highlight=False, markup=False, soft_wrap=not self.console.is_terminal
+        )
 
     def rest(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-
-
-def _words(spec: StudySpec, count: Tally, best: FrozenTrial | None, plan: Plan) -> str:
-    text = f"{spec.family}@{spec.budget} {count.done}/{plan.trials}"
-    notes = [f"{getattr(count, k)} {k}" for k in ("pruned", "failed") if getattr(count, k)]
-    notes += [f"best {best.value:.4f}"] if best else []
-    return f"{text} ({', '.join(notes)})" if notes else text
-
-
-def duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+        self.progress.end()
 
 
 def print_board(console: Console, board: pd.DataFrame) -> None:
     """Every group of a board, as wide as the terminal allows; what was left out is said."""
     for lines in columns.groups(board):
-        text = columns.as_text(lines)
+        text = _marked(columns.as_text(lines), lines)
         shown = _fitting(text, console.width)
-        table = Table(box=box.SIMPLE_HEAD, title=columns.heading(lines), title_justify="left")
+        table = Table(box=box.SIMPLE_HEAD, title=Text(columns.heading(lines)), title_justify="left")
         for i in shown:
             justify = "right" if text.columns[i].right else "left"
             table.add_column(text.titles[i], justify=justify, overflow="fold")
+        best = {i: _best(text.columns[i].better, lines) for i in shown}
         for line, cells in zip(lines, text.cells, strict=True):
-            bold = "bold" if line["rank_low"] == 1 else ""
-            table.add_row(*(cells[i] for i in shown), style=bold)
+            row = (Text(cells[i], style="bold" if line in best[i] else "") for i in shown)
+            table.add_row(*row, style="bold" if line["rank_low"] == 1 else "")
         console.print(table)
-        console.print(columns.caption(lines), style="dim", highlight=False)
+        said = f"Bold rows may be the best; = marks a tie. {columns.caption(lines)}"
+        console.print(Text(said, style="dim"))
         missing = [title for i, title in enumerate(text.titles) if i not in shown]
         if missing:
             console.print(
-                f"Not shown at this width: {', '.join(missing)} (--format markdown has all).",
-                style="dim",
-                highlight=False,
+                Text(
+                    f"Not shown at this width: {', '.join(missing)} (--format markdown has all).",
+                    style="dim",
+                )
             )
+
+
+def _marked(text: columns.TableText, lines: list[Row]) -> columns.TableText:
+    """With an arrow on every column that has a better end, and = before a rank that is shared."""
+    titles = [
+        f"{title} ↑" if column.better else title
+        for column, title in zip(text.columns, text.titles, strict=True)
+    ]
+    cells = [
+        [f"={rank}" if line["rank_low"] != line["rank_high"] else rank, *rest]
+        for line, (rank, *rest) in zip(lines, text.cells, strict=True)
+    ]
+    return columns.TableText(text.columns, titles, cells)
+
+
+def _best(key: str | None, lines: list[Row]) -> list[Row]:
+    """The lines with a column's largest value, where it has a better end."""
+    values = [line[key] for line in lines if key and line[key] is not None]
+    return [line for line in lines if values and line[key] == max(values)]
 
 
 def _fitting(text: columns.TableText, width: int) -> list[int]:
     """The columns that fit, in their order, the most important chosen first."""
 
-    def takes(shown: list[int]) -> int:  # each column has a space on both sides
+    def takes(shown: list[int]) -> int:  # each column has a space on both sides, and one between
         rows = [text.titles, *text.cells]
-        return sum(max(len(row[i]) for row in rows) + 2 for i in shown)
+        return 1 + sum(max(len(row[i]) for row in rows) + 3 for i in shown)
 
     shown: list[int] = []
     for i in sorted(range(len(text.titles)), key=lambda i: text.columns[i].rank):

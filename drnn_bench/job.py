@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from optuna.trial import FrozenTrial
-from sqlalchemy.engine import make_url
-
 from drnn_bench import records
+from drnn_bench.database import TrialLock, answering
 from drnn_bench.errors import JobError
 from drnn_bench.finals import final_seed, study_row
-from drnn_bench.plan import Plan, Request, make_plan, only_supervisor
+from drnn_bench.importance import importance
+from drnn_bench.plan import Plan, Request, make_plan
+from drnn_bench.progress import Standing, standing
 from drnn_bench.provenance import provenance
 from drnn_bench.search import release
-from drnn_bench.storage import MAX_RETRIES, TrialLock, open_storage
-from drnn_bench.studies import StudySpec, Tally, best_trial, open_study, summarise, tally
+from drnn_bench.storage import MAX_RETRIES, open_storage
+from drnn_bench.studies import StudySpec, Tally, ask_for, open_study, summarise, tally
+from drnn_bench.supervise import at_work, check, only_run, supervise
 from drnn_bench.workers import Pool
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Reporter(Protocol):
     def plan(self, plan: Plan, tallies: list[Tally], seconds: list[float | None]) -> bool:
         """Shows the plan; False: do not start. Seconds are of one training step, per study."""
 
-    def search(self, rows: list[tuple[StudySpec, Tally, FrozenTrial | None]], plan: Plan) -> None:
+    def search(self, rows: list[Standing]) -> None:
         """Shows how far the search is."""
 
     def say(self, line: str) -> None:
@@ -48,7 +48,7 @@ class Silent:
     def plan(self, plan: Plan, tallies: list[Tally], seconds: list[float | None]) -> bool:
         return True
 
-    def search(self, rows: list[tuple[StudySpec, Tally, FrozenTrial | None]], plan: Plan) -> None:
+    def search(self, rows: list[Standing]) -> None:
         pass
 
     def say(self, line: str) -> None:
@@ -82,28 +82,26 @@ class Job:
     def run(self, dry: bool = False) -> None:
         """Does what is left of the plan. On KeyboardInterrupt, what was running is queued again."""
         plan = self.plan
-        with only_supervisor(plan) as descriptor:
+        with (
+            answering(plan.storage),
+            only_run(plan.storage, self.runs_dir) as running,
+            at_work(plan.storage) as (working, alone),
+        ):
             storage = open_storage(plan.storage)
-            self.lock = TrialLock(plan.storage)
+            self.lock = TrialLock(storage)
             self.studies = [(spec, open_study(storage, spec, plan.task)) for spec in plan.specs]
-            if make_url(plan.storage).get_backend_name() == "sqlite":
-                # Nobody else holds this database: whoever ran these trials is dead.
-                for _, study in self.studies:
+            for _, study in self.studies:
+                if alone:  # whoever ran these trials is dead
                     release(study, self.lock)
+                ask_for(study, plan.trials)
             if not dry and self._complete():
                 return
-            with Pool(plan.workers, self.runs_dir / "workers.log", (descriptor,)) as pool:
+            with Pool(plan.workers, self.runs_dir / "workers.log", (running, *working)) as pool:
                 seconds = self._pace(pool)
                 if not self.reporter.plan(plan, self._tallies(), seconds) or dry:
                     return
                 try:
-                    self._search(pool)
-                except BaseException:
-                    for worker in pool.workers:
-                        worker.stop()
-                    for _, study in self.studies:
-                        release(study, self.lock)
-                    raise
+                    self._search(pool, seconds)
                 finally:
                     self.reporter.rest()
                 self._finals(pool)
@@ -136,52 +134,35 @@ class Job:
         jobs = [{"do": "pace", "spec": asdict(s), **self._base_job()} for s in self.plan.specs]
         paces: dict[str, float | None] = {}
         for event, job, answer in pool.run(jobs):
-            _check(event, answer)
+            check(event, answer)
             if event == "done":
                 paces[StudySpec(**job["spec"]).identity] = answer["seconds_per_step"]
         return [paces.get(spec.identity) for spec in self.plan.specs]
 
     # -- search ------------------------------------------------------------------------------
 
-    def _search(self, pool: Pool) -> None:
+    def _search(self, pool: Pool, seconds: list[float | None]) -> None:
+        specs, steps = self.plan.specs, zip(self.plan.specs, seconds, strict=True)
         job = {
             "do": "search",
             "storage": self.plan.storage,
-            "studies": [asdict(spec) for spec in self.plan.specs],
+            "studies": [asdict(spec) for spec in specs],
             "trials": self.plan.trials,
             **self._base_job(),
         }
-        left = sum(max(0, self.plan.trials - t.done) for t in self._tallies())
-        jobs, deaths, shown = [job] * min(len(pool.workers), left), 0, 0.0
-        while jobs:
-            again = []
-            for event, _, answer in pool.run(jobs):
-                if event == "died":
-                    deaths += 1
-                    self._bury(answer, deaths)
-                    again.append(job)
-                elif event == "failed":
-                    _check(event, answer)
-                if time.monotonic() - shown > 0.5:
-                    self._show_search()
-                    shown = time.monotonic()
-            jobs = again if any(t.done < self.plan.trials for t in self._tallies()) else []
-        self._show_search()
 
-    def _bury(self, answer: Row, deaths: int) -> None:
-        """A worker is dead: its trial is queued again. A machine that kills all is given up."""
-        for _, study in self.studies:
-            release(study, self.lock, worker=answer["worker"], reason=answer["reason"])
-        self.reporter.say(f"a worker died ({answer['reason']}); its trial runs again")
-        if deaths > 20 + self.plan.trials:
-            raise JobError(f"{deaths} workers died; the last: {answer['reason']}; see workers.log")
+        def show() -> None:
+            self.reporter.search([standing(*each, self.plan.trials) for each in self.studies])
 
-    def _show_search(self) -> None:
-        rows = []
-        for spec, study in self.studies:
-            trials = study.get_trials(deepcopy=False)
-            rows.append((spec, tally(trials), best_trial(trials, self.plan.task.direction)))
-        self.reporter.search(rows, self.plan)
+        supervise(
+            pool,
+            self.studies,
+            self.lock,
+            job,
+            show=show,
+            say=self.reporter.say,
+            expected={spec.identity: pace * spec.steps for spec, pace in steps if pace},
+        )
 
     def _best(self, spec: StudySpec) -> Row | None:
         """The study's summary if it has a finalist."""
@@ -199,22 +180,19 @@ class Job:
             return
         self.reporter.say(f"finals: {len(jobs)} trainings on fresh seeds")
         tries: dict[tuple[str, int], int] = {}
-        while jobs:
-            again = []
-            for event, job, answer in pool.run(jobs):
-                if event == "done":
-                    records.append(self.records, [answer])
-                    if answer["state"] == "diverged":
-                        self.reporter.say(f"{answer['family']} seed {answer['seed']} diverged")
-                elif event == "died" and job:
-                    key = (job["spec"]["family"], job["seed"])
-                    tries[key] = tries.get(key, 0) + 1
-                    if tries[key] > MAX_RETRIES:
-                        raise JobError(f"final of {key[0]}: worker died ({answer['reason']})")
-                    again.append(job)
-                else:
-                    _check(event, answer)
-            jobs = again
+        for event, job, answer in pool.run(jobs):
+            if event == "done":
+                records.append(self.records, [answer])
+                if answer["state"] == "diverged":
+                    self.reporter.say(f"{answer['family']} seed {answer['seed']} diverged")
+            elif event == "died" and job:
+                key = (job["spec"]["family"], job["seed"])
+                tries[key] = tries.get(key, 0) + 1
+                if tries[key] > MAX_RETRIES:
+                    raise JobError(f"final of {key[0]}: worker died ({answer['reason']})")
+                jobs.append(job)
+            else:
+                check(event, answer)
 
     def _record_studies(self, rows: list[Row]) -> None:
         """One row for each search as it now stands, unless the last one says the same."""
@@ -226,6 +204,8 @@ class Job:
                 continue
             before = latest.get(spec.identity)
             if before is None or before["trials"] != summary["trials"]:
+                study = next(study for known, study in self.studies if known == spec)
+                summary["importance"] = importance(study, spec.make_space())
                 row = study_row(spec, self.plan.task, summary, self.plan.device)
                 records.append(self.records, [row | {"started": records.now()}])
 
@@ -251,7 +231,7 @@ class Job:
         self.reporter.say(f"throughput: {len(models)} finalists, in turns on a quiet machine")
         job = {"do": "speed", "models": models, **self._base_job()}
         for event, _, answer in pool.run([job]):
-            _check(event, answer)
+            check(event, answer)
             if event == "done":
                 records.append(self.records, answer["rows"])
 
@@ -275,13 +255,3 @@ class Job:
 
 def _config_key(row: Row) -> str:
     return f"{sorted(row['config'].items())} {row['learning_rate']!r}"
-
-
-def _check(event: str, answer: Row) -> None:
-    """Raises for a worker's failure: in one line where it is understood, whole where it is not."""
-    if event == "died":
-        raise JobError(f"a worker died ({answer['reason']}); see workers.log in the runs folder")
-    if event == "failed":
-        if answer["kind"] in ("UserError", "JobError"):
-            raise JobError(answer["error"])
-        raise RuntimeError(f"a worker failed:\n{answer['error']}")

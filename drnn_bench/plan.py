@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import re
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
-from sqlalchemy.engine import make_url
 
 from drnn_bench.budget import Infeasible
+from drnn_bench.database import parse_url
 from drnn_bench.errors import UserError, nearest
 from drnn_bench.models import DEFAULT_FAMILIES, config_type, family_names
 from drnn_bench.search_space import SearchSpace, default_path, read_space
-from drnn_bench.storage import parse_url
 from drnn_bench.studies import PRUNERS, SAMPLERS, StudySpec
 from drnn_bench.tasks import DEFAULT_TASK, parse_task
 from drnn_bench.tasks.cache import Prepared, read, store
@@ -199,32 +194,3 @@ def _writable(folder: Path) -> Path:
             f"runs folder {folder} cannot be written ({error.strerror}): give another --runs-dir"
         ) from None
     return folder.resolve()
-
-
-@contextlib.contextmanager
-def only_supervisor(plan: Plan) -> Iterator[int]:
-    """Holds the storage for this run and its workers; yields the lock's file descriptor.
-
-    The workers inherit it: after a parent is killed, the next one waits until they too are gone,
-    so that a trial found running then has nobody to finish it.
-    """
-    path = Path(plan.request.runs_dir) / "lock"
-    if make_url(plan.storage).get_backend_name() == "sqlite":
-        path = Path(f"{make_url(plan.storage).database}.run")
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UserError(f"storage {path.with_suffix('')}: {error.strerror}") from None
-    try:
-        for _ in range(50):
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield descriptor
-                return
-            time.sleep(0.1)
-        raise UserError(
-            f"another `bench run` is at work on {path.parent}: wait for it, stop it, or give "
-            "another --runs-dir"
-        )
-    finally:
-        os.close(descriptor)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from drnn_bench import records
+from drnn_bench.correlation import mrl_correlations
 from drnn_bench.errors import UserError, nearest
 from drnn_bench.statistics import rank_intervals, t_interval
 
@@ -38,16 +40,21 @@ def leaderboard(
     return board.convert_dtypes()
 
 
-def build(rows: list[Row]) -> pd.DataFrame:
-    """One line for each study, ranked within its group."""
+def build(rows: list[Row], base: str = "lstm") -> pd.DataFrame:
+    """One line for each study, ranked within its group; `speed_ratio` is to the family `base`."""
     studies = sorted((r for r in rows if r["role"] == "study"), key=lambda row: row["started"])
     latest = {row["study"]: row for row in studies}
-    lines = [_line(study, rows) for study in latest.values()]
+    lines = [_line(study, rows, base) for study in latest.values()]
+    for line in lines:
+        line["gain_over_random"] = _gain_over_random(line, lines, latest)
     groups: dict[tuple, list[Row]] = {}
     for line in lines:
         groups.setdefault(tuple(line[key] for key in GROUP), []).append(line)
     ranked = []
     for key in sorted(groups):
+        apart = [_difference(key, other) for other in sorted(groups) if other[0] == key[0]]
+        for line in groups[key]:
+            line["apart"] = [words for words in apart if words]
         ranked += _rank(groups[key])
     return pd.DataFrame(ranked, dtype=object)  # whole numbers stay whole beside missing ones
 
@@ -78,11 +85,25 @@ def select(
     return board.reset_index(drop=True)
 
 
-def _line(study: Row, rows: list[Row]) -> Row:
+def _difference(group: tuple, other: tuple) -> str:
+    """How another group of the same task differs, in words; empty for the same one."""
+    words = {
+        "task_version": "task version {}",
+        "data_hash": "data {}",
+        "budget": "{:,} parameters",
+        "steps": "{:,} steps",
+    }
+    pairs = zip(GROUP, group, other, strict=True)
+    return ", ".join(words[key].format(theirs) for key, mine, theirs in pairs if mine != theirs)
+
+
+def _line(study: Row, rows: list[Row], base: str) -> Row:
     """A study and what its finalist did."""
-    mine = [r for r in rows if r["study"] == study["study"] and _same_net(r, study)]
+    all_mine = [r for r in rows if r["study"] == study["study"]]
+    mine = [r for r in all_mine if _same_net(r, study)]
     finals = {r["seed"]: r for r in mine if r["role"] == "final"}.values()
-    complete = [r for r in finals if r["state"] == "complete"]
+    overtaken = sum(r["role"] == "final" and not _same_net(r, study) for r in all_mine)
+    complete = [r for r in finals if r["state"] == "complete" and math.isfinite(r["test"])]
     tests = [r["test"] for r in complete]
     interval = t_interval(tests)
     speeds = [r for r in mine if r["role"] == "speed"]
@@ -115,7 +136,7 @@ def _line(study: Row, rows: list[Row]) -> Row:
         "study",
     ]
     line = {key: study[key] for key in keys}
-    mean = sum(tests) / len(tests) if tests else None
+    mean, validation = _mean(tests), _mean([r["validation"] for r in complete])
     return line | {
         "n": len(tests),
         "diverged_finals": len(finals) - len(complete),
@@ -127,11 +148,12 @@ def _line(study: Row, rows: list[Row]) -> Row:
         "test_accuracy": _mean([r["test_accuracy"] for r in complete]),
         "guessing": study.get("guessing"),
         "validation_best": study["best"]["value"],
-        "validation_mean": _mean([r["validation"] for r in complete]),
+        "validation_mean": validation,
+        "gain": _gain(study, validation, study["startup_mean"]),
         "on_edge": study["best"]["on_edge"],
         "train_per_s": speed and speed["train_per_s"],
         "infer_per_s": speed and speed["infer_per_s"],
-        "speed_ratio": _ratio(speed, rows),
+        "speed_ratio": _ratio(speed, rows, base),
         "machine": speed and speed["machine"],
         "hardware": speed and ", ".join(str(speed[key]) for key in HARDWARE),
         "threads": speed and speed["threads"],
@@ -139,11 +161,43 @@ def _line(study: Row, rows: list[Row]) -> Row:
         "harness_version": study["harness_version"],
         "git_commit": study["git_commit"],
         "date": max([study["started"], *(r["started"] for r in finals)])[:10],
+        "mrl_correlation": {
+            cell: found and asdict(found) for cell, found in mrl_correlations(study).items()
+        },
+        "left_out": [f"{overtaken} finals of a net that is no longer the best"] * (overtaken > 0),
     }
 
 
+def _gain(row: Row, value: float | None, than: float | None) -> float | None:
+    """By how much a value is better than another, whichever way the metric goes."""
+    if value is None or than is None:
+        return None
+    return value - than if row["direction"] == "max" else than - value
+
+
+def _gain_over_random(line: Row, lines: list[Row], studies: dict[str, Row]) -> float | None:
+    """Test mean over that of a random search of the same family, space and recipe under the same
+    conditions: the one with the most trials, where there are several."""
+
+    def same(other: Row) -> bool:
+        keys = (*GROUP, "family", "recipe")
+        spaces = [studies[x["study"]]["space"] for x in (line, other)]
+        return all(line[k] == other[k] for k in keys) and spaces[0] == spaces[1]
+
+    random = [x for x in lines if x["sampler"] == "random" and x["n"] and same(x)]
+    if line["sampler"] == "random" or not random:
+        return None
+    most = max(random, key=lambda x: (x["trials"]["complete"] + x["trials"]["pruned"], x["study"]))
+    return _gain(line, line["test_mean"], most["test_mean"])
+
+
 def _rank(lines: list[Row]) -> list[Row]:
-    """Best first, with rank intervals; lines without finals last and without a rank."""
+    """Best first, with rank intervals; lines without finals last and without a rank. Where a
+    family has several lines, `search` tells them apart."""
+    families = Counter(x["family"] for x in lines)
+    for line in lines:
+        kind = f"{line['sampler']}, {line['pruner']}, seed {line['search_seed']}"
+        line["search"] = kind if families[line["family"]] > 1 else None
     sign = -1 if lines[0]["direction"] == "max" else 1
     tested = sorted((x for x in lines if x["n"]), key=lambda x: (sign * x["test_mean"], x["study"]))
     others = [x for x in lines if not x["n"]]
@@ -159,7 +213,9 @@ def _blank_other_hardware(lines: list[Row]) -> None:
     """Speeds of other hardware, threads or torch never stand in one table: the commonest stay."""
     kinds = Counter((x["hardware"], x["threads"]) for x in lines if x["hardware"])
     for line in lines:
-        if kinds and (line["hardware"], line["threads"]) != kinds.most_common(1)[0][0]:
+        if line["hardware"] and (line["hardware"], line["threads"]) != kinds.most_common(1)[0][0]:
+            where = f"{line['hardware']}, {line['threads']} thread"
+            line["left_out"] = [*line["left_out"], f"speed measured elsewhere ({where})"]
             line |= dict.fromkeys(SPEED)
 
 
@@ -168,12 +224,12 @@ def _same_net(row: Row, study: Row) -> bool:
     return row["config"] == best["config"] and row["learning_rate"] == best["learning_rate"]
 
 
-def _ratio(speed: Row | None, rows: list[Row]) -> float | None:
-    """Training speed over the LSTM's at the same budget, both measured in one session."""
+def _ratio(speed: Row | None, rows: list[Row], base: str) -> float | None:
+    """Training speed over the base family's at the same budget, both measured in one session."""
     for row in rows if speed else ():
         if (
             row["role"] == "speed"
-            and row["family"] == "lstm"
+            and row["family"] == base
             and all(row[key] == speed[key] for key in ("session", "threads", "budget"))
         ):
             return speed["train_per_s"] / row["train_per_s"]

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import optuna
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from drnn_bench.budget import Infeasible, count_parameters
+from drnn_bench.database import TrialLock
 from drnn_bench.errors import JobError
 from drnn_bench.mrl import mean_recurrent_length
 from drnn_bench.search_space import Drawn, SearchSpace
-from drnn_bench.storage import TrialLock, failed_for_good, requeue
+from drnn_bench.storage import GRACE, beats, failed_for_good, requeue
 from drnn_bench.studies import (
     STARTUP,
     StudySpec,
@@ -36,6 +38,10 @@ FAILURES = 5  # so many trials failed, and none got through, end the job
 
 class TrialFailed(Exception):
     """A training run raised. (An error in the drawing is ours, and ends the worker.)"""
+
+
+class LockLost(Exception):
+    """The database went away while a trial was made: somebody else may have made it too."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class Search:
         self.lock, self.trials, self.device, self.worker = lock, trials, device, worker
         self.task = prepared.task
         self.arrays = prepared.arrays()
+        self._unborn: dict[int, float] = {}  # see `bury_the_dead`
         self.studies = [
             (spec, open_study(storage, spec, self.task), spec.make_space()) for spec in specs
         ]
@@ -73,10 +80,10 @@ class Search:
         """Runs trials until every study has its number, waiting for those that others still run."""
         while True:
             with contextlib.ExitStack() as counting:
-                counting.enter_context(self.lock.hold())
+                held = counting.enter_context(self.lock.hold())
                 turn = self._next_turn()
                 if isinstance(turn, Turn):
-                    self._take(turn, counting.close)
+                    self._take(turn, held, counting.close)
                     on_trial()
             if turn == "done":
                 return
@@ -84,21 +91,36 @@ class Search:
                 time.sleep(0.5)
                 with self.lock.hold():
                     for _, study, _ in self.studies:
-                        optuna.storages.fail_stale_trials(study)
+                        bury_the_dead(study, self._unborn)
 
-    def _take(self, turn: Turn, counted: Callable[[], None]) -> None:
+    def _take(self, turn: Turn, held: Callable[[], bool], counted: Callable[[], None]) -> None:
         """Makes and runs one trial; `counted` lets others count once it exists."""
         turn.study.sampler = make_sampler(turn.spec, turn.index, turn.attempt)
         turn.study.pruner = make_pruner(turn.spec)
+        taken_over = False
 
         def objective(trial: optuna.Trial) -> float:
             try:
                 drawn = self._draw(trial, turn)
+                if not held():
+                    trial.set_user_attr("interrupted", True)
+                    raise LockLost
             finally:
                 counted()
-            return self._run(trial, turn.spec, drawn)
+            try:
+                return self._run(trial, turn.spec, drawn)
+            except UpdateFinishedTrialError:
+                nonlocal taken_over
+                taken_over = True
+                raise
 
-        turn.study.optimize(objective, n_trials=1, catch=(TrialFailed,))
+        try:
+            turn.study.optimize(objective, n_trials=1, catch=(TrialFailed, LockLost))
+        except ValueError:  # so Optuna says that the trial has ended
+            # Others took this worker for dead, and run the trial again.
+            if not taken_over:
+                raise
+            return
         self._after(turn.study)
 
     def _next_turn(self) -> Turn | str:
@@ -183,7 +205,7 @@ class Search:
         except Diverged as error:
             trial.set_user_attr("diverged", str(error))
             raise optuna.TrialPruned from None
-        except optuna.TrialPruned:
+        except (optuna.TrialPruned, UpdateFinishedTrialError, StorageInternalError):
             raise
         except Exception as error:
             trial.set_user_attr("reason", f"{type(error).__name__}: {error}")
@@ -196,7 +218,7 @@ class Search:
         """A trial that failed is queued again, at most twice; too many failures end the job."""
         trials = study.get_trials(deepcopy=False)
         last = next(t for t in reversed(trials) if t.user_attrs.get("worker") == self.worker)
-        if last.state != TrialState.FAIL:
+        if last.state != TrialState.FAIL or "interrupted" in last.user_attrs:
             return
         with self.lock.hold():
             requeue(study, last, interrupted=False)
@@ -214,10 +236,33 @@ def _used_up(trial: FrozenTrial) -> bool:
     return "infeasible" in trial.user_attrs or failed_for_good(trial)
 
 
+def bury_the_dead(study: optuna.Study, unborn: dict[int, float]) -> None:
+    """Fails the running trials of workers that no longer beat and queues them again. Call under
+    the lock.
+
+    A worker that died between making a trial and its first beat leaves one that Optuna would never
+    reap: without a name where it still held the lock, else it shows by not beating for as long as
+    the others may. `unborn` keeps when such a trial was first met: by this process's own clock,
+    since those of several machines may differ.
+    """
+    optuna.storages.fail_stale_trials(study)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        met = unborn.setdefault(trial._trial_id, time.monotonic())
+        late = time.monotonic() - met > GRACE and not beats(study, trial)
+        if late or "worker" not in trial.user_attrs:
+            with contextlib.suppress(UpdateFinishedTrialError, ValueError):
+                study._storage.set_trial_user_attr(trial._trial_id, "interrupted", True)
+                requeue(study, study.tell(trial.number, state=TrialState.FAIL), interrupted=True)
+
+
 def release(
-    study: optuna.Study, lock: TrialLock, *, worker: str | None = None, reason: str | None = None
+    study: optuna.Study,
+    lock: TrialLock,
+    *,
+    workers: Collection[str] | None = None,
+    reason: str | None = None,
 ) -> int:
-    """Fails the running trials (of one worker, or all) and queues their parameters again.
+    """Fails the running trials (of these workers, or all) and queues their parameters again.
 
     `reason`: what killed them; None where they were interrupted, which costs them no retry.
     """
@@ -225,11 +270,15 @@ def release(
     with lock.hold():
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             # One without a name was cut short while it was made: its maker held this lock.
-            if worker is not None and trial.user_attrs.get("worker", worker) != worker:
+            name = trial.user_attrs.get("worker")
+            if workers is not None and name is not None and name not in workers:
                 continue
             note = ("interrupted", True) if reason is None else ("reason", reason)
-            study._storage.set_trial_user_attr(trial._trial_id, *note)
-            failed = study.tell(trial.number, state=TrialState.FAIL)
+            try:
+                study._storage.set_trial_user_attr(trial._trial_id, *note)
+                failed = study.tell(trial.number, state=TrialState.FAIL)
+            except (UpdateFinishedTrialError, ValueError):  # it has ended since, or was reaped
+                continue
             requeue(study, failed, interrupted=reason is None)
             released += 1
     return released

@@ -1,22 +1,21 @@
-"""The Optuna storage of the searches, and the one lock under which trials are counted and made.
-
-Optuna's own counting runs over when many workers ask at once (a limit of 100 with 16 workers ran
-115). So whoever wants a trial takes the lock, counts, asks, and lets go once the trial exists.
-"""
+"""The Optuna storage of the searches: heartbeats, patience, and trials that are queued again."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import sqlite3
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
-from sqlalchemy import text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from optuna.exceptions import StorageInternalError
+from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.exc import DBAPIError
 
+from drnn_bench.database import engine_settings, hide_password, making_tables, waiting, why
 from drnn_bench.errors import JobError, UserError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -24,87 +23,90 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 HEARTBEAT, GRACE = 30, 120  # seconds
 MAX_RETRIES = 2
-_LIKE = "it should look like sqlite:///file.db or postgresql://user@host/name"
-_ADVISORY_LOCK = 0x6472_6E6E  # "drnn"
 
 
 def sqlite_url(runs_dir: Path) -> str:
     return f"sqlite:///{runs_dir / 'studies.db'}"
 
 
-def open_storage(url: str) -> optuna.storages.RDBStorage:
-    """Raises UserError for a URL that cannot be one, JobError where nothing answers."""
-    sqlite = parse_url(url).get_backend_name() == "sqlite"
+def open_storage(url: str, create: bool = True) -> optuna.storages.RDBStorage:
+    """`create`: makes the tables where there are none, one process at a time (eight that meet an
+    empty PostgreSQL database would race for them, and most would die).
+
+    Raises UserError for a URL that cannot be one, JobError where nothing answers.
+    """
+    settings = engine_settings(url)
     try:
-        connect = {"timeout": 60} if sqlite else {}
-        return optuna.storages.RDBStorage(
-            url,
-            engine_kwargs={"connect_args": connect, "pool_pre_ping": not sqlite},
-            heartbeat_interval=HEARTBEAT,
-            grace_period=GRACE,
-            heartbeat_stale_trial_callback=_stale,
-        )
+        with making_tables(url) if create else contextlib.nullcontext():
+            return _Patient(
+                url,
+                engine_kwargs=settings,
+                heartbeat_interval=HEARTBEAT,
+                grace_period=GRACE,
+                heartbeat_stale_trial_callback=_stale,
+                skip_table_creation=not create,
+            )
     except ImportError as error:
         raise UserError(
             f"storage {hide_password(url)} needs a driver: pip install 'drnn-bench[postgres]' "
             f"({' '.join(str(error).split())})"
         ) from None
+    except (DBAPIError, sqlite3.Error) as error:
+        raise JobError(f"storage {hide_password(url)} does not answer: {why(error)}") from None
+
+
+def has_tables(url: str) -> bool:
+    """Whether a search was ever begun there. Raises as `open_storage` does."""
+    settings = engine_settings(url)
+    try:
+        engine = create_engine(url, **settings)
+        try:
+            return inspect(engine).has_table("version_info")
+        finally:
+            engine.dispose()
+    except ImportError as error:
+        raise UserError(f"storage {hide_password(url)}: {error}") from None
     except DBAPIError as error:
-        why = str(error.orig).strip().splitlines()[0]
-        raise JobError(f"storage {hide_password(url)} does not answer: {why}") from None
+        raise JobError(f"storage {hide_password(url)} does not answer: {why(error)}") from None
+
+
+def _patiently(method: Callable) -> Callable:
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with_patience = waiting()
+        while True:
+            try:
+                return method(*args, **kwargs)
+            except (StorageInternalError, DBAPIError) as error:
+                with_patience(error)
+
+    return call
+
+
+class _Patient(optuna.storages.RDBStorage):
+    """Waits for a database that is gone for a while.
+
+    A call whose answer was lost on the way is made again. Where that makes a second trial, nobody
+    runs the first: it has no heartbeat, and `Search` frees its place.
+    """
+
+
+_LOCAL = ("get_heartbeat_interval", "get_heartbeat_stale_trial_callback", "remove_session")
+for _name, _method in vars(optuna.storages.RDBStorage).items():
+    _reaches = _name in ("_create_new_trial", "_get_trials", "_get_stale_trial_ids")
+    if _reaches or (callable(_method) and not _name.startswith("_") and _name not in _LOCAL):
+        setattr(_Patient, _name, _patiently(_method))
 
 
 def _stale(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
     requeue(study, trial, interrupted=False)
 
 
-def parse_url(url: str) -> URL:
-    """Raises UserError for a URL that names no database that workers could share."""
-    try:
-        parsed = make_url(url)
-        backend = parsed.get_backend_name()
-    except ArgumentError:
-        raise UserError(f"storage {url!r} is no URL: {_LIKE}") from None
-    if backend not in ("sqlite", "postgresql"):
-        raise UserError(f"storage {parsed.render_as_string()!r} is not supported: {_LIKE}")
-    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise UserError(f"storage {url!r} is in memory, which workers cannot share: {_LIKE}")
-    return parsed
-
-
-def hide_password(url: str) -> str:
-    return make_url(url).render_as_string(hide_password=True)
-
-
-class TrialLock:
-    """Held while trials are counted and made, by one process at a time among all that share a
-    storage: an advisory lock on PostgreSQL; elsewhere a lock database of its own beside SQLite's
-    file (on the file itself it would make Optuna's own writes fail)."""
-
-    def __init__(self, url: str):
-        parsed = parse_url(url)
-        self._postgres = None
-        if parsed.get_backend_name() == "postgresql":
-            from sqlalchemy import create_engine
-
-            self._postgres = create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
-        else:
-            self._path = f"{parsed.database}.lock"
-
-    @contextlib.contextmanager
-    def hold(self) -> Iterator[None]:
-        with contextlib.ExitStack() as stack:
-            if self._postgres is not None:
-                connection = stack.enter_context(self._postgres.connect())
-                connection.execute(text(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})"))
-                stack.callback(
-                    lambda: connection.execute(text(f"SELECT pg_advisory_unlock({_ADVISORY_LOCK})"))
-                )
-            else:
-                connection = sqlite3.connect(self._path, timeout=600, isolation_level=None)
-                stack.callback(connection.close)
-                connection.execute("BEGIN IMMEDIATE")
-            yield
+def beats(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+    """Whether the worker of a running trial has ever beaten."""
+    statement = text("SELECT 1 FROM trial_heartbeats WHERE trial_id = :trial")
+    with study._storage._backend.engine.connect() as connection:
+        return connection.execute(statement, {"trial": trial._trial_id}).first() is not None
 
 
 def failed_for_good(trial: optuna.trial.FrozenTrial) -> bool:

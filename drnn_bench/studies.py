@@ -18,6 +18,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from drnn_bench import __version__
 from drnn_bench.search_space import SearchSpace, make_space
 from drnn_bench.tasks.task import Task
 
@@ -128,6 +129,13 @@ def open_study(storage: optuna.storages.RDBStorage, spec: StudySpec, task: Task)
     return study
 
 
+def ask_for(study: optuna.Study, trials: int) -> None:
+    """Notes how many trials are wanted, and by which version, for workers that join."""
+    for name, value in {"trials": trials, "harness_version": __version__}.items():
+        if study.user_attrs.get(name) != value:
+            study.set_user_attr(name, value)
+
+
 def summarise(study: optuna.Study, spec: StudySpec, direction: str) -> dict[str, Any]:
     """A study as its row tells it. `best` is None where no trial is complete."""
     trials = study.get_trials(deepcopy=False)
@@ -158,8 +166,31 @@ def summarise(study: optuna.Study, spec: StudySpec, direction: str) -> dict[str,
             }
             for t in sorted(complete, key=lambda t: t.user_attrs["index"])
         ],
+        "history": _history(trials),
         "ended": study.user_attrs.get("ended"),
     }
+
+
+def _history(trials: list[FrozenTrial]) -> list[dict[str, Any]]:
+    """Every trial that filled its place, in the order they finished: seconds of training, and
+    hours from the study's first trial to the end of this one. Only complete ones have a value."""
+    done = [
+        t for t in trials
+        if t.state in (TrialState.COMPLETE, TrialState.PRUNED) and "infeasible" not in t.user_attrs
+    ]  # fmt: skip
+    if not done:
+        return []
+    began = min(t.datetime_start for t in trials if t.datetime_start)
+    return [
+        {
+            "index": t.user_attrs["index"],
+            "state": "diverged" if "diverged" in t.user_attrs else t.state.name.lower(),
+            "value": t.value if t.state == TrialState.COMPLETE else None,
+            "seconds": round(t.user_attrs.get("seconds", 0.0), 3),
+            "hours": round((t.datetime_complete - began).total_seconds() / 3600, 5),
+        }
+        for t in sorted(done, key=lambda t: (t.datetime_complete, t.number))
+    ]
 
 
 def holds_place(trial: FrozenTrial) -> bool:

@@ -43,14 +43,18 @@ def main(name: str) -> None:
 
 
 def _search(name: str, job: dict[str, Any]) -> dict[str, Any]:
+    from drnn_bench.database import TrialLock, answering
     from drnn_bench.search import Search
-    from drnn_bench.storage import TrialLock, open_storage
+    from drnn_bench.storage import open_storage
     from drnn_bench.studies import StudySpec
 
-    storage, lock = open_storage(job["storage"]), TrialLock(job["storage"])
+    storage = open_storage(job["storage"], create=False)
     specs = [StudySpec(**spec) for spec in job["studies"]]
-    search = Search(storage, lock, specs, job["trials"], _prepared(job), job["device"], name)
-    search.work()
+    with answering(job["storage"]):
+        search = Search(
+            storage, TrialLock(storage), specs, job["trials"], _prepared(job), job["device"], name
+        )
+        search.work()
     return {}
 
 

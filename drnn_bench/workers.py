@@ -34,6 +34,7 @@ class Worker:
     def __init__(self, log: Path, keep_open: tuple[int, ...] = ()):
         self.name = uuid.uuid4().hex[:12]
         self.job: dict[str, Any] | None = None
+        self.verdict: str | None = None  # why it was killed
         self._buffer = b""
         with log.open("ab") as errors:
             self.process = subprocess.Popen(
@@ -62,6 +63,11 @@ class Worker:
             return None
         *lines, self._buffer = (self._buffer + chunk).split(b"\n")
         return [json.loads(line) for line in lines]
+
+    def kill(self, verdict: str) -> None:
+        """Ends the process; its pool then sees it die of this."""
+        self.verdict = verdict
+        self.process.kill()
 
     def stop(self) -> int:
         """Ends the process now and returns its exit code."""
@@ -92,18 +98,20 @@ class Pool:
     def run(
         self, jobs: list[dict[str, Any]], tick: float = 0.5
     ) -> Iterator[tuple[str, dict[str, Any] | None, dict[str, Any]]]:
-        """Gives the jobs to free workers and yields (event, job, answer) as things happen:
+        """Gives the jobs to free workers and yields (event, job, answer) as things happen; whoever
+        reads them may add to `jobs` meanwhile.
 
         done    the job's answer
         failed  the worker raised; answer has `error` and `kind`
         died    the worker's process is gone; answer has `worker` and `reason`. Another is started
         tick    nothing happened for `tick` seconds
         """
-        waiting = list(jobs)
-        for worker in self.workers:
-            if waiting:
-                worker.start(waiting.pop(0))
-        while waiting or any(w.job for w in self.workers):
+        while True:
+            for worker in self.workers:
+                if jobs and worker.job is None:
+                    worker.start(jobs.pop(0))
+            if not any(worker.job for worker in self.workers):
+                return
             ready = self._selector.select(timeout=tick)
             if not ready:
                 yield "tick", None, {}
@@ -114,15 +122,12 @@ class Pool:
                     self._selector.unregister(key.fileobj)
                     self.workers.remove(worker)
                     code = worker.stop()
-                    fresh = self._add()
-                    if waiting:
-                        fresh.start(waiting.pop(0))
-                    yield "died", job, {"worker": worker.name, "reason": _how(code)}
+                    self._add()
+                    reason = worker.verdict or _how(code)
+                    yield "died", job, {"worker": worker.name, "reason": reason}
                     continue
                 for answer in answers:
                     worker.job = None
-                    if waiting:
-                        worker.start(waiting.pop(0))
                     yield ("failed" if "error" in answer else "done"), job, answer
 
     def __enter__(self) -> Pool:

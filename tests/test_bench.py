@@ -95,6 +95,8 @@ def test_from_nothing_to_a_board_and_again(bench, tmp_path):
     assert re.search(r"\| family +\| 2,000 +\| 5,000 +\|", compared)
     assert json.loads(bench("compare", "--format", "json").stdout)[0]["task"] == "pixel_digits"
     assert bench("leaderboard", "--family", "lstm", "--budget", "5k").stdout.count(" lstm ") == 1
+    assert "Written to report.html" in bench("report").stdout
+    assert "Best so far against seconds" in (tmp_path / "report.html").read_text()
 
     # A search database that cannot be read takes nothing from what is recorded.
     database = tmp_path / "runs" / "studies.db"

@@ -17,9 +17,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from rich.console import Console
 from test_records import real_rows
 
-from drnn_bench import boards, columns, records
+from drnn_bench import boards, columns, comparison, records
+from drnn_bench.console import print_board
 from drnn_bench.errors import UserError
 from drnn_bench.finals import identity, study_row
 from drnn_bench.models import make_config
@@ -59,6 +61,8 @@ class Searched:
             "startup_n": 2,
             "search_seconds": 12.5,
             "complete": [],
+            "history": [],
+            "importance": None,
             "ended": None,
         }  # fmt: skip
         row = study_row(self.spec, self.task, summary, "cpu")
@@ -319,6 +323,86 @@ def test_rows_without_a_study_make_no_line():
     assert build([]).empty
 
 
+# -- gains, and what is left out ---------------------------------------------------------------
+
+
+def at_random(one: Searched, seed: int = 0) -> Searched:
+    """The same search by random draws without a pruner."""
+    spec = dataclasses.replace(one.spec, sampler="random", pruner="none", seed=seed)
+    return dataclasses.replace(one, spec=spec)
+
+
+def test_the_gain_is_the_retrained_mean_over_the_random_start():
+    one = searched()
+    assert line([one.study(), *one.finals(0.8, 0.9)])["gain"] == pytest.approx(0.85 - 0.4)
+    assert line([one.study()])["gain"] is None
+    loss = searched(task="copy_memory:T=5")
+    assert line([loss.study(), *loss.finals(0.1, 0.3)])["gain"] == pytest.approx(0.4 - 0.2)
+
+
+def test_the_gain_over_random_search_is_over_the_random_study_of_the_same_space():
+    tpe = searched()
+    random_ = dataclasses.replace(at_random(tpe, seed=3), complete=9)
+    short = at_random(tpe, seed=4)
+    rows = [tpe.study(), *tpe.finals(0.9, 0.9), random_.study(), *random_.finals(0.7, 0.8),
+            short.study(), *short.finals(0.1)]  # fmt: skip
+    gains = {x["study"]: x["gain_over_random"] for x in lines(rows)}
+    assert gains == {tpe.spec.identity: pytest.approx(0.15), random_.spec.identity: None,
+                     short.spec.identity: None}  # fmt: skip
+    text = columns.to_markdown(build(rows))
+    assert "over random search" in text
+    kinds = {"tpe, asha, seed 0", "random, none, seed 3", "random, none, seed 4"}
+    assert {row[table(text)[0].index("search")] for row in table(text)[2:]} == kinds
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(at_random(searched("gru")), id="another family"),
+        pytest.param(at_random(searched(budget=2000)), id="another budget"),
+        pytest.param(at_random(searched(steps=200)), id="other steps"),
+        pytest.param(
+            dataclasses.replace(
+                at_random(searched()),
+                spec=dataclasses.replace(at_random(searched()).spec, space={"learning_rate": 0.1}),
+            ),
+            id="another space",
+        ),
+    ],
+)
+def test_there_is_no_gain_over_another_kind_of_random_search(other):
+    tpe = searched()
+    rows = [tpe.study(), *tpe.finals(*GOOD), other.study(), *other.finals(*POOR)]
+    assert {x["gain_over_random"] for x in lines(rows)} == {None}
+    assert "over random search" not in columns.to_markdown(build(rows))
+
+
+def test_a_board_says_what_it_left_out_and_why():
+    first = searched(width=8)
+    better = first.with_best(config=first.best["config"] | {"width": 9})
+    wide, later = searched(budget=2000, steps=200), searched(version=2)
+    rows = [first.study(), *first.finals(*POOR), better.study(), *better.finals(*GOOD),
+            wide.study(), *wide.finals(*FAIR), later.study(), *later.finals(*FAIR)]  # fmt: skip
+    text = columns.to_markdown(select(build(rows), budget=1000))
+    assert "Left out: lstm (3 finals of a net that is no longer the best)." in text
+    assert "Ranked apart, never with these: 2,000 parameters, 200 steps; task version 2." in text
+
+
+def test_a_test_result_that_is_no_number_counts_as_diverged():
+    one = searched()
+    [only] = lines([one.study(), one.final(0, math.nan), one.final(1, 0.9)])
+    assert (only["n"], only["diverged_finals"], only["test_mean"]) == (1, 1, 0.9)
+
+
+def test_the_correlation_with_mrl_stands_below_the_board_of_a_random_search():
+    one = at_random(searched())
+    trials = [{"index": i, "value": 0.9 - 0.1 * i, "mrl": 3.0 + i, "config": {}, "learning_rate": 1}
+              for i in range(4)]  # fmt: skip
+    board = build([one.study(complete=trials)])
+    assert board["mrl_correlation"][0]["lstm"]["rho"] == pytest.approx(-1)
+    assert "over random trials, lstm: -1.00 (n = 4, no interval)" in columns.to_markdown(board)
+
+
 # -- speed -------------------------------------------------------------------------------------
 
 
@@ -326,6 +410,55 @@ def test_the_speed_ratio_is_to_the_lstm_of_the_same_session():
     rows, _ = three()
     ratios = {x["family"]: x["speed_ratio"] for x in lines(flat(rows))}
     assert ratios == {"dilated_rnn": 0.4, "lstm": 1.0, "dilated_cnn": 2.5}
+
+
+def test_the_speed_ratio_may_be_to_any_family():
+    rows, _ = three()
+    board = build(flat(rows), base="dilated_cnn")
+    ratios = dict(zip(board["family"], board["speed_ratio"], strict=True))
+    assert ratios == pytest.approx({"dilated_rnn": 0.16, "lstm": 0.4, "dilated_cnn": 1.0})
+    shown = comparison.to_text(board, "dilated_cnn", csv=False)
+    [_, _, *body] = table(shown)
+    assert dict(body)["dilated_rnn"] == "95.1 ± 0.2 [{:,}, 0.16x, {:.1f}]".format(
+        *board[board["family"] == "dilated_rnn"][["parameters", "mrl"]].iloc[0]
+    )
+    assert "training speed/dilated_cnn, MRL over the spans 1 to 63" in shown
+    one = comparison.to_records(board, "dilated_cnn")[0]
+    assert (one["speed_ratio"], one["speed_base"]) == (pytest.approx(0.16), "dilated_cnn")
+
+
+def test_a_terminal_of_80_columns_shows_whole_cells_and_says_what_it_dropped():
+    rows, order = three()
+    console = Console(width=80, record=True, file=io.StringIO())
+    print_board(console, build(flat(rows)))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 80
+    head = next(x for x in text.splitlines() if "family" in x)
+    assert "test accuracy % ↑" in head
+    assert "train seq/s ↑" in head
+    assert "Not shown at this width: infer seq/s ↑" in text
+    assert [x.split()[:2] for x in text.splitlines() if x.strip().startswith(("1 ", "2 ", "3 "))] \
+        == [[str(i), family] for i, family in enumerate(order, 1)]  # fmt: skip
+
+
+def test_a_terminal_marks_ties_and_what_is_best():
+    one, other = searched("lstm"), searched("dilated_rnn")
+    rows = [one.study(), *one.finals(0.80, 0.84), one.speed(9.0),
+            other.study(), *other.finals(0.81, 0.85), other.speed(3.0)]  # fmt: skip
+    console = Console(width=200, force_terminal=True, file=io.StringIO(), no_color=True)
+    print_board(console, build(rows))
+    text = console.file.getvalue()
+    assert text.count("=1–2") == 2
+    worse = searched("gru")
+    console = Console(width=200, force_terminal=True, file=io.StringIO(), no_color=True)
+    print_board(console, build([*one_of_each(one, GOOD, 3.0), *one_of_each(worse, POOR, 9.0)]))
+    gru = next(x for x in console.file.getvalue().splitlines() if "gru" in x)
+    assert "\x1b[1m" in gru.partition("gru")[2]  # its speed is the best
+    assert "\x1b[1m" not in gru.partition("gru")[0]
+
+
+def one_of_each(one: Searched, tests: tuple[float, ...], per_s: float) -> list[Row]:
+    return [one.study(), *one.finals(*tests), one.speed(per_s)]
 
 
 @pytest.mark.parametrize(
@@ -381,8 +514,9 @@ def on_two_machines(rows: list[list[Row]], family: str) -> list[Row]:
 def test_the_caption_names_the_hardware_of_the_speeds_that_are_shown():
     rows, order = three()
     text = columns.to_markdown(build(on_two_machines(rows, order[0])))
-    assert "Processor A" in text
-    assert "Processor B" not in text
+    assert "Speed: Processor A" in text
+    assert "Speed: Processor B" not in text
+    assert f"Left out: {order[0]} (speed measured elsewhere (Processor B" in text
 
 
 def test_speeds_of_different_hardware_are_not_shown_together_without_finals_either():
@@ -446,7 +580,7 @@ def test_csv_has_a_line_a_study_and_its_nested_cells_are_json():
     assert [x["family"] for x in found] == order
     assert found[0].keys() == set(board)
     for text, line_ in zip(found, board.to_dict("records"), strict=True):
-        for key in ("config", "trials", "recipe", "tests", "on_edge"):
+        for key in columns.NESTED:
             assert json.loads(text[key]) == line_[key]
         assert int(text["rank_low"]) == line_["rank_low"]
         assert float(text["test_mean"]) == line_["test_mean"]
@@ -464,7 +598,8 @@ def test_markdown_is_a_table_with_as_many_cells_in_each_row():
     untested = searched("clockwork_rnn", modules=2)
     cells = table(columns.to_markdown(build([*flat(rows), untested.study()])))
     assert len(cells) == 2 + 4
-    assert {len(row) for row in cells} == {len(columns.COLUMNS) - 1}  # accuracy stands once
+    # Accuracy stands once, each family too, and no random search has been run.
+    assert {len(row) for row in cells} == {len(columns.COLUMNS) - 3}
     head, rule, *body = cells
     assert all(set(cell) <= set(":-") and "-" in cell for cell in rule)
     assert [row[1] for row in body] == [*order, "clockwork_rnn"]
@@ -512,6 +647,21 @@ def test_the_caption_says_what_one_must_know():
         "bench run --task pixel_digits --family lstm --budget 1000 --steps 100 --trials 5",
     ):
         assert said in text
+
+
+def test_each_kind_of_search_has_a_command_that_makes_it_again():
+    one, other, wild = searched(), searched("gru"), at_random(searched(), seed=7)
+    text = columns.to_markdown(build([one.study(), other.study(), wild.study()]))
+    again = [line_.strip() for line_ in text.splitlines() if line_.startswith("    bench run")]
+    where = "--budget 1000 --steps 100 --trials 5 --seeds 1"
+    assert sorted(again) == [
+        f"bench run --task pixel_digits --family gru --family lstm {where} "
+        "--sampler tpe --pruner asha --seed 0",
+        f"bench run --task pixel_digits --family lstm {where} "
+        "--sampler random --pruner none --seed 7",
+    ]
+    board = build([one.study(), other.study(), wild.study()])
+    assert "of several searches" in comparison.to_text(board, "lstm", csv=False)
 
 
 def different_studies() -> list[list[Row]]:

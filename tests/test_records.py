@@ -72,6 +72,8 @@ def real_rows() -> dict[str, dict[str, Any]]:
         "startup_n": 1,
         "search_seconds": 1.0,
         "complete": [],
+        "history": [],
+        "importance": None,
         "ended": None,
     }
     with tempfile.TemporaryDirectory() as folder:

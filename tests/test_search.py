@@ -11,11 +11,13 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from drnn_bench import live
+from drnn_bench.database import TrialLock
 from drnn_bench.errors import JobError, UserError
 from drnn_bench.plan import Request, make_plan
 from drnn_bench.search import Search, TrialFailed, release
 from drnn_bench.search_space import read_space
-from drnn_bench.storage import MAX_RETRIES, TrialLock, open_storage
+from drnn_bench.storage import MAX_RETRIES, open_storage
 from drnn_bench.studies import STARTUP, best_trial, open_study, summarise, tally
 
 
@@ -31,7 +33,7 @@ class World:
         asked = {"steps": 8, "trials": 3, "families": ("lstm", "dilated_cnn"), **request}
         self.plan = make_plan(Request(runs_dir=str(folder / "runs"), device="cpu", **asked))
         self.storage = open_storage(self.plan.storage)
-        self.lock = TrialLock(self.plan.storage)
+        self.lock = TrialLock(self.storage)
 
     def search(self, trials=None, specs=None, worker="w") -> Search:
         return Search(
@@ -107,8 +109,8 @@ def test_a_running_trial_that_is_released_is_run_again_in_its_place(world):
         search.work()
     study = open_study(world.storage, spec, world.plan.task)
     assert tally(world.trials()).running == 1
-    assert release(study, world.lock, worker="somebody else") == 0
-    assert release(study, world.lock, worker="victim", reason="killed by SIGKILL") == 1
+    assert release(study, world.lock, workers={"somebody else"}) == 0
+    assert release(study, world.lock, workers={"victim"}, reason="killed by SIGKILL") == 1
     assert (tally(world.trials()).waiting, tally(world.trials()).taken) == (1, 1)
     world.search(1, specs=[spec]).work()
     dead, again = world.trials()
@@ -217,6 +219,32 @@ def test_start_up_trials_are_never_pruned(tmp_path):
     assert summary["startup_mean"] == pytest.approx(sum(t.value for t in startup) / STARTUP)
     assert summary["best"]["value"] == max(t.value for t in world.trials() if t.value and
                                            t.state == TrialState.COMPLETE)  # fmt: skip
+    history = summary["history"]
+    assert sorted(x["index"] for x in history) == list(range(STARTUP + 8))
+    assert [x["hours"] for x in history] == sorted(x["hours"] for x in history)
+    assert all(x["seconds"] > 0 and x["hours"] > 0 for x in history)
+    states = [x["state"] for x in history]
+    counts = summary["trials"]
+    assert states.count("complete") == counts["complete"]
+    assert states.count("pruned") + states.count("diverged") == counts["pruned"]
+    assert states.count("diverged") == counts["diverged"]
+    complete = {x["index"]: x["value"] for x in history if x["state"] == "complete"}
+    assert complete == {x["index"]: x["value"] for x in summary["complete"]}
+    assert all(x["value"] is None for x in history if x["state"] != "complete")
+
+
+def test_a_search_in_which_everything_diverged_is_named_where_boards_are_made(tmp_path):
+    space = tmp_path / "space.toml"
+    space.write_text('family = "lstm"\n[space]\ndepth = 1\nlearning_rate = 1e38\n')
+    world = World(tmp_path, families=("lstm",), search_spaces=(str(space),), trials=2)
+    assert live.read(tmp_path / "runs") == ([], [])
+    world.search().work()
+    rows, [note] = live.read(tmp_path / "runs")
+    assert rows == []
+    assert note == (
+        "pixel_digits, lstm at 5,000 parameters: no complete trial (2 pruned, 2 diverged), "
+        "so it is on no board"
+    )
 
 
 def test_the_trials_seed_is_never_a_finals_seed(world):
@@ -260,8 +288,10 @@ def test_every_sampler_and_pruner_searches(tmp_path):
 def test_the_lock_is_held_by_one_process_at_a_time(tmp_path):
     url = f"sqlite:///{tmp_path}/s.db"
     code = (
-        "import sys, time; from drnn_bench.storage import TrialLock\n"
-        f"with TrialLock({url!r}).hold(): print('held', flush=True); time.sleep(1); print('free')"
+        "import time; from drnn_bench.storage import open_storage\n"
+        "from drnn_bench.database import TrialLock\n"
+        f"lock = TrialLock(open_storage({url!r}))\n"
+        "with lock.hold(): print('held', flush=True); time.sleep(1); print('free')"
     )
     two = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -278,9 +308,8 @@ def test_the_lock_is_held_by_one_process_at_a_time(tmp_path):
 
 @pytest.mark.parametrize("url", ["nonsense", "foo://x", "sqlite://", "mysql://u@h/d"])
 def test_an_unusable_storage_url_is_the_users_mistake(url):
-    for refused in (TrialLock, open_storage):
-        with pytest.raises(UserError, match="storage"):
-            refused(url)
+    with pytest.raises(UserError, match="storage"):
+        open_storage(url)
 
 
 def test_a_space_file_is_read_the_same_from_the_study(world):

@@ -1,0 +1,32 @@
+"""`bench report`: the page, and the figures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    task: Annotated[str | None, typer.Option(help="A task, with options: copy_memory:T=1000.")] = None,
+    runs_dir: Annotated[str, typer.Option(help="Folder of this machine's results.")] = "runs",
+    output: Annotated[str, typer.Option(help="The HTML file to write.")] = "report.html",
+    figures: Annotated[str | None, typer.Option(help="Also write the charts as SVG to this folder.")] = None,
+) -> None:  # fmt: skip
+    """One HTML page of everything that has been run: boards, charts, tables. Works offline."""
+    from drnn_bench import live, records
+    from drnn_bench.ranking import build, select
+    from drnn_bench.report.files import write_figures, write_page
+    from drnn_bench.report.sections import make_sections
+
+    rows, notes = live.read(Path(runs_dir))
+    for note in notes:
+        print(f"bench: {note}", file=sys.stderr)
+    sections = make_sections(select(build(rows), task=task, where=runs_dir), rows)
+    if figures is not None:
+        count = write_figures(sections, Path(figures))
+        print(f"{count} figures written to {figures}")
+    size = write_page(sections, notes, records.now(), Path(output))
+    print(f"Written to {output} ({size / 1e6:.1f} MB)")

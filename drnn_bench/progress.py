@@ -1,0 +1,120 @@
+"""How far a search is: a table at a terminal, a line where there is none."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+    from drnn_bench.studies import StudySpec, Tally
+
+EVERY = 5.0  # seconds between two lines
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far one study is; `trials` are those asked for."""
+
+    spec: StudySpec
+    tally: Tally
+    best: FrozenTrial | None
+    trials: int
+
+    @property
+    def left(self) -> int:
+        return max(0, self.trials - self.tally.done)
+
+
+def standing(spec: StudySpec, study: optuna.Study, trials: int) -> Standing:
+    from drnn_bench.studies import best_trial, tally
+
+    found = study.get_trials(deepcopy=False)
+    direction = "max" if study.direction.name == "MAXIMIZE" else "min"
+    return Standing(spec, tally(found), best_trial(found, direction), trials)
+
+
+def table(rows: list[Standing], width: int) -> Table:
+    """One line a study; the architecture takes what the other columns leave of `width`."""
+    drawn = Table(box=box.SIMPLE_HEAD)
+    for title in ("family", "budget", "done", "pruned", "diverged", "failed", "best"):
+        drawn.add_column(title, justify="left" if title == "family" else "right", no_wrap=True)
+    drawn.add_column(
+        "architecture", no_wrap=True, overflow="ellipsis", max_width=max(10, width - 75)
+    )
+    for row in rows:
+        count, best = row.tally, row.best
+        drawn.add_row(
+            row.spec.family,
+            f"{row.spec.budget:,}",
+            f"{count.done}/{row.trials}",
+            f"{count.pruned}",
+            f"{count.diverged}",
+            f"{count.failed}",
+            f"{best.value:.4f}" if best else "–",
+            best.user_attrs["architecture"] if best else "",
+        )
+    return drawn
+
+
+class Progress:
+    """Shows a search while it runs."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self._live: Live | None = None
+        self._began, self._done_before = time.monotonic(), 0
+        self._line, self._line_at = "", 0.0
+
+    def begin(self, done: int) -> None:
+        """`done` trials were there before."""
+        self._began, self._done_before = time.monotonic(), done
+
+    def show(self, rows: list[Standing]) -> None:
+        done, left = sum(row.tally.done for row in rows), sum(row.left for row in rows)
+        elapsed = time.monotonic() - self._began
+        pace = (done - self._done_before) / elapsed if elapsed > 0 else 0.0
+        eta = f"{3600 * pace:,.0f} trials/h, {duration(left / pace)} left" if pace > 0 else ""
+        if not self.console.is_terminal:
+            line = "; ".join(map(_words, rows))
+            if line != self._line and (time.monotonic() - self._line_at > EVERY or not left):
+                asked = sum(row.trials for row in rows)
+                text = f"search {done}/{asked}: {line}; {eta}".rstrip("; ")
+                self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+                self._line, self._line_at = line, time.monotonic()
+            return
+        if self._live is None:
+            self._live = Live(console=self.console, refresh_per_second=4, transient=False)
+            self._live.start()
+        self._live.update(Group(table(rows, self.console.width), Text(eta, style="dim")))
+
+    def end(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+
+def _words(row: Standing) -> str:
+    text = f"{row.spec.family}@{row.spec.budget} {row.tally.done}/{row.trials}"
+    counted = ("pruned", "diverged", "failed")
+    notes = [f"{getattr(row.tally, k)} {k}" for k in counted if getattr(row.tally, k)]
+    if row.best:
+        notes.append(f"best {row.best.value:.4f}, {row.best.user_attrs['architecture']}")
+    return f"{text} ({', '.join(notes)})" if notes else text
+
+
+def duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,11 @@
+"""`bench report`: records -> one HTML page, and the same charts as SVG files.
+
+chart          what a chart is: plain data
+group          lines of a board that are drawn together
+final_charts   charts of finalists; trial_charts, of the trials of the search
+drawing        a net's dilations as SVG
+sections       what stands on the page, task by task, with warnings and provenance
+page           the sections as HTML; plotly_figure draws its charts
+figures        the charts as SVG files, with matplotlib
+files          writes the page and the figures
+"""

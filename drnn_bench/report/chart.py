@@ -1,0 +1,68 @@
+"""What a chart is, as plain data: the page draws it with plotly, `--figures` with matplotlib.
+
+Each chart brings its own table, so that whoever cannot see the drawing, or has no JavaScript, can
+read all of it. One without series says in its caption why there is nothing to draw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+# Each has a contrast of at least 3.7 to the page's white and to its dark ground.
+COLOURS = (
+    "#2f7fc1",
+    "#c9650c",
+    "#1f9060",
+    "#c0509f",
+    "#cf4a4a",
+    "#8268c8",
+    "#12909a",
+    "#96703c",
+    "#7f8a1c",
+    "#7a7f87",
+)
+GREY = len(COLOURS) - 1
+
+
+@dataclass(frozen=True)
+class Point:
+    """`low` and `high` are the ends of y's interval, where there is one; `words` say what it is."""
+
+    x: float | str
+    y: float
+    words: str = ""
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Series:
+    """`hue` chooses the colour, `mark` the marker and the dashes: never colour alone."""
+
+    name: str
+    points: tuple[Point, ...]
+    hue: int
+    mark: int
+    style: Literal["points", "steps", "line", "bars"] = "points"
+
+
+@dataclass(frozen=True)
+class Axis:
+    title: str
+    log: bool = False
+    ticks: tuple[tuple[float, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Chart:
+    """`key` names its file; `head` and `rows` are its table, whose first column names the row."""
+
+    key: str
+    title: str
+    caption: str
+    x: Axis
+    y: Axis
+    series: tuple[Series, ...] = ()
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()

@@ -1,0 +1,133 @@
+"""A net's dilations as a drawing: its layers over the last steps of a sequence, after the paper's
+figures 1 and 2. What the last output can see is drawn strong, the rest faint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from drnn_bench.models import make_config
+from drnn_bench.models.architecture import Architecture
+
+STEPS = 33  # drawn at most
+LEFT, STEP, ROW, TOP = 172, 16, 40, 30  # in units of the drawing
+
+
+@dataclass(frozen=True)
+class Level:
+    """One row of nodes. Recurrent: each has an edge from `back` steps earlier in its own row, and
+    one from the row below. Else: edges from `back` steps earlier in the row below."""
+
+    name: str
+    back: tuple[int, ...]
+    recurrent: bool = True
+    every: int = 1  # it has a node at every so manieth step
+
+
+def levels(net: Architecture) -> list[Level]:
+    """The rows of a net above its input, lowest first."""
+    if periods := getattr(net, "periods", None):
+        return [Level(f"module {i}, period {p}", (p,), every=p) for i, p in enumerate(periods, 1)]
+    if skips := getattr(net, "skips", None):
+        return [Level(f"layer {i}, skip {s}", (1, s)) for i, s in enumerate(skips, 1)]
+    windows = net.paths.windows
+    dilations = net.layer_dilations or (1,) * net.layers
+    names = [f"layer {i}, dilation {d}" for i, d in enumerate(dilations, 1)]
+    if not net.paths.spans:
+        return [Level(n, w, recurrent=False) for n, w in zip(names, windows, strict=True)]
+    rows = [Level(n, (d,)) for n, d in zip(names, dilations, strict=True)]
+    return rows + [Level(f"convolution over {len(w)}", w, recurrent=False) for w in windows]
+
+
+def draw(family: str, config: dict[str, Any], length: int) -> str:
+    """The drawing as an SVG element, with a title and a description for who cannot see it.
+
+    `config` is that of a record, `length` the task's. (Only the config is built, no model.)
+    """
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+    rows = levels(make_config(family, input_size=1, output_size=1, **options))
+    steps = min(length, STEPS)
+    seen = _seen(rows, steps)
+    width, height = LEFT + steps * STEP, TOP + ROW * len(rows) + 34
+
+    def place(row: int, step: int) -> tuple[int, int]:  # row 0 is the input, at the bottom
+        return LEFT + STEP * step + STEP // 2, TOP + ROW * (len(rows) - row)
+
+    faint: list[str] = []
+    strong: list[str] = []
+    for row, level in enumerate([Level("input", ()), *rows]):
+        for step in _nodes(level, steps):
+            mine = strong if step in seen[row] else faint
+            mine += _edges(row, step, level, place)
+            x, y = place(row, step)
+            mine.append(f'<circle cx="{x}" cy="{y}" r="3" fill="currentColor" stroke="none"/>')
+    labels = [
+        f'<text x="{LEFT - 8}" y="{place(row, 0)[1] + 4}" text-anchor="end">{escape(name)}</text>'
+        for row, name in enumerate(["input", *(level.name for level in rows)])
+    ]
+    labels += [
+        f'<text x="{place(0, 0)[0]}" y="{height - 8}">step T−{steps - 1}</text>',
+        f'<text x="{place(0, steps - 1)[0]}" y="{height - 8}" text-anchor="end">T</text>',
+    ]
+    said = "; ".join(level.name for level in rows)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}" role="img">'
+        f"<title>{escape(family)} over the last {steps} steps</title>"
+        f"<desc>From the input up: {escape(said)}.</desc>"
+        '<g fill="none" stroke="currentColor">'
+        f'<g opacity="0.22">{"".join(faint)}</g><g color="{"#2f7fc1"}" stroke-width="1.4">'
+        f"{''.join(strong)}</g></g>"
+        '<g font-family="sans-serif" font-size="12" fill="currentColor">'
+        f"{''.join(labels)}</g></svg>"
+    )
+
+
+def _nodes(level: Level, steps: int) -> list[int]:
+    return [step for step in range(steps) if (steps - 1 - step) % level.every == 0]
+
+
+def _seen(rows: list[Level], steps: int) -> list[set[int]]:
+    """For each row, the input's first, the steps that the last output depends on.
+
+    Modules side by side (`every` > 1 anywhere) all belong to one layer: each is read at its last
+    tick, and each reads the input.
+    """
+    beside = any(level.every > 1 for level in rows)
+    wanted, below = {steps - 1}, set()
+    seen: list[set[int]] = []
+    for level in reversed(rows):
+        mine = {steps - 1} if beside else set(wanted)
+        if level.recurrent:
+            for back in (b for b in level.back if b > 0):
+                for step in range(steps - 1, -1, -1):
+                    if step in mine and step - back >= 0:
+                        mine.add(step - back)
+            wanted = set(mine)
+        else:
+            wanted = {step - back for step in mine for back in level.back if step >= back}
+        below |= wanted
+        seen.append(mine)
+    seen.append(below if beside else wanted)
+    return seen[::-1]
+
+
+def _edges(row: int, step: int, level: Level, place) -> list[str]:
+    """The edges that end in a node; one from before the first step drawn begins at the margin."""
+    x, y = place(row, step)
+    out = []
+    if level.recurrent and row and level.every == 1:
+        out.append(f'<path d="M{x} {place(row - 1, step)[1]}V{y}"/>')
+    for back in level.back:
+        if not level.recurrent:
+            if step >= back:
+                from_x, from_y = place(row - 1, step - back)
+                out.append(f'<path d="M{from_x} {from_y}L{x} {y}"/>')
+        elif back == 1 and step:
+            out.append(f'<path d="M{x - STEP} {y}H{x}"/>')
+        elif step >= back:
+            from_x, bend = place(row, step - back)[0], min(26, 8 + 2 * back)
+            out.append(f'<path d="M{from_x} {y}Q{(from_x + x) / 2:g} {y - bend} {x} {y}"/>')
+    return out

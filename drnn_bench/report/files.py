@@ -1,0 +1,54 @@
+"""Writing a report: whole files or none."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from drnn_bench.boards import file_name
+from drnn_bench.errors import UserError
+from drnn_bench.report.sections import Section
+
+
+def write_page(sections: list[Section], notes: list[str], written: str, path: Path) -> int:
+    """Writes the page and gives its size in bytes."""
+    from drnn_bench.report.page import page
+
+    data = page(sections, notes, written).encode()
+    _write(path, data)
+    return len(data)
+
+
+def write_figures(sections: list[Section], folder: Path) -> int:
+    """Writes every chart and drawing as SVG and gives their number."""
+    from drnn_bench.report.figures import svg
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"figures {folder}: cannot be written ({error.strerror})") from None
+    drawn: dict[str, str] = {}
+    for section in sections:
+        first = section.boards[0].group.lines[0]
+        name = f"{file_name(section.task)}-{first['steps']}"
+        if any(x is not section and x.task == section.task for x in sections):
+            name += f"-v{first['task_version']}-{first['data_hash'][:8]}"
+        drawn |= {f"{name}-{c.key}": svg(c) for c in section.charts if c.series}
+        for board in section.boards:
+            mine = f"{name}-{board.group.lines[0]['budget']}"
+            drawn |= {f"{mine}-{c.key}": svg(c) for c in board.charts if c.series}
+            for i, winner in enumerate(board.winners, 1):
+                drawn[f"{mine}-dilations-{i}-{winner.family}"] = winner.svg
+    for name, text in drawn.items():
+        _write(folder / f"{name}.svg", text.encode())
+    return len(drawn)
+
+
+def _write(path: Path, data: bytes) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_bytes(data)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(f"output {path}: cannot be written ({error.strerror})") from None

@@ -1,0 +1,128 @@
+"""The charts of a report that look at finalists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drnn_bench.columns import shown_interval
+from drnn_bench.report.chart import GREY, Axis, Chart, Point, Series
+from drnn_bench.report.group import Group, hue
+
+Row = dict[str, Any]
+
+
+def accuracy_by_parameters(group: Group) -> Chart:
+    """Over all budgets of a task that share version, data and steps."""
+    tested = [x for x in group.lines if x["n"]]
+    budgets = sorted({x["budget"] for x in tested})
+    named: dict[str, list[Row]] = {}
+    for line in tested:
+        named.setdefault(group.name(line), []).append(line)
+    series = tuple(
+        Series(
+            name,
+            tuple(
+                Point(
+                    line["parameters"],
+                    group.scaled(line["test_mean"]),
+                    f"{line['architecture']} (n = {line['n']})",
+                    *(
+                        None if line[end] is None else group.scaled(line[end])
+                        for end in ("test_low", "test_high")
+                    ),
+                )
+                for line in sorted(lines, key=lambda x: x["parameters"])
+            ),
+            hue(lines[0]["family"]),
+            group.mark(lines[0]),
+        )
+        for name, lines in named.items()
+    )
+    several = len(budgets) > 1
+    ticks = tuple((float(b), f"{b:,}") for b in budgets) if several else ()
+    single = sorted({group.name(x) for x in tested if x["n"] == 1})
+    caption = "Test mean over fresh seeds, with its 95 % Student t interval."
+    if single:
+        caption += f" One seed only, so no interval (n = 1): {', '.join(single)}."
+    if not tested:
+        caption = "No finalist has a test result yet."
+    return Chart(
+        "parameters",
+        "Accuracy against parameters" if tested and tested[0]["metric"] == "accuracy"
+        else "Test metric against parameters",
+        caption,
+        Axis("parameters really used", log=several, ticks=ticks),
+        Axis(f"test {group.metric}"),
+        series,
+        ("family", "budget", "parameters", "test", "n", "architecture"),
+        tuple(
+            (group.name(x), f"{x['budget']:,}", f"{x['parameters']:,}", shown_interval(x),
+             f"{x['n']}", x["architecture"])
+            for x in sorted(tested, key=lambda x: (x["budget"], group.lines.index(x)))
+        ),
+    )  # fmt: skip
+
+
+def pareto(group: Group) -> Chart:
+    """Which finalists no other beats in both the metric and training speed."""
+    timed = [x for x in group.lines if x["n"] and x["train_per_s"] is not None]
+    front = pareto_front(timed)
+    series = [
+        Series(
+            group.name(x),
+            (
+                Point(
+                    x["train_per_s"],
+                    group.scaled(x["test_mean"]),
+                    x["architecture"],
+                    *(
+                        None if x[end] is None else group.scaled(x[end])
+                        for end in ("test_low", "test_high")
+                    ),
+                ),
+            ),
+            hue(x["family"]),
+            group.mark(x),
+        )
+        for x in timed
+    ]
+    speeds = [x["train_per_s"] for x in timed]
+    if len(front) > 1:
+        line = tuple(Point(x["train_per_s"], group.scaled(x["test_mean"])) for x in front)
+        series.append(Series("Pareto front", line, GREY, 2, "line"))
+    caption = "No finalist's speed has been measured on comparable hardware."
+    if timed:
+        busy = " On a BUSY machine." if any(x["machine"] == "busy" for x in timed) else ""
+        caption = (
+            "On the front: no other finalist is better in both. Means only: see the intervals. "
+            f"Speed: {timed[0]['hardware']}, {timed[0]['threads']} thread.{busy}"
+        )
+    return Chart(
+        "pareto",
+        "Pareto front of the metric and training speed",
+        caption,
+        Axis("training sequences/s", log=bool(speeds) and max(speeds) > 4 * min(speeds)),
+        Axis(f"test {group.metric}"),
+        tuple(series),
+        ("family", "on the front", "test", "train seq/s", "infer seq/s"),
+        tuple(
+            (group.name(x), "yes" if x in front else "no", shown_interval(x),
+             f"{x['train_per_s']:,.0f}", f"{x['infer_per_s']:,.0f}")
+            for x in timed
+        ),
+    )  # fmt: skip
+
+
+def pareto_front(timed: list[Row]) -> list[Row]:
+    """The lines that none beats in speed or metric without losing in the other, slowest first."""
+    if not timed:
+        return []
+    sign = 1 if timed[0]["direction"] == "max" else -1
+
+    def beaten(x: Row, by: Row) -> bool:
+        mine = x["train_per_s"], sign * x["test_mean"]
+        theirs = by["train_per_s"], sign * by["test_mean"]
+        return theirs != mine and all(b >= a for a, b in zip(mine, theirs, strict=True))
+
+    front = [x for x in timed if not any(beaten(x, by) for by in timed)]
+    return sorted(front, key=lambda x: x["train_per_s"])

@@ -1,0 +1,38 @@
+// Draws the charts in the reader's colours, and folds the tables that now have a drawing above.
+(async () => {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const colours = () => {
+    const css = getComputedStyle(document.documentElement);
+    const [ink, dim, rule, band] = ["--ink", "--dim", "--rule", "--band"].map((name) =>
+      css.getPropertyValue(name).trim());
+    const axis = { gridcolor: rule, linecolor: rule, zerolinecolor: rule };
+    return {
+      font: { color: ink }, xaxis: axis, yaxis: axis,
+      hoverlabel: { bgcolor: band, font: { color: ink } },
+      modebar: { bgcolor: band, color: dim, activecolor: ink },
+    };
+  };
+  const merge = (layout) => {
+    for (const [part, values] of Object.entries(colours()))
+      layout[part] = { ...layout[part], ...values };
+    return layout;
+  };
+  const config = {
+    displaylogo: false, responsive: true,
+    // Named one by one: plotly's own list has a button that sends the chart to its makers.
+    modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
+  };
+  const charts = [...document.querySelectorAll(".chart")];
+  for (const box of charts) {
+    const spec = JSON.parse(box.parentElement.querySelector("script").textContent);
+    await Plotly.newPlot(box, spec.data, merge(spec.layout), config);
+    for (const table of box.closest("section").querySelectorAll(":scope > details.data"))
+      table.open = false;
+    await new Promise((next) => setTimeout(next)); // the page answers between two charts
+  }
+  dark.addEventListener("change", () =>
+    charts.forEach((box) => Plotly.react(box, box.data, merge(box.layout), config)));
+  addEventListener("beforeprint", () =>
+    document.querySelectorAll("details").forEach((table) => { table.open = true; }));
+  document.documentElement.dataset.drawn = charts.length;
+})();

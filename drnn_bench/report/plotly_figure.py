@@ -1,0 +1,82 @@
+"""A chart as plotly.js takes it: plain JSON, without colours of the page, which it sets itself."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import Any
+
+from drnn_bench.report.chart import COLOURS, Axis, Chart, Series
+
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon",
+           "triangle-down", "hexagon")  # fmt: skip
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "6px,2px", "2px,6px",
+          "12px,3px,3px,3px", "1px,4px")  # fmt: skip
+
+
+def figure(chart: Chart) -> dict[str, Any]:
+    """`data` and `layout`. All text is escaped: plotly reads a little markup in it."""
+    return {
+        "data": [_trace(series) for series in chart.series],
+        "layout": {
+            "xaxis": _axis(chart.x),
+            "yaxis": _axis(chart.y),
+            "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "dragmode": False,  # on a phone a finger on a chart scrolls the page
+            "hovermode": "closest",
+            "showlegend": True,
+            "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+            "barmode": "group",
+            "font": {"family": "system-ui, sans-serif", "size": 13},
+        },
+    }
+
+
+def _trace(series: Series) -> dict[str, Any]:
+    colour = COLOURS[series.hue % len(COLOURS)]
+    words = [escape(point.words, quote=False) for point in series.points]
+    trace: dict[str, Any] = {
+        "name": escape(series.name, quote=False),
+        "x": [escape(p.x, quote=False) if isinstance(p.x, str) else p.x for p in series.points],
+        "y": [point.y if math.isfinite(point.y) else None for point in series.points],
+        "hovertext": words,
+        "hovertemplate": "%{hovertext}<br>%{x}, %{y}<extra>%{fullData.name}</extra>",
+    }
+    if series.style == "bars":
+        return trace | {"type": "bar", "marker": {"color": colour}}
+    trace |= {
+        "type": "scatter",
+        "mode": "markers" if series.style == "points" else "lines",
+        "marker": {"color": colour, "size": 9, "symbol": SYMBOLS[series.mark % len(SYMBOLS)]},
+        "line": {
+            "color": colour,
+            "width": 2,
+            "dash": DASHES[series.mark % len(DASHES)],
+            "shape": "hv" if series.style == "steps" else "linear",
+        },
+    }
+    if any(point.low is not None for point in series.points):
+        trace["error_y"] = {
+            "type": "data",
+            "symmetric": False,
+            "array": [None if p.high is None else p.high - p.y for p in series.points],
+            "arrayminus": [None if p.low is None else p.y - p.low for p in series.points],
+            "color": colour,
+            "thickness": 1.5,
+        }
+    return trace
+
+
+def _axis(axis: Axis) -> dict[str, Any]:
+    drawn: dict[str, Any] = {
+        "title": {"text": escape(axis.title, quote=False), "standoff": 8},
+        "automargin": True,
+        "zeroline": False,
+        "type": "log" if axis.log else "-",
+    }
+    if axis.ticks:
+        values, words = zip(*axis.ticks, strict=True)
+        drawn |= {"tickmode": "array", "tickvals": list(values), "ticktext": list(words)}
+    return drawn

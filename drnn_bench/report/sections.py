@@ -1,0 +1,161 @@
+"""What a report holds, in order: a section for each task, with its groups and their warnings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from drnn_bench import columns
+from drnn_bench.report.chart import Chart
+from drnn_bench.report.drawing import draw
+from drnn_bench.report.final_charts import accuracy_by_parameters, pareto
+from drnn_bench.report.group import Group
+from drnn_bench.report.trial_charts import (
+    best_so_far,
+    importances,
+    mrl_against_metric,
+    starting_dilation,
+)
+
+Row = dict[str, Any]
+TASK = ("task", "task_version", "data_hash", "steps")  # budgets side by side
+
+
+@dataclass(frozen=True)
+class Winner:
+    """A family's best net, drawn."""
+
+    name: str
+    family: str
+    architecture: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """One budget of a section: what is ranked together, its charts and its winners."""
+
+    group: Group
+    charts: list[Chart]
+    winners: list[Winner]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One task under one version, data and number of steps; its boards are its budgets."""
+
+    task: str
+    title: str
+    charts: list[Chart]
+    boards: list[Board]
+
+
+def make_sections(board: pd.DataFrame, rows: list[Row]) -> list[Section]:
+    """Everything that is shown of a board, from it and the rows that it was built from."""
+    studies = {
+        row["study"]: row
+        for row in sorted(rows, key=lambda row: row.get("started", ""))
+        if row["role"] == "study"
+    }
+    keyed: dict[tuple, list[list[Row]]] = {}
+    for lines in columns.groups(board):
+        keyed.setdefault(tuple(lines[0][k] for k in TASK), []).append(lines)
+    tasks = [key[0] for key in keyed]
+    sections = []
+    for (task, version, data, steps), grouped in keyed.items():
+        title = f"{task}, {steps:,} steps"
+        if tasks.count(task) > 1:
+            title += f" (version {version}, data {data})"
+        whole = Group([line for lines in grouped for line in lines], studies)
+        boards = [_board(Group(lines, studies)) for lines in grouped]
+        sections.append(Section(task, title, [accuracy_by_parameters(whole)], boards))
+    return sections
+
+
+def _board(group: Group) -> Board:
+    charts = [
+        pareto(group),
+        mrl_against_metric(group),
+        *best_so_far(group),
+        importances(group),
+        *starting_dilation(group),
+    ]
+    return Board(group, charts, [_winner(group, line) for line in group.lines])
+
+
+def _winner(group: Group, line: Row) -> Winner:
+    svg = draw(line["family"], line["config"], line["mrl_horizon"] + 1)
+    return Winner(group.name(line), line["family"], line["architecture"], svg)
+
+
+def warnings(group: Group) -> list[str]:
+    """Everything that should make a reader of this group careful."""
+    said = []
+    for line in group.lines:
+        name, study, trials = group.name(line), group.studies[line["study"]], line["trials"]
+        if not line["n"] and not line["diverged_finals"]:
+            said.append(f"{name}: search only, no finalist has been trained.")
+        if line["n"] == 1:
+            said.append(f"{name}: one seed only (n = 1), so there is no interval.")
+        if line["diverged_finals"]:
+            count = line["diverged_finals"]
+            all_ = "all diverged: " if not line["n"] else ""
+            said.append(
+                f"{name}: {all_}{count} final{'s' * (count > 1)} diverged, not in the mean."
+            )
+        said += [f"{name}: {what} left out." for what in line["left_out"]]
+        if line["on_edge"]:
+            edges = ", ".join(line["on_edge"])
+            said.append(f"{name}: best value on the edge of its range ({edges}): look further.")
+        lost = [f"{trials[k]} {k}" for k in ("diverged", "failed") if trials[k]]
+        if lost:
+            said.append(f"{name}: {' and '.join(lost)} of its trials.")
+        if study.get("ended"):
+            said.append(f"{name}: the search ended early, {study['ended']}.")
+        if study.get("git_dirty"):
+            said.append(f"{name}: run from a checkout with uncommitted changes.")
+    if any(line["machine"] == "busy" for line in group.lines):
+        said.append("Speed was measured on a BUSY machine.")
+    for key, what in (("harness_version", "versions of the harness"), ("trials", "trials")):
+        kinds = {
+            str(x[key] if key != "trials" else x[key]["complete"] + x[key]["pruned"])
+            for x in group.lines
+        }
+        if len(kinds) > 1:
+            said.append(f"Not all rows have the same {what}: {', '.join(sorted(kinds))}.")
+    return said
+
+
+def provenance_rows(section: Section) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """A head, and a row for each study: everything that it was run with."""
+    head = ("family", "budget", "study", "sampler", "pruner", "search seed", "recipe", "last run",
+            "harness", "commit", "python", "torch", "optuna", "searched on", "speed measured on",
+            "data")  # fmt: skip
+    rows = []
+    for board in section.boards:
+        for line in board.group.lines:
+            study = board.group.studies[line["study"]]
+            commit = (study["git_commit"] or columns.MISSING)[:12]
+            rows.append(
+                (
+                    line["family"],
+                    f"{line['budget']:,}",
+                    line["study"],
+                    line["sampler"],
+                    line["pruner"],
+                    f"{line['search_seed']}",
+                    columns.recipe_words(line),
+                    line["date"],
+                    study["harness_version"],
+                    commit + (" + changes" if study["git_dirty"] else ""),
+                    study["python"],
+                    study["torch"],
+                    study["optuna"],
+                    f"{study['processor']}, {study['device']}",
+                    line["hardware"] or columns.MISSING,
+                    line["data_hash"],
+                )
+            )
+    return head, rows

@@ -1,0 +1,230 @@
+"""The charts of a report that look at single trials of the search."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from drnn_bench.correlation import cell_type, is_sample, mrl_correlations
+from drnn_bench.report.chart import Axis, Chart, Point, Series
+from drnn_bench.report.group import DASH, Group, hue
+
+Row = dict[str, Any]
+CELLS = ("rnn", "gru", "lstm")
+
+
+def words(config: Row) -> str:
+    return " ".join(f"{key}={value}" for key, value in config.items() if key != "init")
+
+
+def mrl_against_metric(group: Group) -> Chart:
+    """The paper's claim, over the complete trials of the random studies."""
+    samples = [x for x in group.lines if is_sample(group.studies[x["study"]])]
+    trials = [
+        (
+            cell_type(line["family"], trial["config"]),
+            float(trial["mrl"]),
+            trial["value"],
+            words(trial["config"]),
+        )
+        for line in samples
+        for trial in group.studies[line["study"]]["complete"]
+    ]
+    finite = [mrl for _, mrl, _, _ in trials if math.isfinite(mrl)]
+    # Infinity stands to the right of everything else, on a tick of its own.
+    beyond = 1.15 * max(finite, default=1.0)
+    ticks: tuple[tuple[float, str], ...] = ()
+    if len(finite) < len(trials):
+        whole = range(0, math.ceil(max(finite, default=0)), max(1, round(beyond / 6)))
+        ticks = (*((float(s), f"{s}") for s in whole), (beyond, "∞"))
+    cells = sorted({cell for cell, *_ in trials})
+    series = tuple(
+        Series(
+            cell,
+            tuple(
+                Point(mrl if math.isfinite(mrl) else beyond, group.scaled(value), net)
+                for mine, mrl, value, net in trials
+                if mine == cell
+            ),
+            i,
+            i,
+        )
+        for i, cell in enumerate(cells)
+    )
+    said = [
+        f"{cell}: {'too few trials, or no differences' if found is None else found.words}"
+        for line in samples
+        for cell, found in mrl_correlations(group.studies[line["study"]]).items()
+    ]
+    caption = (
+        "Mean recurrent length counts edges, not gradient decay. Only complete trials of a random "
+        "search without pruning count: what a sampler chose would confound it. "
+    )
+    if not trials:
+        caption += "None has been run: bench run --sampler random --pruner none."
+    else:
+        way = "negative" if group.lines[0]["direction"] == "max" else "positive"
+        caption += (
+            "Spearman's rank correlation within one cell type "
+            f"(the paper's claim: {way}): {'; '.join(said)}."
+        )
+    return Chart(
+        "mrl",
+        "Mean recurrent length against validation",
+        caption,
+        Axis("mean recurrent length (edges)", ticks=ticks),
+        Axis(f"validation {group.metric}"),
+        series,
+        ("cell type", "MRL", "validation"),
+        tuple(
+            (cell, f"{mrl:.2f}" if math.isfinite(mrl) else "∞", group.shown(value))
+            for cell, mrl, value, _ in sorted(trials, key=lambda t: (t[0], t[1], t[2]))
+        ),
+    )
+
+
+def best_so_far(group: Group) -> list[Chart]:
+    """The best validated value against trials, and against what the training of them took."""
+    by_trials, by_time, rows = [], [], []
+    histories = {x["study"]: _best_steps(group.studies[x["study"]]) for x in group.lines}
+    longest = max((s[1] or 0 for steps in histories.values() for s in steps), default=0)
+    unit, scale = next(
+        (unit, scale)
+        for unit, scale in (("hours", 3600), ("minutes", 60), ("seconds", 1))
+        if longest >= scale or not longest or scale == 1
+    )
+    for line in group.lines:
+        steps = histories[line["study"]]
+        if not steps:
+            continue
+        name, look = group.name(line), (hue(line["family"]), group.mark(line), "steps")
+        points = [Point(n, group.scaled(best), f"trial {n}") for n, _, best, _ in steps]
+        by_trials.append(Series(name, tuple(points), *look))
+        if all(seconds is not None for _, seconds, _, _ in steps):
+            points = [Point(s / scale, group.scaled(b), f"trial {n}") for n, s, b, _ in steps]
+            by_time.append(Series(name, tuple(points), *look))
+        rows += [
+            (name, f"{n}", DASH if s is None else f"{s / scale:.2f}", group.shown(best))
+            for n, s, best, better in steps
+            if better
+        ]
+    caption = (
+        "Best validation so far, trials in the order they finished; pruned and diverged ones "
+        "count as trials. It is a maximum, so it flatters: the board has the retrained mean."
+    )
+    table = (("family", "trials", unit, "best validation"), tuple(rows))
+    value = Axis(f"best validation {group.metric}")
+    time = f"The same against {unit} of training, summed over the trials: what one worker takes."
+    if len(by_time) < len(by_trials):
+        time += " Records of an earlier version do not tell the time of their trials."
+    return [
+        Chart("best-by-trials", "Best so far against trials", caption, Axis("trials finished"),
+              value, tuple(by_trials), *table),
+        Chart("best-by-time", f"Best so far against {unit}", time, Axis(f"{unit} of training"),
+              value, tuple(by_time), *(table if by_time else ())),
+    ]  # fmt: skip
+
+
+def _best_steps(study: Row) -> list[tuple[int, float | None, float, bool]]:
+    """(trials finished, seconds of training, best value, whether it is better than before), from
+    the first complete trial on. Records without a history have their complete trials in order."""
+    history = study.get("history") or [
+        {"value": t["value"], "seconds": None} for t in study["complete"]
+    ]
+    better = max if study["direction"] == "max" else min
+    seconds, best, steps = 0.0, None, []
+    for n, trial in enumerate(history, 1):
+        seconds = None if trial["seconds"] is None else seconds + trial["seconds"]
+        before, value = best, trial["value"]
+        if value is not None:
+            best = value if best is None else better(best, value)
+        if best is not None:
+            steps.append((n, seconds, best, best != before))
+    return steps
+
+
+def importances(group: Group) -> Chart:
+    """Which options of the space mattered."""
+    told = [(x, group.studies[x["study"]].get("importance")) for x in group.lines]
+    told = [(line, shares) for line, shares in told if shares]
+    silent = [group.name(x) for x in group.lines if x not in [line for line, _ in told]]
+    caption = (
+        "Share of the validation's variance that an option explains in a random forest over the "
+        "complete trials (Optuna's fANOVA). It says where the search found differences, not "
+        "which value is best."
+    )
+    if silent:
+        caption += f" Too few complete trials, or an earlier record: {', '.join(silent)}."
+    return Chart(
+        "importance",
+        "Importance of the search space",
+        caption,
+        Axis("option"),
+        Axis("share of the variance, %"),
+        tuple(
+            Series(
+                group.name(line),
+                tuple(Point(option, 100 * share) for option, share in shares.items()),
+                hue(line["family"]),
+                group.mark(line),
+                "bars",
+            )
+            for line, shares in told
+        ),
+        ("family", "option", "share %"),
+        tuple(
+            (group.name(line), option, f"{100 * share:.1f}")
+            for line, shares in told
+            for option, share in shares.items()
+        ),
+    )
+
+
+def starting_dilation(group: Group) -> list[Chart]:
+    """The paper's figure 6: what a dilated RNN gains and loses by starting at a longer dilation."""
+    found = []
+    for line, trial in group.complete("dilated_rnn"):
+        config, history = trial["config"], group.studies[line["study"]].get("history", [])
+        start = (config.get("dilations") or [config["base"] ** config["start"]])[0]
+        seconds = next((x["seconds"] for x in history if x["index"] == trial["index"]), None)
+        found.append((config["cell"], start, trial["value"], seconds, words(config)))
+    if not found:
+        return []
+    ticks = tuple((float(s), f"{s}") for s in sorted({start for _, start, *_ in found}))
+    x = Axis("starting dilation (steps)", log=True, ticks=ticks)
+    head = ("cell", "starting dilation", "validation", "training seconds")
+    rows = tuple(
+        (cell, f"{start}", group.shown(value), DASH if seconds is None else f"{seconds:.1f}")
+        for cell, start, value, seconds, _ in sorted(found, key=lambda t: (t[0], t[1], t[2]))
+    )
+    cells = [cell for cell in CELLS if cell in {cell for cell, *_ in found}]
+
+    def series(y: int) -> tuple[Series, ...]:
+        return tuple(
+            Series(
+                cell,
+                tuple(
+                    Point(t[1], group.scaled(t[2]) if y == 2 else t[3], t[4])
+                    for t in found
+                    if t[0] == cell and t[y] is not None
+                ),
+                CELLS.index(cell),
+                CELLS.index(cell),
+            )
+            for cell in cells
+            if any(t[0] == cell and t[y] is not None for t in found)
+        )
+
+    caption = (
+        "Complete trials of the dilated RNN at full steps (the paper's figure 6). The other "
+        "options vary too, and a sampler other than random chose where to look."
+    )
+    time = "Seconds of training of the same trials, on one thread beside other workers."
+    if not series(3):
+        time = "Records of an earlier version do not tell the time of their trials."
+    return [
+        Chart("start-accuracy", "Starting dilation against validation", caption, x,
+              Axis(f"validation {group.metric}"), series(2), head, rows),
+        Chart("start-time", "Starting dilation against training time", time, x,
+              Axis("training seconds"), series(3), head, rows),
+    ]  # fmt: skip
