@@ -145,7 +145,10 @@ class Search:
         return "wait" if running else "done"
 
     def _draw(self, trial: optuna.Trial, turn: Turn) -> Drawn:
-        index, study, task = turn.index, turn.study, self.task
+        study, task = turn.study, self.task
+        # Optuna reaps the dead once more before it makes a trial: this may be one of theirs, just
+        # queued again, and not the one of this turn.
+        index = trial.user_attrs.get("index", turn.index)
         trial.set_user_attr("worker", self.worker)
         trial.set_user_attr("index", index)
         trial.set_user_attr("startup", index < STARTUP)

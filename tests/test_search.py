@@ -10,6 +10,7 @@ from dataclasses import replace
 import optuna
 import pytest
 from optuna.trial import TrialState
+from sqlalchemy import text
 
 from drnn_bench import live
 from drnn_bench.database import TrialLock
@@ -119,6 +120,30 @@ def test_a_running_trial_that_is_released_is_run_again_in_its_place(world):
     assert again.params == dead.params
     assert again.user_attrs["index"] == dead.user_attrs["index"] == 0
     assert again.user_attrs["retries"] == 1
+
+
+def test_a_trial_found_dead_while_another_is_made_keeps_its_place(tmp_path):
+    asked = {"sampler": "random", "pruner": "none", "families": ("dilated_rnn",), "trials": 3}
+    whole, broken = World(tmp_path / "a", **asked), World(tmp_path / "b", **asked)
+    whole.search().work()
+
+    class Killed(BaseException):
+        pass
+
+    victim = broken.search(worker="victim")
+    victim._run = lambda *_: (_ for _ in ()).throw(Killed)
+    with pytest.raises(Killed):
+        victim.work()
+    with broken.storage.engine.begin() as connection:  # long ago
+        connection.execute(text("UPDATE trial_heartbeats SET heartbeat = '2020-01-01 00:00:00'"))
+    broken.search().work()
+    results = [
+        {t.user_attrs["index"]: (t.params, t.value) for t in w.trials() if t.value is not None}
+        for w in (whole, broken)
+    ]
+    assert len(results[0]) == 3
+    assert results[0] == results[1]
+    assert tally(broken.trials()).duplicate == 0
 
 
 def test_a_trial_that_keeps_failing_is_replaced_by_another_draw(world):
