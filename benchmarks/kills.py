@@ -5,6 +5,7 @@ what got lost, doubled or changed. The tests and `benchmarks/search.py --kills` 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import random
@@ -14,15 +15,35 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from drnn_bench.storage import MAX_RETRIES
+from drnn_bench.database import TrialLock
+from drnn_bench.errors import JobError
+from drnn_bench.plan import Plan, Request, make_plan
+from drnn_bench.search import Search
+from drnn_bench.storage import MAX_RETRIES, has_tables, open_storage
 from drnn_bench.studies import tally
 
 PARENT_EVERY = 3  # kills, one hits the parent; the others hit a worker
 ANY_MOMENT = 0.2  # share of the kills that do not wait until a trial is running
+
+
+def undisturbed(folder: Path, **request: Any) -> Plan:
+    """Searches with one worker, in this process; its storage is then what others are held to."""
+    plan = make_plan(Request(runs_dir=str(folder), device="cpu", **request))
+    storage = open_storage(plan.storage)
+    specs = list(plan.specs)
+    Search(storage, TrialLock(storage), specs, plan.trials, plan.prepared, "cpu", "one").work()
+    return plan
+
+
+def words(request: dict[str, Any]) -> list[str]:
+    """The same request on the command line of `bench run`."""
+    families = [f"--family={family}" for family in request["families"]]
+    return families + [f"--{name}={value}" for name, value in request.items() if name != "families"]
 
 
 def worker_pids(folder: Path) -> dict[str, int]:
@@ -37,16 +58,20 @@ def worker_pids(folder: Path) -> dict[str, int]:
 
 
 def studies(storage: str) -> dict[str, list[FrozenTrial]]:
-    """Every study's trials. Nothing where the database is not there yet."""
-    with contextlib.suppress(Exception):
-        return {
-            study.study_name: study.get_trials(deepcopy=False)
-            for study in (
-                optuna.load_study(study_name=name, storage=storage)
-                for name in optuna.get_all_study_names(storage)
-            )
-        }
+    """Every study's trials; none before a search was begun there."""
+    with contextlib.suppress(JobError):
+        if has_tables(storage):
+            opened = _opened(storage)
+            return {
+                name: optuna.load_study(study_name=name, storage=opened).get_trials(deepcopy=False)
+                for name in optuna.get_all_study_names(opened)
+            }
     return {}
+
+
+@functools.cache
+def _opened(storage: str) -> optuna.storages.RDBStorage:
+    return open_storage(storage, create=False)
 
 
 def running(storage: str) -> list[FrozenTrial]:
@@ -138,9 +163,10 @@ def faults(storage: str, undisturbed: str, trials: int) -> list[str]:
         for trial in _done(all_trials):
             twin = before.get(trial.user_attrs["index"])
             if twin and (trial.params, trial.value) != (twin.params, twin.value):
+                found_it = f"{trial.params} gave {trial.value}"
                 lines.append(
-                    f"{name}: place {trial.user_attrs['index']}: {trial.params} gave {trial.value}, "
-                    f"undisturbed {twin.params} {twin.value}"
+                    f"{name}: place {trial.user_attrs['index']}: {found_it}, undisturbed "
+                    f"{twin.params} {twin.value}"
                 )
     return lines
 

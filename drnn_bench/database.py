@@ -16,7 +16,7 @@ import optuna
 from optuna.exceptions import StorageInternalError
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, PendingRollbackError
 
 from drnn_bench.errors import JobError, UserError
 
@@ -38,6 +38,10 @@ _POSTGRES = {
         "keepalives_count": 3,
     },
 }
+_CUT = (
+    DBAPIError,
+    PendingRollbackError,
+)  # the first statement on a connection that was cut, the next
 _SQLITE = {"connect_args": {"timeout": 60}}
 
 
@@ -135,7 +139,7 @@ class TrialLock:
         try:
             yield lambda: _alive(connection)
         finally:
-            with contextlib.suppress(DBAPIError):
+            with contextlib.suppress(*_CUT):
                 connection.execute(text(f"SELECT pg_advisory_unlock({_ADVISORY_LOCK})"))
             connection.close()
 
@@ -157,7 +161,7 @@ class TrialLock:
 def _alive(connection: Connection) -> bool:
     try:
         connection.execute(text("SELECT 1"))
-    except DBAPIError:
+    except _CUT:
         return False
     return True
 

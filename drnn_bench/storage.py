@@ -61,7 +61,12 @@ def has_tables(url: str) -> bool:
     try:
         engine = create_engine(url, **settings)
         try:
-            return inspect(engine).has_table("version_info")
+            with engine.connect() as connection:
+                # A study comes after the tables are whole.
+                tables = inspect(connection).has_table("studies")
+                return (
+                    tables and connection.execute(text("SELECT 1 FROM studies")).first() is not None
+                )
         finally:
             engine.dispose()
     except ImportError as error:
