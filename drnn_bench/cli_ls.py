@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from drnn_bench.cli_options import JsonOption, make_console
 from drnn_bench.errors import UserError
 
 Row = dict[str, Any]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 ls = typer.Typer(help="What there is: tasks, families, and how your data is understood.")
 
@@ -106,7 +106,6 @@ def _print_rows(rows: list[Row], as_json: bool) -> None:
         print(json.dumps(rows, indent=2))
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD)
@@ -115,4 +114,4 @@ def _print_rows(rows: list[Row], as_json: bool) -> None:
     for row in rows:
         cells = (f"{v:,}" if isinstance(v, int) else v or "–" for v in row.values())
         table.add_row(*cells)
-    Console(width=None if sys.stdout.isatty() else 250).print(table)
+    make_console().print(table)

@@ -182,7 +182,7 @@ class Job:
         tries: dict[tuple[str, int], int] = {}
         for event, job, answer in pool.run(jobs):
             if event == "done":
-                records.append(self.records, [answer])
+                self._record([answer])
                 if answer["state"] == "diverged":
                     self.reporter.say(f"{answer['family']} seed {answer['seed']} diverged")
             elif event == "died" and job:
@@ -193,6 +193,15 @@ class Job:
                 jobs.append(job)
             else:
                 check(event, answer)
+
+    def _record(self, rows: list[Row]) -> None:
+        try:
+            records.append(self.records, rows)
+        except OSError as error:
+            raise JobError(
+                f"{self.records} cannot be written ({error.strerror}); what is finished is saved, "
+                "and the same command continues"
+            ) from None
 
     def _record_studies(self, rows: list[Row]) -> None:
         """One row for each search as it now stands, unless the last one says the same."""
@@ -207,7 +216,7 @@ class Job:
                 study = next(study for known, study in self.studies if known == spec)
                 summary["importance"] = importance(study, spec.make_space())
                 row = study_row(spec, self.plan.task, summary, self.plan.device)
-                records.append(self.records, [row | {"started": records.now()}])
+                self._record([row | {"started": records.now()}])
 
     def _final_jobs(self, rows: list[Row]) -> list[Row]:
         done = {
@@ -233,7 +242,7 @@ class Job:
         for event, _, answer in pool.run([job]):
             check(event, answer)
             if event == "done":
-                records.append(self.records, answer["rows"])
+                self._record(answer["rows"])
 
     def _speed_models(self, rows: list[Row]) -> list[Row]:
         """All finalists, if any has not been measured on this hardware; else none. Models that

@@ -87,14 +87,14 @@ def make_plan(request: Request) -> Plan:
     if request.storage is not None:
         parse_url(request.storage)
     spaces = _spaces(request)
-    device = _device(request.device)
+    device = find_device(request.device)
     budgets = sorted(set(request.budgets)) or [task.default_budget]
     loaded = read(task, request.data_dir)
     task = loaded.task
     for space in spaces:
         for budget in budgets:
             check_feasible(space, task, budget)
-    runs_dir = _writable(Path(request.runs_dir))
+    runs_dir = writable(Path(request.runs_dir))
     prepared = store(loaded, runs_dir / "data")
     specs = tuple(
         StudySpec(
@@ -168,7 +168,7 @@ def check_feasible(space: SearchSpace, task: Task, budget: int) -> None:
     )
 
 
-def _device(wanted: str) -> str:
+def find_device(wanted: str) -> str:
     if wanted not in ("auto", "cpu", "cuda"):
         raise UserError(f"unknown --device {wanted!r}: auto, cpu or cuda")
     if wanted == "cpu":
@@ -182,7 +182,7 @@ def _device(wanted: str) -> str:
     return "cpu"
 
 
-def _writable(folder: Path) -> Path:
+def writable(folder: Path) -> Path:
     """Makes the folder; raises UserError where nothing can be written into it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -136,6 +136,16 @@ def ask_for(study: optuna.Study, trials: int) -> None:
             study.set_user_attr(name, value)
 
 
+def studies_of(storage: optuna.storages.RDBStorage) -> list[tuple[StudySpec, optuna.Study]]:
+    """The searches of a storage for which trials were asked, in the order they were begun."""
+    found = []
+    for name in optuna.get_all_study_names(storage):
+        study = optuna.load_study(study_name=name, storage=storage)
+        if {"spec", "trials"} <= study.user_attrs.keys():  # else somebody else's, or being made
+            found.append((StudySpec(**study.user_attrs["spec"]), study))
+    return found
+
+
 def summarise(study: optuna.Study, spec: StudySpec, direction: str) -> dict[str, Any]:
     """A study as its row tells it. `best` is None where no trial is complete."""
     trials = study.get_trials(deepcopy=False)
