@@ -129,6 +129,8 @@ def _line(study: Row, rows: list[Row]) -> Row:
         "validation_best": study["best"]["value"],
         "validation_mean": _mean([r["validation"] for r in complete]),
         "on_edge": study["best"]["on_edge"],
+        "warm": study.get("warm", 0),
+        "warm_best": study["best"].get("warm", False),
         "train_per_s": speed and speed["train_per_s"],
         "infer_per_s": speed and speed["infer_per_s"],
         "speed_ratio": _ratio(speed, rows),
