@@ -56,7 +56,7 @@ def warm_start(spec: StudySpec, task: Task) -> list[dict[str, Value]]:
     if len(chosen) < spec.warm_start:
         raise UserError(
             f"--warm-start {spec.warm_start}: the search space of {spec.family} has only "
-            f"{len(chosen)} feasible architectures at budget {spec.budget} on {task.key}, and "
+            f"{len(chosen)} architectures that are feasible at budget {spec.budget} on {task.key}; "
             "every family starts with the same number"
         )
     return chosen
