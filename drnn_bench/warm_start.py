@@ -30,9 +30,10 @@ from drnn_bench.feasible import Candidate, candidates
 from drnn_bench.models import make_config
 from drnn_bench.mrl import mean_recurrent_length, reach
 from drnn_bench.search_space import Value
-from drnn_bench.storage import TrialLock, queue
+from drnn_bench.storage import queue
 
 if TYPE_CHECKING:
+    from drnn_bench.storage import TrialLock
     from drnn_bench.studies import StudySpec
     from drnn_bench.tasks.task import Task
 
