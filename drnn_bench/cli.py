@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
@@ -62,6 +61,7 @@ def run(
     search_space: Annotated[list[str] | None, typer.Option(help="TOML file, one for a family.")] = None,
     sampler: Annotated[str, typer.Option(help="tpe, random or qmc.")] = "tpe",
     pruner: Annotated[str, typer.Option(help="asha, median or none.")] = "asha",
+    warm_start: Annotated[int, typer.Option(help="Begin each study with so many nets of smallest mean recurrent length.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before long runs.")] = False,
@@ -89,6 +89,7 @@ def run(
         search_spaces=tuple(search_space or ()),
         sampler=sampler,
         pruner=pruner,
+        warm_start=warm_start,
         seed=seed,
     )
 
@@ -195,11 +196,9 @@ def describe(
 
     config: dict[str, Any] = parse_options(family, options or [])
     if task is not None:
-        from drnn_bench.tasks import parse_task
+        from drnn_bench.tasks import sized_task
 
-        named = parse_task(task)
-        if any("learned" in f.metadata for f in dataclasses.fields(named)):
-            named = named.read(None).task  # only its data tells the sizes
+        named = sized_task(task)
         config |= {"length": named.length}
         config |= {"input_size": named.input_size, "output_size": named.output_size}
     if budget is not None:

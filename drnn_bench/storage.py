@@ -139,13 +139,16 @@ def requeue(study: optuna.Study, trial: optuna.trial.FrozenTrial, interrupted: b
     attrs = trial.user_attrs
     if "config" not in attrs or (not interrupted and attrs.get("retries", 0) >= MAX_RETRIES):
         return
+    kept = {key: attrs[key] for key in ("index", "warm") if key in attrs}
+    queue(study, trial.params, kept | {"retries": attrs.get("retries", 0) + (not interrupted)})
+
+
+def queue(study: optuna.Study, params: dict[str, Any], attrs: dict[str, Any]) -> None:
+    """Adds a trial of these parameters that waits for a worker. Call under the lock."""
     study.add_trial(
         optuna.trial.create_trial(
             state=optuna.trial.TrialState.WAITING,
-            user_attrs={
-                "index": attrs["index"],
-                "retries": attrs.get("retries", 0) + (not interrupted),
-            },
-            system_attrs={"fixed_params": trial.params},
+            user_attrs=attrs,
+            system_attrs={"fixed_params": params},
         )
     )
