@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from drnn_bench.cli_doctor import doctor
 from drnn_bench.cli_ls import ls
 from drnn_bench.cli_options import (
     BudgetOption,
@@ -269,6 +270,7 @@ def _err(line: str) -> None:
 app.command()(report)
 app.command()(worker)
 app.command()(status)
+app.command()(doctor)
 app.add_typer(ls, name="ls")
 
 

@@ -12,6 +12,7 @@ import time
 
 import optuna
 import pytest
+import torch
 from conftest import ENV, ROOT, command
 
 from drnn_bench import cli, records
@@ -343,3 +344,12 @@ def test_a_read_only_reader_of_our_output_ends_quietly(tmp_path):
         capture_output=True, text=True, cwd=tmp_path, env=ENV,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
+
+
+def test_doctor_says_what_the_machine_has(bench, mnist_dir):
+    facts = json.loads(bench("doctor", "--json", "--data-dir", mnist_dir).stdout)
+    assert facts["torch"] == torch.__version__
+    assert facts["data pixel_mnist"] == f"found in {mnist_dir}"
+    assert "lacks ptb.train.txt" in facts["data char_ptb"]
+    assert facts["data own"] == "yours: --task own:path=..."
+    assert "needs --data-dir" in bench("doctor").stdout
