@@ -7,6 +7,7 @@ model, output layer included.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -20,12 +21,12 @@ LEAST = 0.90  # an architecture that cannot use this share is refused
 
 
 class Infeasible(UserError):
-    """No width of this architecture meets the budget. `needs`: a smaller
-    or larger one that works."""
+    """No width of this architecture meets the budget. `reason`: the kind of refusal, the same
+    words for all of a kind. `needs`: a smaller or larger budget that works."""
 
-    def __init__(self, message: str, needs: int | None = None):
+    def __init__(self, message: str, reason: str, needs: int | None = None):
         super().__init__(message)
-        self.needs = needs
+        self.reason, self.needs = reason, needs
 
 
 @lru_cache(maxsize=65536)
@@ -65,12 +66,14 @@ def solve_width(
     if length is not None and 1 < length <= smallest.longest_span:
         raise Infeasible(
             f"{family} {_words(smallest)}: its largest dilation, {smallest.longest_span}, "
-            f"reaches the sequence length {length}"
+            f"reaches the sequence length {length}",
+            reason="the largest dilation reaches the sequence length",
         )
     if count_parameters(smallest) > budget:
         raise Infeasible(
             f"budget {budget} is too small for {family} {_words(smallest)}: "
             f"it needs at least {count_parameters(smallest)} parameters",
+            reason="the budget is too small",
             needs=count_parameters(smallest),
         )
     width = _last_within(lambda w: count_parameters(make(w)), floor, budget)
@@ -87,7 +90,8 @@ def solve_width(
     if used < LEAST * budget:
         raise Infeasible(
             f"{family} {_words(best)} can use only {used} of {budget} parameters "
-            f"({used / budget:.0%}, at least {LEAST:.0%} wanted)",
+            f"({used / budget:.1%}, at least {LEAST:.0%} wanted)",
+            reason=f"no width uses {LEAST:.0%} of the budget",
             needs=used,
         )
     return best
@@ -120,11 +124,21 @@ def _first(ok: Callable[[int], bool]) -> int:
 
 
 def _last_within(count: Callable[[int], int], low: int, budget: int) -> int:
-    """The largest width from `low` up whose count is within the budget (counts grow with width)."""
-    high = low + 1
-    while count(high) <= budget:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if count(middle) <= budget else (low, middle)
+    """The largest width from `low` up whose count is within the budget.
+
+    Counts grow with the width, about as its square: so the line through the roots of the last two
+    soon hits it, after half the nets that bisection would have to build.
+    """
+    last = (low, count(low))
+    guess, over = int(low * math.sqrt(budget / last[1])), None
+    while over is None or over - low > 1:
+        highest = budget if over is None else over - 1
+        width = max(low + 1, min(guess, highest))
+        before, last = last, (width, count(width))
+        if last[1] <= budget:
+            low = width
+        else:
+            over = width
+        slope = (math.sqrt(last[1]) - math.sqrt(before[1])) / (last[0] - before[0])
+        guess = int(width + (math.sqrt(budget) - math.sqrt(last[1])) / slope)
     return low

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from drnn_bench.cli_doctor import doctor
 from drnn_bench.cli_ls import ls
+from drnn_bench.cli_options import (
+    BudgetOption,
+    DataOption,
+    DeviceOption,
+    Format,
+    FormatOption,
+    JsonOption,
+    RunsOption,
+    StorageOption,
+    TaskOption,
+    make_console,
+)
 from drnn_bench.cli_report import report
-from drnn_bench.errors import JobError, UserError, nearest
+from drnn_bench.cli_workers import status, worker
+from drnn_bench.errors import Interrupted, JobError, UserError, nearest
 
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Architecture search and benchmarks for long-sequence models under parameter budgets.",
 )
-
-
-class Format(StrEnum):
-    table = "table"
-    markdown = "markdown"
-    csv = "csv"
-    json = "json"
-
-
-TaskOption = Annotated[str | None, typer.Option(help="A task, with options: copy_memory:T=1000.")]
-BudgetOption = Annotated[str | None, typer.Option(help="Parameters: 5000, 5k, 1.2M.")]
-RunsOption = Annotated[str, typer.Option(help="Folder of this machine's results.")]
-FormatOption = Annotated[Format, typer.Option("--format", help="How to print it.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
@@ -57,13 +55,14 @@ def run(
     steps: Annotated[int | None, typer.Option(help="Training steps of a trial.")] = None,
     seeds: Annotated[int, typer.Option(help="Fresh seeds for each finalist.")] = 3,
     workers: Annotated[int | None, typer.Option(help="Processes of one thread; default: the cores.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    data_dir: Annotated[str | None, typer.Option(help="Where the data is; without it, the hub.")] = None,
+    device: DeviceOption = "auto",
+    data_dir: DataOption = None,
     runs_dir: RunsOption = "runs",
-    storage: Annotated[str | None, typer.Option(help="Optuna storage URL; default: SQLite in the runs folder.")] = None,
+    storage: StorageOption = None,
     search_space: Annotated[list[str] | None, typer.Option(help="TOML file, one for a family.")] = None,
     sampler: Annotated[str, typer.Option(help="tpe, random or qmc.")] = "tpe",
     pruner: Annotated[str, typer.Option(help="asha, median or none.")] = "asha",
+    warm_start: Annotated[int, typer.Option(help="Begin each study with so many nets of smallest mean recurrent length.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before long runs.")] = False,
@@ -75,7 +74,7 @@ def run(
     from drnn_bench.plan import Request, make_plan, parse_budget
     from drnn_bench.ranking import build, select
 
-    console = _console()
+    console = make_console()
     request = Request(
         task=task,
         families=tuple(family or ()),
@@ -91,6 +90,7 @@ def run(
         search_spaces=tuple(search_space or ()),
         sampler=sampler,
         pruner=pruner,
+        warm_start=warm_start,
         seed=seed,
     )
 
@@ -151,7 +151,7 @@ def leaderboard(
     if format == Format.table and output is None:
         from drnn_bench.console import print_board
 
-        print_board(_console(), board)
+        print_board(make_console(), board)
         return
     text = texts.get(format, columns.to_json if format == Format.json else columns.to_markdown)(
         board
@@ -177,7 +177,7 @@ def compare(
         print(json.dumps(comparison.to_records(board, base), indent=2))
         return
     if format == Format.table:
-        comparison.print_tables(_console(), board, base)
+        comparison.print_tables(make_console(), board, base)
         return
     print(comparison.to_text(board, base, csv=format == Format.csv), end="")
 
@@ -197,11 +197,9 @@ def describe(
 
     config: dict[str, Any] = parse_options(family, options or [])
     if task is not None:
-        from drnn_bench.tasks import parse_task
+        from drnn_bench.tasks import sized_task
 
-        named = parse_task(task)
-        if any("learned" in f.metadata for f in dataclasses.fields(named)):
-            named = named.read(None).task  # only its data tells the sizes
+        named = sized_task(task)
         config |= {"length": named.length}
         config |= {"input_size": named.input_size, "output_size": named.output_size}
     if budget is not None:
@@ -265,23 +263,15 @@ def _emit(text: str, output: str | None) -> None:
         raise UserError(f"output {output}: cannot be written ({error.strerror})") from None
 
 
-def _console():
-    """Standard output; where it is no terminal, lines are as long as they need to be."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 250)
-
-
 def _err(line: str) -> None:
     print(f"bench: {line}", file=sys.stderr)
 
 
 app.command()(report)
+app.command()(worker)
+app.command()(status)
+app.command()(doctor)
 app.add_typer(ls, name="ls")
-
-
-class Interrupted(Exception):
-    """Ctrl-C, with what is saved and how to go on."""
 
 
 def main() -> None:

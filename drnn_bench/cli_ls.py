@@ -10,12 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
+from drnn_bench.cli_options import JsonOption, make_console
 from drnn_bench.errors import UserError
+from drnn_bench.tasks import DEFAULT_TASK
 
 Row = dict[str, Any]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-ls = typer.Typer(help="What there is: tasks, families, and how your data is understood.")
+ls = typer.Typer(
+    help="What there is: tasks, families, search spaces, and how your data is understood."
+)
 
 
 @ls.command("tasks")
@@ -58,6 +61,35 @@ def ls_data(
         return
     for note in notes:
         print(note)
+
+
+@ls.command("space")
+def ls_space(
+    family: Annotated[str, typer.Argument(help="A family: see `bench ls families`.")],
+    task: Annotated[str, typer.Option(help="A task, with options: copy_memory:T=1000.")] = DEFAULT_TASK,
+    budget: Annotated[str | None, typer.Option(help="Parameters: 5000, 5k, 1.2M.")] = None,
+    search_space: Annotated[str | None, typer.Option(help="TOML file in place of the family's own.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Where the data is, if its sizes are not known without.")] = None,
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """How many architectures a search space holds, and which a budget refuses."""
+    from drnn_bench.feasible import count_feasible, to_record, to_text
+    from drnn_bench.plan import parse_budget
+    from drnn_bench.search_space import default_path, read_space
+    from drnn_bench.tasks import sized_task
+
+    space = read_space(search_space or default_path(family))
+    if space.family != family:
+        raise UserError(
+            f"search space {search_space} is of family {space.family!r}, not {family!r}"
+        )
+    sized = sized_task(task, data_dir)
+    parameters = parse_budget(budget) if budget else sized.default_budget
+    found = count_feasible(space, sized, parameters)
+    if as_json:
+        print(json.dumps(to_record(found, family, sized, parameters), indent=2))
+        return
+    print(to_text(found, family, sized, parameters))
 
 
 @ls.command("families")
@@ -106,7 +138,6 @@ def _print_rows(rows: list[Row], as_json: bool) -> None:
         print(json.dumps(rows, indent=2))
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD)
@@ -115,4 +146,4 @@ def _print_rows(rows: list[Row], as_json: bool) -> None:
     for row in rows:
         cells = (f"{v:,}" if isinstance(v, int) else v or "–" for v in row.values())
         table.add_row(*cells)
-    Console(width=None if sys.stdout.isatty() else 250).print(table)
+    make_console().print(table)

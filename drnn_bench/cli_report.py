@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from drnn_bench.cli_options import RunsOption, TaskOption
+
 
 def report(
-    task: Annotated[str | None, typer.Option(help="A task, with options: copy_memory:T=1000.")] = None,
-    runs_dir: Annotated[str, typer.Option(help="Folder of this machine's results.")] = "runs",
+    task: TaskOption = None,
+    runs_dir: RunsOption = "runs",
     output: Annotated[str, typer.Option(help="The HTML file to write.")] = "report.html",
     figures: Annotated[str | None, typer.Option(help="Also write the charts as SVG to this folder.")] = None,
 ) -> None:  # fmt: skip

@@ -93,6 +93,7 @@ def _trials(line: Row) -> str:
     t = line["trials"]
     text = f"{t['complete']}+{t['pruned']}"
     notes = [f"{t[k]} {k}" for k in ("diverged", "failed", "infeasible", "duplicate") if t[k]]
+    notes += [f"{line['warm']} warm"] if line["warm"] else []
     return f"{text} ({', '.join(notes)})" if notes else text
 
 
@@ -201,6 +202,13 @@ def caption(lines: list[Row]) -> str:
         )
     if not _none(first["guessing"]):
         said.insert(0, f"Guessing costs {first['guessing']:.4f}.")
+    warm = [x for x in lines if x["warm"]]
+    if warm:
+        won = ", ".join(x["family"] for x in warm if x["warm_best"]) or "no family"
+        said.append(
+            f"Warm start {_all(warm, 'warm')} (nets of the smallest mean recurrent length, counted "
+            f"as trials, never pruned): best is one of them for {won}."
+        )
     edges = [f"{x['family']} ({_edge(x)})" for x in lines if x["on_edge"]]
     if edges:
         said.append(f"Best value on the edge of its range: {'; '.join(edges)}.")
@@ -253,6 +261,8 @@ def _command(lines: list[Row]) -> str:
         f"--trials {trials} --seeds {max(x['n'] + x['diverged_finals'] for x in lines) or 1}"
     )
     words.append(f"--sampler {first['sampler']} --pruner {first['pruner']}")
+    if first["warm"]:
+        words.append(f"--warm-start {first['warm']}")
     words.append(f"--seed {first['search_seed']}")
     return " ".join(words)
 

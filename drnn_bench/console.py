@@ -31,19 +31,23 @@ class Terminal:
         self.console, self.confirm = console, confirm
         self.progress = Progress(console)
 
-    def plan(self, plan: Plan, tallies: list[Tally], seconds: list[float | None]) -> bool:
+    def plan(
+        self, plan: Plan, tallies: list[Tally], seconds: list[float | None], feasible: list[str]
+    ) -> bool:
         table = Table(box=box.SIMPLE_HEAD, title=f"Plan: {plan.task.key}", title_justify="left")
-        for title in ("family", "budget", "trials to do", "steps", "s/step", "core hours"):
+        titles = ["family", "budget", "trials to do", "steps", "s/step", "core hours"]
+        for title in [*titles, *(["feasible"] if feasible else [])]:
             table.add_column(title, justify="left" if title == "family" else "right")
         total = 0.0
-        for spec, count, pace in zip(plan.specs, tallies, seconds, strict=True):
+        for i, (spec, count, pace) in enumerate(zip(plan.specs, tallies, seconds, strict=True)):
             left = max(0, plan.trials - count.done)
             share = 1.0 if spec.pruner == "none" else PRUNED_SHARE
             work = (left * share + plan.seeds) * spec.steps * (pace or 0.0)
             total += work
             todo = f"{left}" if left == plan.trials else f"{left} of {plan.trials}"
             cost = ("–", "–") if pace is None else (f"{pace:.3f}", f"{work / 3600:.2f}")
-            table.add_row(spec.family, f"{spec.budget:,}", todo, f"{spec.steps:,}", *cost)
+            cells = (spec.family, f"{spec.budget:,}", todo, f"{spec.steps:,}", *cost)
+            table.add_row(*cells, *feasible[i : i + 1])
         for note in plan.notes:
             self.say(note)
         self.console.print(table)
@@ -54,6 +58,8 @@ class Terminal:
             f"{left} trials and {finals} finals on {plan.workers} workers ({plan.device}): "
             f"about {duration(wall)}. Recipe: {plan.specs[0].make_space().recipe.words}."
         )
+        if plan.request.warm_start:
+            self.say(f"Warm start: the first {plan.request.warm_start} trials are an expert's.")
         self.progress.begin(sum(t.done for t in tallies))
         return wall < ASK_ABOVE or self.confirm(f"Start {duration(wall)} of work?")
 

@@ -1,4 +1,4 @@
-"""The two ways a command ends badly without being a bug.
+"""The ways a command ends badly without being a bug.
 
 Anything else that escapes is ours, and shows its traceback.
 """
@@ -10,6 +10,10 @@ class UserError(ValueError):
 
 class JobError(RuntimeError):
     """The input was right and the job still failed (a database gone, a disk full). Exit 1."""
+
+
+class Interrupted(Exception):
+    """Ctrl-C, with what is saved and how to go on. Exit 130."""
 
 
 def nearest(name: str, known: list[str]) -> str:

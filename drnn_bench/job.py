@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from drnn_bench import records
 from drnn_bench.database import TrialLock, answering
 from drnn_bench.errors import JobError
+from drnn_bench.feasible import count_feasible
 from drnn_bench.finals import final_seed, study_row
 from drnn_bench.importance import importance
 from drnn_bench.plan import Plan, Request, make_plan
@@ -29,8 +30,11 @@ Row = dict[str, Any]
 class Reporter(Protocol):
     """Who is told how the job goes."""
 
-    def plan(self, plan: Plan, tallies: list[Tally], seconds: list[float | None]) -> bool:
-        """Shows the plan; False: do not start. Seconds are of one training step, per study."""
+    def plan(
+        self, plan: Plan, tallies: list[Tally], seconds: list[float | None], feasible: list[str]
+    ) -> bool:
+        """Shows the plan; False: do not start. Seconds are of one training step, per study;
+        `feasible` says how many architectures are, nothing outside a dry run."""
 
     def search(self, rows: list[Standing]) -> None:
         """Shows how far the search is."""
@@ -45,7 +49,9 @@ class Reporter(Protocol):
 class Silent:
     """Tells nobody."""
 
-    def plan(self, plan: Plan, tallies: list[Tally], seconds: list[float | None]) -> bool:
+    def plan(
+        self, plan: Plan, tallies: list[Tally], seconds: list[float | None], feasible: list[str]
+    ) -> bool:
         return True
 
     def search(self, rows: list[Standing]) -> None:
@@ -98,7 +104,8 @@ class Job:
                 return
             with Pool(plan.workers, self.runs_dir / "workers.log", (running, *working)) as pool:
                 seconds = self._pace(pool)
-                if not self.reporter.plan(plan, self._tallies(), seconds) or dry:
+                feasible = self._feasible() if dry else []  # takes seconds
+                if not self.reporter.plan(plan, self._tallies(), seconds, feasible) or dry:
                     return
                 try:
                     self._search(pool, seconds)
@@ -138,6 +145,14 @@ class Job:
             if event == "done":
                 paces[StudySpec(**job["spec"]).identity] = answer["seconds_per_step"]
         return [paces.get(spec.identity) for spec in self.plan.specs]
+
+    def _feasible(self) -> list[str]:
+        """How many architectures each study may choose among, from a small sample of the many."""
+        task = self.plan.task
+        return [
+            count_feasible(spec.make_space(), task, spec.budget, whole=100, sample=50).words
+            for spec in self.plan.specs
+        ]
 
     # -- search ------------------------------------------------------------------------------
 
@@ -182,7 +197,7 @@ class Job:
         tries: dict[tuple[str, int], int] = {}
         for event, job, answer in pool.run(jobs):
             if event == "done":
-                records.append(self.records, [answer])
+                self._record([answer])
                 if answer["state"] == "diverged":
                     self.reporter.say(f"{answer['family']} seed {answer['seed']} diverged")
             elif event == "died" and job:
@@ -193,6 +208,15 @@ class Job:
                 jobs.append(job)
             else:
                 check(event, answer)
+
+    def _record(self, rows: list[Row]) -> None:
+        try:
+            records.append(self.records, rows)
+        except OSError as error:
+            raise JobError(
+                f"{self.records} cannot be written ({error.strerror}); what is finished is saved, "
+                "and the same command continues"
+            ) from None
 
     def _record_studies(self, rows: list[Row]) -> None:
         """One row for each search as it now stands, unless the last one says the same."""
@@ -207,7 +231,7 @@ class Job:
                 study = next(study for known, study in self.studies if known == spec)
                 summary["importance"] = importance(study, spec.make_space())
                 row = study_row(spec, self.plan.task, summary, self.plan.device)
-                records.append(self.records, [row | {"started": records.now()}])
+                self._record([row | {"started": records.now()}])
 
     def _final_jobs(self, rows: list[Row]) -> list[Row]:
         done = {
@@ -233,7 +257,7 @@ class Job:
         for event, _, answer in pool.run([job]):
             check(event, answer)
             if event == "done":
-                records.append(self.records, answer["rows"])
+                self._record(answer["rows"])
 
     def _speed_models(self, rows: list[Row]) -> list[Row]:
         """All finalists, if any has not been measured on this hardware; else none. Models that

@@ -7,19 +7,17 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import optuna
-
 from drnn_bench.budget import Infeasible
 from drnn_bench.database import parse_url
 from drnn_bench.errors import UserError, nearest
+from drnn_bench.feasible import candidates
 from drnn_bench.models import DEFAULT_FAMILIES, config_type, family_names
 from drnn_bench.search_space import SearchSpace, default_path, read_space
 from drnn_bench.studies import PRUNERS, SAMPLERS, StudySpec
 from drnn_bench.tasks import DEFAULT_TASK, parse_task
 from drnn_bench.tasks.cache import Prepared, read, store
 from drnn_bench.tasks.task import Task
-
-PROBES = 200  # random draws before a space counts as having nothing feasible
+from drnn_bench.warm_start import warm_start
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +38,7 @@ class Request:
     search_spaces: tuple[str, ...] = ()
     sampler: str = "tpe"
     pruner: str = "asha"
+    warm_start: int = 0
     seed: int = 0
 
 
@@ -84,17 +83,23 @@ def make_plan(request: Request) -> Plan:
         value = getattr(request, name)
         if value not in known:
             raise UserError(f"unknown --{name} {value!r}: {nearest(value, list(known))}")
+    trials = request.trials or task.default_trials
+    if not 0 <= request.warm_start <= trials:
+        raise UserError(
+            f"--warm-start must be from 0 to --trials, here {trials}: what it starts with counts "
+            f"as trials; got {request.warm_start}"
+        )
     if request.storage is not None:
         parse_url(request.storage)
     spaces = _spaces(request)
-    device = _device(request.device)
+    device = find_device(request.device)
     budgets = sorted(set(request.budgets)) or [task.default_budget]
     loaded = read(task, request.data_dir)
     task = loaded.task
     for space in spaces:
         for budget in budgets:
             check_feasible(space, task, budget)
-    runs_dir = _writable(Path(request.runs_dir))
+    runs_dir = writable(Path(request.runs_dir))
     prepared = store(loaded, runs_dir / "data")
     specs = tuple(
         StudySpec(
@@ -109,10 +114,13 @@ def make_plan(request: Request) -> Plan:
             pruner=request.pruner,
             space=space.table,
             seed=request.seed,
+            warm_start=request.warm_start,
         )
         for budget in budgets
         for space in spaces
     )
+    for spec in specs if request.warm_start else ():
+        warm_start(spec, task)  # refuses what would be refused later
     from drnn_bench.provenance import cores
 
     return Plan(
@@ -120,7 +128,7 @@ def make_plan(request: Request) -> Plan:
         prepared=prepared,
         notes=loaded.notes,
         specs=specs,
-        trials=request.trials or task.default_trials,
+        trials=trials,
         seeds=request.seeds,
         workers=request.workers or cores(),
         device=device,
@@ -149,13 +157,11 @@ def _spaces(request: Request) -> list[SearchSpace]:
 
 
 def check_feasible(space: SearchSpace, task: Task, budget: int) -> None:
-    """Raises UserError where no draw of a space meets the budget: the smallest that would."""
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    sizes = {"input_size": task.input_size, "output_size": task.output_size}
+    """Raises UserError where nothing in a space meets the budget: the smallest that would."""
     needs, refusal = None, ""
-    for _ in range(PROBES):
+    for candidate in candidates(space, task.length).shown:
         try:
-            space.draw(study.ask(), budget=budget, length=task.length, **sizes)
+            candidate.fit(space, task, budget)
             return
         except Infeasible as error:
             refusal = str(error)
@@ -168,7 +174,7 @@ def check_feasible(space: SearchSpace, task: Task, budget: int) -> None:
     )
 
 
-def _device(wanted: str) -> str:
+def find_device(wanted: str) -> str:
     if wanted not in ("auto", "cpu", "cuda"):
         raise UserError(f"unknown --device {wanted!r}: auto, cpu or cuda")
     if wanted == "cpu":
@@ -182,7 +188,7 @@ def _device(wanted: str) -> str:
     return "cpu"
 
 
-def _writable(folder: Path) -> Path:
+def writable(folder: Path) -> Path:
     """Makes the folder; raises UserError where nothing can be written into it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

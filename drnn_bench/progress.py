@@ -29,6 +29,7 @@ class Standing:
     tally: Tally
     best: FrozenTrial | None
     trials: int
+    ended: str | None = None  # why before it had them all
 
     @property
     def left(self) -> int:
@@ -40,7 +41,8 @@ def standing(spec: StudySpec, study: optuna.Study, trials: int) -> Standing:
 
     found = study.get_trials(deepcopy=False)
     direction = "max" if study.direction.name == "MAXIMIZE" else "min"
-    return Standing(spec, tally(found), best_trial(found, direction), trials)
+    ended = study.user_attrs.get("ended")
+    return Standing(spec, tally(found), best_trial(found, direction), trials, ended)
 
 
 def table(rows: list[Standing], width: int) -> Table:

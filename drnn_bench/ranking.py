@@ -151,6 +151,8 @@ def _line(study: Row, rows: list[Row], base: str) -> Row:
         "validation_mean": validation,
         "gain": _gain(study, validation, study["startup_mean"]),
         "on_edge": study["best"]["on_edge"],
+        "warm": study.get("warm", 0),
+        "warm_best": study["best"].get("warm", False),
         "train_per_s": speed and speed["train_per_s"],
         "infer_per_s": speed and speed["infer_per_s"],
         "speed_ratio": _ratio(speed, rows, base),

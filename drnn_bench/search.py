@@ -31,6 +31,7 @@ from drnn_bench.studies import (
     tally,
 )
 from drnn_bench.tasks.cache import Prepared
+from drnn_bench.warm_start import enqueue
 
 REFUSALS = 50  # so many infeasible draws in a row end a study
 FAILURES = 5  # so many trials failed, and none got through, end the job
@@ -75,6 +76,8 @@ class Search:
         self.studies = [
             (spec, open_study(storage, spec, self.task), spec.make_space()) for spec in specs
         ]
+        for spec, study, _ in self.studies:
+            enqueue(study, spec, self.task, lock)
 
     def work(self, on_trial: Callable[[], None] = lambda: None) -> None:
         """Runs trials until every study has its number, waiting for those that others still run."""
@@ -151,7 +154,8 @@ class Search:
         index = trial.user_attrs.get("index", turn.index)
         trial.set_user_attr("worker", self.worker)
         trial.set_user_attr("index", index)
-        trial.set_user_attr("startup", index < STARTUP)
+        early = index < turn.spec.warm_start + STARTUP
+        trial.set_user_attr("startup", early and "warm" not in trial.user_attrs)
         sizes = {"input_size": task.input_size, "output_size": task.output_size}
         try:
             drawn = turn.space.draw(trial, budget=turn.spec.budget, length=task.length, **sizes)
@@ -185,11 +189,12 @@ class Search:
 
         recipe = spec.make_space().recipe
         last = len(recipe.evaluation_steps(spec.steps))
+        spared = trial.user_attrs["startup"] or "warm" in trial.user_attrs
 
         def report(evaluation: int, metric: float) -> None:
             trial.report(metric, evaluation)
-            # should_prune also takes note of the value, so it is asked for start-up trials too.
-            if evaluation < last and trial.should_prune() and not trial.user_attrs["startup"]:
+            # should_prune also takes note of the value, so it is asked for all trials.
+            if evaluation < last and trial.should_prune() and not spared:
                 raise optuna.TrialPruned
 
         started = time.perf_counter()

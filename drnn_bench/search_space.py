@@ -70,6 +70,13 @@ class Entry:
     log: bool = False
     when: Condition | None = None
 
+    @property
+    def middle(self) -> Value:
+        """The middle choice, or the middle of the range: the geometric one where it is log."""
+        if self.choices:
+            return sorted(self.choices)[len(self.choices) // 2]
+        return math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
+
     def suggest(self, trial: optuna.Trial, most: float) -> Value:
         if len(self.choices) == 1:
             return self.choices[0]
@@ -78,7 +85,8 @@ class Entry:
         high = min(self.high, most)
         if high < self.low:
             raise Infeasible(
-                f"{self.name} must be at most {high} here, the space begins at {self.low}"
+                f"{self.name} must be at most {high} here, the space begins at {self.low}",
+                reason="the sequences are too short for the range",
             )
         if isinstance(self.low, int):
             return trial.suggest_int(self.name, self.low, int(high), log=self.log)
@@ -102,6 +110,13 @@ class SearchSpace:
 
     def draw(self, trial: optuna.Trial, *, budget: int, length: int, **sizes: int) -> Drawn:
         """Raises Infeasible where the budget or the length refuses the draw."""
+        options = self.options(trial, length)
+        learning_rate = options.pop("learning_rate")
+        return Drawn(self.fit(options, budget=budget, length=length, **sizes), learning_rate)
+
+    def options(self, trial: optuna.Trial, length: int) -> dict[str, Any]:
+        """What a trial suggests, the learning rate among it. Raises Infeasible where the length
+        leaves nothing of a range."""
         kind = config_type(self.family)
         defaults = {name: getattr(kind, name) for name in option_types(kind)}
         drawn: dict[str, Any] = {}
@@ -109,14 +124,18 @@ class SearchSpace:
             if entry.when is None or entry.when.holds({**defaults, **drawn}):
                 most = kind.limits(drawn, length).get(entry.name, float("inf"))
                 drawn[entry.name] = entry.suggest(trial, most)
-        learning_rate = drawn.pop("learning_rate")
+        return drawn
+
+    def fit(
+        self, options: dict[str, Any], *, budget: int, length: int, **sizes: int
+    ) -> Architecture:
+        """The architecture of some options at a budget. Raises Infeasible where there is none."""
         try:
-            config = solve_width(self.family, drawn, budget=budget, length=length, **sizes)
+            return solve_width(self.family, options, budget=budget, length=length, **sizes)
         except Infeasible:
             raise
-        except UserError as error:  # options that do not go together
-            raise Infeasible(str(error)) from None
-        return Drawn(config, learning_rate)
+        except UserError as error:
+            raise Infeasible(str(error), reason="the options do not go together") from None
 
     def edges(self, options: dict[str, Any]) -> list[str]:
         """The options whose value lies on an end of its range: a wider range might be better."""

@@ -54,3 +54,9 @@ def rank_intervals(samples: Sequence[Sequence[float]], direction: str) -> list[t
             better[loser] += 1
             worse[winner] += 1
     return [(1 + better[i], n - worse[i]) for i in range(n)]
+
+
+def share_interval(hits: int, count: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of which `hits` of `count` were seen."""
+    ends = stats.binomtest(hits, count).proportion_ci(LEVEL, method="wilson")
+    return float(ends.low), float(ends.high)

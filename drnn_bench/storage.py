@@ -13,9 +13,17 @@ from typing import Any
 import optuna
 from optuna.exceptions import StorageInternalError
 from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from drnn_bench.database import engine_settings, hide_password, making_tables, waiting, why
+from drnn_bench.database import (
+    engine_settings,
+    hide_password,
+    is_sqlite,
+    making_tables,
+    waiting,
+    why,
+)
 from drnn_bench.errors import JobError, UserError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -58,6 +66,8 @@ def open_storage(url: str, create: bool = True) -> optuna.storages.RDBStorage:
 def has_tables(url: str) -> bool:
     """Whether a search was ever begun there. Raises as `open_storage` does."""
     settings = engine_settings(url)
+    if is_sqlite(url) and not Path(make_url(url).database).exists():
+        return False  # SQLite would make the file
     try:
         engine = create_engine(url, **settings)
         try:
@@ -134,13 +144,16 @@ def requeue(study: optuna.Study, trial: optuna.trial.FrozenTrial, interrupted: b
     attrs = trial.user_attrs
     if "config" not in attrs or (not interrupted and attrs.get("retries", 0) >= MAX_RETRIES):
         return
+    kept = {key: attrs[key] for key in ("index", "warm") if key in attrs}
+    queue(study, trial.params, kept | {"retries": attrs.get("retries", 0) + (not interrupted)})
+
+
+def queue(study: optuna.Study, params: dict[str, Any], attrs: dict[str, Any]) -> None:
+    """Adds a trial of these parameters that waits for a worker. Call under the lock."""
     study.add_trial(
         optuna.trial.create_trial(
             state=optuna.trial.TrialState.WAITING,
-            user_attrs={
-                "index": attrs["index"],
-                "retries": attrs.get("retries", 0) + (not interrupted),
-            },
-            system_attrs={"fixed_params": trial.params},
+            user_attrs=attrs,
+            system_attrs={"fixed_params": params},
         )
     )

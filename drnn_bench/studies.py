@@ -5,7 +5,8 @@ One study searches one family at one budget; its truth is the Optuna storage and
 A trial has an index, its place in the search (0, 1, ...), which decides its random draws and its
 training seed. Complete and pruned trials fill their places; diverged ones are stored as pruned. A
 failed trial frees its place. An infeasible draw never takes one: it is stored as pruned with the
-attribute `infeasible`, because told as failed it would teach the sampler nothing.
+attribute `infeasible`, because told as failed it would teach the sampler nothing. With a warm start
+of N the places 0..N-1 are an expert's (see `warm_start`), and the random ones follow.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from drnn_bench.tasks.task import Task
 
 SAMPLERS = ("tpe", "random", "qmc")
 PRUNERS = ("asha", "median", "none")
-STARTUP = 6  # random trials at the start of every study, never pruned
+STARTUP = 6  # random trials at the start of every study (or after its warm start), never pruned
 PROTOCOL = 1  # raised when the meaning of a search changes
 
 
@@ -43,11 +44,15 @@ class StudySpec:
     pruner: str
     space: dict[str, Any]  # the search-space file's [space]
     seed: int
+    warm_start: int = 0  # how many of its first trials are an expert's
     protocol: int = PROTOCOL
 
     @property
     def identity(self) -> str:
-        text = json.dumps(asdict(self), sort_keys=True)
+        told = asdict(self)
+        if not self.warm_start:  # as it was before there was one
+            del told["warm_start"]
+        text = json.dumps(told, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
@@ -136,11 +141,22 @@ def ask_for(study: optuna.Study, trials: int) -> None:
             study.set_user_attr(name, value)
 
 
+def studies_of(storage: optuna.storages.RDBStorage) -> list[tuple[StudySpec, optuna.Study]]:
+    """The searches of a storage for which trials were asked, in the order they were begun."""
+    found = []
+    for name in optuna.get_all_study_names(storage):
+        study = optuna.load_study(study_name=name, storage=storage)
+        if {"spec", "trials"} <= study.user_attrs.keys():  # else somebody else's, or being made
+            found.append((StudySpec(**study.user_attrs["spec"]), study))
+    return found
+
+
 def summarise(study: optuna.Study, spec: StudySpec, direction: str) -> dict[str, Any]:
     """A study as its row tells it. `best` is None where no trial is complete."""
     trials = study.get_trials(deepcopy=False)
     best = best_trial(trials, direction)
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
+    finished = (TrialState.COMPLETE, TrialState.PRUNED)
     startup = [t.value for t in complete if t.user_attrs["startup"]]
     space = spec.make_space()
     return {
@@ -152,7 +168,9 @@ def summarise(study: optuna.Study, spec: StudySpec, direction: str) -> dict[str,
             "config": best.user_attrs["config"],
             "learning_rate": best.user_attrs["learning_rate"],
             "on_edge": space.edges(best.params),
+            "warm": "warm" in best.user_attrs,
         },
+        "warm": sum("warm" in t.user_attrs for t in trials if t.state in finished),
         "startup_mean": sum(startup) / len(startup) if startup else None,
         "startup_n": len(startup),
         "search_seconds": round(sum(t.user_attrs.get("seconds", 0.0) for t in trials), 1),
@@ -209,7 +227,7 @@ def make_sampler(spec: StudySpec, index: int, attempt: int) -> optuna.samplers.B
             warn_asynchronous_seeding=False,
             warn_independent_sampling=False,
         )
-    if spec.sampler == "random" or index < STARTUP:
+    if spec.sampler == "random" or index < spec.warm_start + STARTUP:
         return optuna.samplers.RandomSampler(seed=seed)
     return optuna.samplers.TPESampler(
         n_startup_trials=0,

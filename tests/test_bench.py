@@ -12,6 +12,7 @@ import time
 
 import optuna
 import pytest
+import torch
 from conftest import ENV, ROOT, command
 from kills import worker_pids
 
@@ -194,8 +195,12 @@ def test_copy_memory_ranks_by_nats(bench, tmp_path):
 
 
 def test_the_plan_says_what_and_how_long_and_a_dry_run_stops_there(bench, tmp_path):
-    out = bench("run", "--task", "copy_memory:T=30", "--trials", "100", "--dry-run").stdout
+    words = ("run", "--task", "copy_memory:T=30", "--trials", "100", "--warm-start", "2")
+    out = bench(*words, "--dry-run").stdout
     assert "400 trials and 12 finals" in out
+    assert re.search(r"feasible *\n", out)
+    assert re.search(r"lstm .* 4 of 4 *\n", out)
+    assert "Warm start: the first 2 trials" in out
     assert re.search(r"about [\d.]+ (min|h|s)\.", out)
     assert not (tmp_path / "leaderboards").exists()
     assert {c.done for c in tallies(tmp_path).values()} == {0}
@@ -312,3 +317,12 @@ def test_a_read_only_reader_of_our_output_ends_quietly(tmp_path):
         capture_output=True, text=True, cwd=tmp_path, env=ENV,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
+
+
+def test_doctor_says_what_the_machine_has(bench, mnist_dir):
+    facts = json.loads(bench("doctor", "--json", "--data-dir", mnist_dir).stdout)
+    assert facts["torch"] == torch.__version__
+    assert facts["data pixel_mnist"] == f"found in {mnist_dir}"
+    assert "lacks ptb.train.txt" in facts["data char_ptb"]
+    assert facts["data own"] == "yours: --task own:path=..."
+    assert "needs --data-dir" in bench("doctor").stdout

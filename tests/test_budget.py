@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drnn_bench.budget import ENOUGH, LEAST, Infeasible, count_parameters, solve_width
+from drnn_bench.budget import (
+    ENOUGH,
+    LEAST,
+    Infeasible,
+    _last_within,
+    count_parameters,
+    solve_width,
+)
 from drnn_bench.models import FAMILIES, make_config
 from drnn_bench.search_space import default_path, read_space
 
@@ -29,6 +36,20 @@ def test_any_architecture_of_the_space_meets_any_budget(family, budget, seed):
     # No larger width would do: one unit more everywhere exceeds the budget.
     more = make_config(family, **SIZES, **config.options, width=tuple(w + 1 for w in config.widths))
     assert count_parameters(more) > budget
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(0, 60), st.integers(1, 300), st.integers(0, 20_000), st.integers(1, 9),
+    st.floats(1, 3_000),
+)  # fmt: skip
+def test_the_width_found_is_the_last_within_the_budget(square, linear, fixed, low, factor):
+    def count(width: int) -> int:
+        return square * width**2 + linear * width + width % 3 * (linear > 2) + fixed
+
+    width = _last_within(count, low, int(factor * count(low)))
+    assert width >= low
+    assert count(width) <= int(factor * count(low)) < count(width + 1)
 
 
 def test_equal_widths_where_they_use_enough():

@@ -286,6 +286,7 @@ def test_the_trials_seed_is_never_a_finals_seed(world):
     [
         {"steps": 9},
         {"seed": 1},
+        {"warm_start": 1},
         {"sampler": "random"},
         {"pruner": "none"},
         {"budget": 5_001},

@@ -7,6 +7,7 @@ gives mean recurrent length, `config.widths` the layers. Nothing here needs data
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import typing
 from dataclasses import MISSING, dataclass
@@ -214,8 +215,9 @@ def one_of(name: str, value: Any, known: tuple[str, ...]) -> None:
         raise UserError(f"unknown {name} {value!r}: {nearest(str(value), list(known))}")
 
 
+@functools.cache
 def option_types(config_type: type[Architecture]) -> dict[str, Any]:
-    """Option name -> type, for reading `key=value` and search spaces."""
+    """Option name -> type, for reading `key=value` and search spaces. (Not to be changed.)"""
     hints = typing.get_type_hints(config_type)
     skip = {"input_size", "output_size", "width"}
     names = [f.name for f in dataclasses.fields(config_type) if f.name not in skip]

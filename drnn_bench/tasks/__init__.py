@@ -50,6 +50,14 @@ def parse_task(spec: str) -> Task:
     return make_task(name, [pair for pair in rest.split(",") if pair])
 
 
+def sized_task(spec: str, data_dir: str | None = None) -> Task:
+    """The same with its sizes known: its data is read where only that tells them."""
+    task = parse_task(spec)
+    if any("learned" in f.metadata for f in dataclasses.fields(task)):
+        return task.read(data_dir).task
+    return task
+
+
 def make_task(name: str, pairs: list[str]) -> Task:
     """A task from its name and `key=value` words."""
     kind = task_type(name)

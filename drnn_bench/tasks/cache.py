@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from drnn_bench.errors import JobError
 from drnn_bench.tasks import task_type
 from drnn_bench.tasks.task import SPLITS, Arrays, Task, data_hash
 
@@ -68,10 +69,12 @@ def store(loaded: Loaded, cache_dir: Path) -> Prepared:
             (partial / "task.json").write_text(saved, encoding="utf-8")
             partial.chmod(0o755)  # others on this machine may work on the same runs
             os.replace(partial, folder)
-        except OSError:
+        except OSError as error:
             shutil.rmtree(partial, ignore_errors=True)
             if not folder.exists():  # else another process was first, with the same bytes
-                raise
+                raise JobError(
+                    f"{cache_dir}: the data cannot be written there ({error.strerror or error})"
+                ) from None
     return Prepared(task, loaded.data_hash, str(folder))
 
 

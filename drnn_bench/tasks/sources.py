@@ -100,7 +100,7 @@ def from_hub(
 
     No configuration is named: `datasets` refuses one at the revision PARQUET, where it is a folder.
     """
-    if not _hub_in_sight():
+    if not hub_in_sight():
         os.environ["HF_HUB_OFFLINE"] = "1"  # read at import: the cache, or an error at once
     from datasets import Audio, load_dataset
 
@@ -137,7 +137,7 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _hub_in_sight() -> bool:
+def hub_in_sight() -> bool:
     """Whether the hub can be connected to, or a proxy will do that; without it `datasets` retries
     for half a minute before it says so."""
     if {"http", "https", "all"} & urllib.request.getproxies().keys():
