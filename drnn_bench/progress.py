@@ -47,24 +47,30 @@ def standing(spec: StudySpec, study: optuna.Study, trials: int) -> Standing:
 
 def table(rows: list[Standing], width: int) -> Table:
     """One line a study; the architecture takes what the other columns leave of `width`."""
-    drawn = Table(box=box.SIMPLE_HEAD)
-    for title in ("family", "budget", "done", "pruned", "diverged", "failed", "best"):
-        drawn.add_column(title, justify="left" if title == "family" else "right", no_wrap=True)
-    drawn.add_column(
-        "architecture", no_wrap=True, overflow="ellipsis", max_width=max(10, width - 75)
-    )
-    for row in rows:
-        count, best = row.tally, row.best
-        drawn.add_row(
+    # Most searches have none of the last two, and a terminal of 80 columns has no room for zeros.
+    counted = [
+        "pruned",
+        *(k for k in ("diverged", "failed") if any(getattr(r.tally, k) for r in rows)),
+    ]
+    titles = ["family", "budget", "done", *counted, "best"]
+    cells = [
+        [
             row.spec.family,
             f"{row.spec.budget:,}",
-            f"{count.done}/{row.trials}",
-            f"{count.pruned}",
-            f"{count.diverged}",
-            f"{count.failed}",
-            f"{best.value:.4f}" if best else "–",
-            best.user_attrs["architecture"] if best else "",
-        )
+            f"{row.tally.done}/{row.trials}",
+            *(f"{getattr(row.tally, name)}" for name in counted),
+            f"{row.best.value:.4f}" if row.best else "–",
+        ]
+        for row in rows
+    ]
+    drawn = Table(box=box.SIMPLE_HEAD)
+    for title in titles:
+        drawn.add_column(title, justify="left" if title == "family" else "right", no_wrap=True)
+    taken = sum(max(map(len, column)) + 3 for column in zip(titles, *cells, strict=True))
+    rest = max(12, width - taken - 4)
+    drawn.add_column("architecture", no_wrap=True, overflow="ellipsis", max_width=rest)
+    for row, line in zip(rows, cells, strict=True):
+        drawn.add_row(*line, row.best.user_attrs["architecture"] if row.best else "")
     return drawn
 
 

@@ -185,9 +185,9 @@ class TestStatus:
 
 
 def test_a_trial_that_hangs_is_ended_and_runs_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(supervise_module, "LEAST", 1.0)
+    monkeypatch.setattr(supervise_module, "LEAST", 4.0)
     monkeypatch.setattr(supervise_module, "WATCH", 0.2)
-    monkeypatch.setattr(supervise_module, "TIMES", 1.0)
+    monkeypatch.setattr(supervise_module, "TIMES", 3.0)
     said, stopped = [], []
 
     class Reporter(Silent):
@@ -222,8 +222,9 @@ def test_a_trial_that_hangs_is_ended_and_runs_again(tmp_path, monkeypatch):
     assert any("hanging" in line and "its trial runs again" in line for line in said)
     trials = job.studies[0][1].trials
     assert tally(trials).done == 3
-    (dead,) = [t for t in trials if t.state == TrialState.FAIL]
-    assert dead.user_attrs["reason"].startswith("hanging")
+    dead = [t for t in trials if t.state == TrialState.FAIL]
+    assert dead[0].user_attrs["reason"].startswith("hanging")
+    assert dead[0].user_attrs["index"] == stopped[0]
     assert sorted(t.user_attrs["index"] for t in trials if t.state != TrialState.FAIL) == [0, 1, 2]
 
 
