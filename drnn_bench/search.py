@@ -41,8 +41,9 @@ class TrialFailed(Exception):
     """A training run raised. (An error in the drawing is ours, and ends the worker.)"""
 
 
-class LockLost(Exception):
-    """The database went away while a trial was made: somebody else may have made it too."""
+class PlaceTaken(Exception):
+    """Somebody else has this place of the search, or may have: the database went away, and the
+    lock with it, while the trial was made; or an answer was lost and a trial was queued twice."""
 
 
 @dataclass(frozen=True)
@@ -100,28 +101,28 @@ class Search:
         """Makes and runs one trial; `counted` lets others count once it exists."""
         turn.study.sampler = make_sampler(turn.spec, turn.index, turn.attempt)
         turn.study.pruner = make_pruner(turn.spec)
-        taken_over = False
+        ours: Exception | None = None
 
         def objective(trial: optuna.Trial) -> float:
+            nonlocal ours
             try:
-                drawn = self._draw(trial, turn)
-                if not held():
-                    trial.set_user_attr("interrupted", True)
-                    raise LockLost
-            finally:
-                counted()
-            try:
+                try:
+                    drawn = self._draw(trial, turn)
+                    if not held():
+                        trial.set_user_attr("interrupted", True)
+                        raise PlaceTaken
+                finally:
+                    counted()
                 return self._run(trial, turn.spec, drawn)
-            except UpdateFinishedTrialError:
-                nonlocal taken_over
-                taken_over = True
+            except Exception as error:
+                ours = error
                 raise
 
         try:
-            turn.study.optimize(objective, n_trials=1, catch=(TrialFailed, LockLost))
-        except ValueError:  # so Optuna says that the trial has ended
+            turn.study.optimize(objective, n_trials=1, catch=(TrialFailed, PlaceTaken))
+        except (ValueError, UpdateFinishedTrialError) as error:  # so Optuna says that it has ended
             # Others took this worker for dead, and run the trial again.
-            if not taken_over:
+            if error is ours:
                 raise
             return
         self._after(turn.study)
@@ -154,6 +155,11 @@ class Search:
         index = trial.user_attrs.get("index", turn.index)
         trial.set_user_attr("worker", self.worker)
         trial.set_user_attr("index", index)
+        trials = study.get_trials(deepcopy=False)
+        others = [t for t in trials if t.number != trial.number and holds_place(t)]
+        if any(t.user_attrs.get("index") == index for t in others):
+            trial.set_user_attr("interrupted", True)
+            raise PlaceTaken
         early = index < turn.spec.warm_start + STARTUP
         trial.set_user_attr("startup", early and "warm" not in trial.user_attrs)
         sizes = {"input_size": task.input_size, "output_size": task.output_size}
@@ -165,12 +171,7 @@ class Search:
             if len(last) == REFUSALS and all("infeasible" in t.user_attrs for t in last):
                 study.set_user_attr("ended", f"{REFUSALS} infeasible draws in a row: {refusal}")
             raise optuna.TrialPruned from None
-        others = [
-            t.params
-            for t in study.get_trials(deepcopy=False)
-            if t.user_attrs.get("index") != index and holds_place(t)
-        ]
-        if trial.params and trial.params in others:
+        if trial.params and any(t.params == trial.params for t in others):
             trial.set_user_attr("duplicate", True)
         mrl = mean_recurrent_length(drawn.config, task.length - 1)
         for name, value in {

@@ -106,10 +106,14 @@ class _Patient(optuna.storages.RDBStorage):
     """
 
 
+# Beside its public methods, what Optuna's cache in front of it calls.
+_REACHED = ("_create_new_trial", "_set_trial_param", "_get_best_trial_id", "_get_trials",
+            "_get_stale_trial_ids")  # fmt: skip
 _LOCAL = ("get_heartbeat_interval", "get_heartbeat_stale_trial_callback", "remove_session")
 for _name, _method in vars(optuna.storages.RDBStorage).items():
-    _reaches = _name in ("_create_new_trial", "_get_trials", "_get_stale_trial_ids")
-    if _reaches or (callable(_method) and not _name.startswith("_") and _name not in _LOCAL):
+    if _name in _REACHED or (
+        callable(_method) and not _name.startswith("_") and _name not in _LOCAL
+    ):
         setattr(_Patient, _name, _patiently(_method))
 
 

@@ -146,6 +146,44 @@ def test_a_trial_found_dead_while_another_is_made_keeps_its_place(tmp_path):
     assert tally(broken.trials()).duplicate == 0
 
 
+def test_a_trial_that_was_queued_twice_is_run_once(world):
+    """As when the answer of a database is lost, and it is asked again."""
+    spec = world.plan.specs[0]
+    world.search(1, specs=[spec]).work()
+    study = open_study(world.storage, spec, world.plan.task)
+    (first,) = study.trials
+    for _ in range(2):
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=TrialState.WAITING,
+                user_attrs={"index": 1, "retries": 0},
+                system_attrs={"fixed_params": first.params},
+            )
+        )
+    world.search(3, specs=[spec]).work()
+    count = tally(world.trials())
+    assert (count.done, count.failed, count.waiting) == (3, 0, 0)
+    done = [t for t in world.trials() if t.state == TrialState.COMPLETE]
+    assert sorted(t.user_attrs["index"] for t in done) == [0, 1, 2]
+
+
+def test_a_trial_that_others_end_while_it_is_made_is_left_to_them(world):
+    spec = world.plan.specs[0]
+    search = world.search(2, specs=[spec])
+    draw, cut = search._draw, []
+
+    def draw_too_late(trial, turn):
+        if not cut:
+            cut.append(trial)
+            world.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+        return draw(trial, turn)
+
+    search._draw = draw_too_late
+    search.work()
+    done = [t for t in world.trials() if t.state == TrialState.COMPLETE]
+    assert sorted(t.user_attrs["index"] for t in done) == [0, 1]
+
+
 def test_a_trial_that_keeps_failing_is_replaced_by_another_draw(world):
     spec = world.plan.specs[0]
     search = world.search(1, specs=[spec])
