@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from drnn_bench.cli_ls import ls
+from drnn_bench.cli_measure import measure
 from drnn_bench.cli_options import (
     BudgetOption,
     DataOption,
@@ -266,6 +267,7 @@ def _err(line: str) -> None:
     print(f"bench: {line}", file=sys.stderr)
 
 
+app.command()(measure)
 app.command()(report)
 app.command()(worker)
 app.command()(status)
