@@ -12,6 +12,7 @@ import typer
 
 from drnn_bench.cli_doctor import doctor
 from drnn_bench.cli_ls import ls
+from drnn_bench.cli_measure import measure
 from drnn_bench.cli_options import (
     BudgetOption,
     DataOption,
@@ -267,6 +268,7 @@ def _err(line: str) -> None:
     print(f"bench: {line}", file=sys.stderr)
 
 
+app.command()(measure)
 app.command()(report)
 app.command()(worker)
 app.command()(status)

@@ -21,7 +21,8 @@ from drnn_bench.statistics import rank_intervals, t_interval
 
 Row = dict[str, Any]
 GROUP = ("task", "task_version", "data_hash", "budget", "steps")
-SPEED = ("train_per_s", "infer_per_s", "speed_ratio", "hardware", "threads", "machine")
+LATER = ("latency_ms", "stream_us", "peak_memory_mb")  # measures that older speed rows lack
+SPEED = ("train_per_s", "infer_per_s", *LATER, "speed_ratio", "hardware", "threads", "machine")
 HARDWARE = ("processor", "device", "torch", "dtype")
 
 
@@ -155,6 +156,7 @@ def _line(study: Row, rows: list[Row], base: str) -> Row:
         "warm_best": study["best"].get("warm", False),
         "train_per_s": speed and speed["train_per_s"],
         "infer_per_s": speed and speed["infer_per_s"],
+        **{key: speed and speed.get(key) for key in LATER},
         "speed_ratio": _ratio(speed, rows, base),
         "machine": speed and speed["machine"],
         "hardware": speed and ", ".join(str(speed[key]) for key in HARDWARE),

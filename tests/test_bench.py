@@ -69,6 +69,8 @@ def test_from_nothing_to_a_board_and_again(bench, tmp_path):
     # With all cores only where nobody else is on them.
     assert {1} <= {s["threads"] for s in speeds} <= {1, len(os.sched_getaffinity(0))}
     assert len({s["session"] for s in speeds}) == 1
+    assert all(s["latency_ms"] > 0 and s["stream_us"] > 0 for s in speeds)
+    assert all(s["peak_memory_mb"] > 0 for s in speeds) or sys.platform != "linux"
 
     board = json.loads(bench("leaderboard", "--format", "json").stdout)
     assert [line["n"] for line in board] == [2] * 4
