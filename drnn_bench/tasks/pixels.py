@@ -45,6 +45,7 @@ class PixelDigits(_Pixels):
     default_budget: ClassVar[int] = 5_000
     default_steps: ClassVar[int] = 800
     default_trials: ClassVar[int] = 10
+    default_seeds: ClassVar[int] = 3
 
     @property
     def length(self) -> int:

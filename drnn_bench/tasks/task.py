@@ -56,6 +56,7 @@ class Task:
     default_budget: ClassVar[int]
     default_steps: ClassVar[int]
     default_trials: ClassVar[int]
+    default_seeds: ClassVar[int] = 5  # of each finalist
 
     @property
     def length(self) -> int:

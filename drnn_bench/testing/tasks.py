@@ -74,7 +74,8 @@ class TaskContract:
         assert task.version >= 1
         assert len(task.summary.splitlines()) == 1
         assert task.direction == DIRECTIONS[task.metric]
-        assert min(task.default_budget, task.default_steps, task.default_trials) >= 1
+        defaults = (task.default_budget, task.default_steps)
+        assert min(*defaults, task.default_trials, task.default_seeds) >= 1
 
     def test_is_read_back_from_its_key(self, source):
         assert source.task.key.partition(":")[0] == source.task.name
