@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from drnn_bench.cli_export import export
 from drnn_bench.cli_ls import ls
 from drnn_bench.cli_options import (
     BudgetOption,
@@ -267,6 +268,7 @@ def _err(line: str) -> None:
 
 
 app.command()(report)
+app.command()(export)
 app.command()(worker)
 app.command()(status)
 app.add_typer(ls, name="ls")

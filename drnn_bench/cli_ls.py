@@ -56,7 +56,7 @@ def ls_data(
     from drnn_bench.tasks import make_task
     from drnn_bench.tasks.own import understood
 
-    task, arrays, notes = make_task("own", [f"path={path}", *(options or [])]).read(None)
+    task, arrays, notes, _ = make_task("own", [f"path={path}", *(options or [])]).read(None)
     if as_json:
         print(json.dumps(understood(task, arrays), indent=2))
         return

@@ -82,6 +82,9 @@ class TaskContract:
         if source.task == parse_task(source.spec):  # nothing was learned from the data
             assert parse_task(source.task.key) == source.task
 
+    def test_says_how_its_data_is_licensed_in_one_line(self, source):
+        assert len(source.task.licence.splitlines()) == 1
+
     def test_names_no_path_of_the_users(self, source):
         for text in (source.task.key, str(source.task.saved)):
             assert "/" not in text
@@ -156,6 +159,7 @@ class TaskContract:
         prepared = prepare(parse_task(source.spec), source.folder, cache_dir)
         assert prepared.task == source.task
         assert prepared.data_hash == source.hash
+        assert open_prepared(prepared.folder).facts == prepared.facts  # JSON values
         assert Path(prepared.folder).parent == cache_dir
         again = open_prepared(prepared.folder)
         assert (again.task.key, again.data_hash) == (source.task.key, source.hash)
