@@ -23,7 +23,7 @@ def saved(folder: Path, **arrays) -> Path:
 
 
 def read(path: Path, options: str = ""):
-    return parse_task(f"own:path={path.name}{options}").read(str(path.parent))[:3]
+    return parse_task(f"own:path={path.name}{options}").read(str(path.parent))
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -46,7 +46,7 @@ def test_missing_splits_are_a_fifth_of_each_class_and_never_take_the_last(
     if max(counts) < (2 if split else 3):
         assert "leave none for" in refusal(read, path)
         return
-    _, parts, notes = read(path)
+    _, parts, notes, *_ = read(path)
     for kind, count in enumerate(counts):
         of = {s: int((parts[s][1] == kind).sum()) for s in SPLITS}
         test = count if split else min(max(1, round(count / 5)), count - 1)
@@ -69,7 +69,7 @@ def test_channels_are_scaled_by_their_training_steps_alone(tmp_path):
     x = noise(60, 20, 3) * [1, 100, 0] + [5, -50, 0.1]
     split = np.repeat(["train", "validation", "test"], 20)
     x[split == "test"] += 1e4
-    _, parts, _ = read(saved(tmp_path, x=x.astype(np.float32), y=np.arange(60) % 2, split=split))
+    _, parts, *_ = read(saved(tmp_path, x=x.astype(np.float32), y=np.arange(60) % 2, split=split))
     train, test = parts["train"][0].astype(np.float64), parts["test"][0]
     assert train.shape == (20, 20, 3)
     np.testing.assert_allclose(train.mean((0, 1)), 0, atol=1e-5)
@@ -79,7 +79,7 @@ def test_channels_are_scaled_by_their_training_steps_alone(tmp_path):
 
 def test_real_sequences_of_unequal_length(ucr_dir):
     path = ucr_dir / "JapaneseVowels_TRAIN.ts"
-    task, parts, notes = read(path)
+    task, parts, notes, *_ = read(path)
     assert task.key == "own:data=JapaneseVowels,length=29"
     assert (task.unequal, task.per_step, task.scored) == (True, False, 1)
     assert understood(task, parts) == {
@@ -91,7 +91,7 @@ def test_real_sequences_of_unequal_length(ucr_dir):
     for row, length in zip(x, lengths, strict=True):
         assert row[length - 1].any()
         assert not row[length:].any()
-    shorter, parts, _ = read(path, ",length=10")
+    shorter, parts, *_ = read(path, ",length=10")
     assert shorter.key == "own:data=JapaneseVowels,length=10"
     assert (parts["train"][0].shape[1], parts["train"][2].max()) == (10, 10)
 
@@ -99,7 +99,7 @@ def test_real_sequences_of_unequal_length(ucr_dir):
 def test_labels_at_every_step(tmp_path):
     lengths = np.array([5, 9, 7] * 10)
     x, y = noise(30, 9, 2), (noise(30, 9) > 0).astype(int)
-    task, parts, notes = read(saved(tmp_path, x=x, y=y, lengths=lengths))
+    task, parts, notes, *_ = read(saved(tmp_path, x=x, y=y, lengths=lengths))
     assert (task.per_step, task.scored, task.output_size) == (True, 9, 2)
     assert "2 classes at every step" in notes[0]
     for inputs, targets, ends in parts.values():
@@ -107,7 +107,7 @@ def test_labels_at_every_step(tmp_path):
         for row, end in zip(targets, ends, strict=True):
             assert (row[:end] != UNSCORED).all()
             assert (row[end:] == UNSCORED).all()
-    task, parts, _ = read(tmp_path / "mine.npz", ",length=4")
+    task, parts, *_ = read(tmp_path / "mine.npz", ",length=4")
     assert (task.unequal, task.scored, len(parts["train"])) == (False, 4, 2)
 
 
@@ -118,14 +118,14 @@ def test_segments_of_one_recording_stay_in_one_split(tmp_path):
         sound = (np.full(250 + number, number) / 32 + 0.01 * noise(250 + number)) / 2
         soundfile.write(folder / f"{number}.wav", sound, 8000)
     (tmp_path / "voices" / "README").write_text("stray")
-    task, parts, notes = read(tmp_path / "voices", ",length=100")
+    task, parts, notes, *_ = read(tmp_path / "voices", ",length=100")
     assert (task.length, task.channels, task.unequal) == (100, 1, False)
     assert sum(len(x) for x, _ in parts.values()) == 40  # two whole segments of each
     levels = {s: {round(v, 1) for v in x.mean(1).tolist()} for s, (x, _) in parts.items()}
     assert not levels["train"] & levels["test"]
     assert not levels["train"] & levels["validation"]
     assert any("1 stray file skipped: README" in note for note in notes)
-    task, parts, notes = read(tmp_path / "voices", ",length=260")
+    task, parts, notes, *_ = read(tmp_path / "voices", ",length=260")
     assert task.unequal  # those below 260 are whole, and masked
     assert sum(len(x) for x, *_ in parts.values()) == 20
     assert any("length=N cuts" in note for note in read(tmp_path / "voices").notes)
