@@ -8,6 +8,7 @@ The public API, each part imported when it is first used:
     mean_recurrent_length  the paper's measure of how far information travels, exact
     run                    the whole job: search, finals, throughput, leaderboard
     leaderboard            the ranked table of what has been run
+    load                   a net that `bench export` wrote
     plugin                 a Python file of yours, with its tasks and families
 """
 
@@ -20,6 +21,7 @@ _WHERE = {
     "mean_recurrent_length": "mrl",
     "run": "job",
     "leaderboard": "ranking",
+    "load": "loading",
     "plugin": "plugins",
 }
 __all__ = [*_WHERE]

@@ -11,7 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from drnn_bench.cli_doctor import doctor
+from drnn_bench.cli_export import export
 from drnn_bench.cli_ls import ls
+from drnn_bench.cli_measure import measure
 from drnn_bench.cli_options import (
     BudgetOption,
     DataOption,
@@ -53,7 +55,7 @@ def run(
     budget: Annotated[list[str] | None, typer.Option(help="Parameters: 5000, 5k, 1.2M.")] = None,
     trials: Annotated[int | None, typer.Option(help="Trials for each family at each budget.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps of a trial.")] = None,
-    seeds: Annotated[int, typer.Option(help="Fresh seeds for each finalist.")] = 3,
+    seeds: Annotated[int | None, typer.Option(help="Fresh seeds for each finalist; default: the task's, 5 or 3.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes of one thread; default: the cores.")] = None,
     device: DeviceOption = "auto",
     data_dir: DataOption = None,
@@ -267,7 +269,9 @@ def _err(line: str) -> None:
     print(f"bench: {line}", file=sys.stderr)
 
 
+app.command()(measure)
 app.command()(report)
+app.command()(export)
 app.command()(worker)
 app.command()(status)
 app.command()(doctor)

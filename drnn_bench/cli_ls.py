@@ -23,7 +23,7 @@ ls = typer.Typer(
 
 @ls.command("tasks")
 def ls_tasks(as_json: JsonOption = False) -> None:
-    """The tasks, with their default budgets and steps."""
+    """The tasks, with their default budgets, steps, trials and seeds."""
     from drnn_bench import plugins
     from drnn_bench.tasks import parse_task, task_names
 
@@ -37,6 +37,7 @@ def ls_tasks(as_json: JsonOption = False) -> None:
             "budget": task.default_budget,
             "steps": task.default_steps,
             "trials": task.default_trials,
+            "seeds": task.default_seeds,
             "what": task.summary,
         }
 
@@ -55,7 +56,7 @@ def ls_data(
     from drnn_bench.tasks import make_task
     from drnn_bench.tasks.own import understood
 
-    task, arrays, notes = make_task("own", [f"path={path}", *(options or [])]).read(None)
+    task, arrays, notes, _ = make_task("own", [f"path={path}", *(options or [])]).read(None)
     if as_json:
         print(json.dumps(understood(task, arrays), indent=2))
         return

@@ -38,7 +38,7 @@ def _percent(value: float | None) -> str:
     return MISSING if _none(value) else f"{100 * value:.1f}"
 
 
-def _metric(line: Row, key: str) -> str:
+def metric_text(line: Row, key: str) -> str:
     value = line[key]
     if _none(value):
         return MISSING
@@ -54,10 +54,10 @@ def shown_interval(line: Row) -> str:
     if not line["n"]:
         return "diverged" if line["diverged_finals"] else "search only"
     if _none(line["test_low"]):
-        return _metric(line, "test_mean")
+        return metric_text(line, "test_mean")
     half = (line["test_high"] - line["test_low"]) / 2
     scale = 100 if line["metric"] == "accuracy" else 1
-    return f"{_metric(line, 'test_mean')} ± {scale * half:.{1 if scale == 100 else 4}f}"
+    return f"{metric_text(line, 'test_mean')} ± {scale * half:.{1 if scale == 100 else 4}f}"
 
 
 def _gain(key: str) -> Callable[[Row], str]:
@@ -70,7 +70,7 @@ def _gain(key: str) -> Callable[[Row], str]:
     return show
 
 
-def _ranks(line: Row) -> str:
+def rank_text(line: Row) -> str:
     low, high = line["rank_low"], line["rank_high"]
     if _none(low):
         return MISSING
@@ -102,7 +102,7 @@ def _edge(line: Row) -> str:
 
 
 COLUMNS = (
-    Column("rank", _ranks, 0),
+    Column("rank", rank_text, 0),
     Column("family", lambda x: x["family"], 0, right=False),
     Column("test {metric}", shown_interval, 0),
     Column("accuracy %", _accuracy, 8),
@@ -112,12 +112,15 @@ COLUMNS = (
     Column("train seq/s", _number("train_per_s"), 3, better="train_per_s"),
     Column("infer seq/s", _number("infer_per_s"), 7, better="infer_per_s"),
     Column("speed/lstm", _number("speed_ratio", 2, "x"), 5, better="speed_ratio"),
+    Column("latency ms", _number("latency_ms", 2), 16, needs="latency_ms"),
+    Column("stream µs", _number("stream_us"), 17, needs="stream_us"),
+    Column("peak MiB", _number("peak_memory_mb", 1), 18, needs="peak_memory_mb"),
     Column("MRL", _number("mrl", 1), 4),
     Column("steps in row", _number("sequential_steps"), 11),
     Column("edges/node", _number("recurrent_edges_per_node", 2), 12),
-    Column("val best", lambda x: _metric(x, "validation_best"), 8),
-    Column("val mean", lambda x: _metric(x, "validation_mean"), 13),
-    Column("random mean", lambda x: _metric(x, "startup_mean"), 9),
+    Column("val best", lambda x: metric_text(x, "validation_best"), 8),
+    Column("val mean", lambda x: metric_text(x, "validation_mean"), 13),
+    Column("random mean", lambda x: metric_text(x, "startup_mean"), 9),
     Column("gain", _gain("gain"), 9, better="gain"),
     Column("over random search", _gain("gain_over_random"), 9, needs="gain_over_random"),
     Column("test s.e.", lambda x: _percent(x["test_error"]), 14),

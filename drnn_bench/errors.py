@@ -23,3 +23,8 @@ def nearest(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}known: {', '.join(known)}"
+
+
+def one_line(error: Exception) -> str:
+    """What another library says, as part of a line of ours."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from drnn_bench import records
+from drnn_bench import records, weights
 from drnn_bench.budget import count_parameters
 from drnn_bench.models import make_config
 from drnn_bench.models.architecture import Architecture
@@ -65,13 +66,18 @@ def identity(spec: StudySpec, task: Task, best: dict[str, Any]) -> dict[str, Any
 
 
 def train_final(job: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
-    """Trains one finalist on one seed and gives its row."""
+    """Trains one finalist on one seed, keeps its weights and gives its row.
+
+    The weights come first: a row that names some has them, and a run that stopped between the two
+    trains again and writes the same file.
+    """
     import torch
 
     from drnn_bench.training import Diverged, evaluate, train
 
     spec, task, arrays = StudySpec(**job["spec"]), prepared.task, prepared.arrays()
     net = finalist_config(task, spec.family, job["best"]["config"])
+    row = identity(spec, task, job["best"]) | {"seed": job["seed"]}
     started = records.now()
     outcome: dict[str, Any] = {"validation": None, "test": None}
     try:
@@ -99,13 +105,13 @@ def train_final(job: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
             "test_size": len(arrays["test"][1]),
             "best_step": trained.step,
             "train_seconds": round(trained.seconds, 3),
+            "weights": weights.save(trained.model, Path(job["weights"]) / weights.file_name(row)),
         }
     except Diverged as error:
         outcome |= {"state": "diverged", "reason": str(error)}
-    row = identity(spec, task, job["best"]) | {"seed": job["seed"]} | outcome
     return records.make_row(
         "final",
-        row,
+        row | outcome,
         **provenance(job["device"], torch.get_num_threads()),
         started=started,
         peak_memory_mb=_peak_memory(job["device"]),

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from drnn_bench import records
+from drnn_bench import records, weights
 from drnn_bench.database import TrialLock, answering
 from drnn_bench.errors import JobError
 from drnn_bench.feasible import count_feasible
@@ -244,7 +244,8 @@ class Job:
                 best = summary and summary["best"]
                 if best and (spec.identity, _config_key(best), seed) not in done:
                     job = {"do": "final", "spec": asdict(spec), "best": best, "seed": seed}
-                    jobs.append(job | self._base_job())
+                    kept = {"weights": str(self.runs_dir / weights.FOLDER)}
+                    jobs.append(job | kept | self._base_job())
         return jobs
 
     def _speed(self, pool: Pool) -> None:

@@ -5,7 +5,6 @@ A search without a record is shown on a board as `search only`.
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +37,10 @@ def _unfinished(runs_dir: Path, recorded: set[str]) -> tuple[list[Row], list[str
     from drnn_bench.storage import open_storage
     from drnn_bench.studies import StudySpec, summarise
     from drnn_bench.tasks import task_type
-    from drnn_bench.tasks.cache import open_prepared
+    from drnn_bench.tasks.cache import all_prepared
 
     storage, rows, notes = open_storage(f"sqlite:///{runs_dir / 'studies.db'}"), [], []
-    tasks = {}
-    for path in (runs_dir / "data").glob("*/task.json"):
-        with contextlib.suppress(UserError):
-            prepared = open_prepared(path.parent)
-            tasks[prepared.task.key, prepared.data_hash] = prepared.task
+    tasks = {(p.task.key, p.data_hash): p.task for p in all_prepared(runs_dir / "data")}
     for name in optuna.get_all_study_names(storage):
         if name.rpartition("/")[2] in recorded:
             continue

@@ -29,7 +29,7 @@ class Request:
     budgets: tuple[int, ...] = ()
     trials: int | None = None
     steps: int | None = None
-    seeds: int = 3
+    seeds: int | None = None
     workers: int | None = None
     device: str = "auto"
     data_dir: str | None = None
@@ -129,7 +129,7 @@ def make_plan(request: Request) -> Plan:
         notes=loaded.notes,
         specs=specs,
         trials=trials,
-        seeds=request.seeds,
+        seeds=request.seeds or task.default_seeds,
         workers=request.workers or cores(),
         device=device,
         storage=request.storage or f"sqlite:///{runs_dir / 'studies.db'}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from drnn_bench.statistics import rank_intervals, t_interval
 
 Row = dict[str, Any]
 GROUP = ("task", "task_version", "data_hash", "budget", "steps")
-SPEED = ("train_per_s", "infer_per_s", "speed_ratio", "hardware", "threads", "machine")
+LATER = ("latency_ms", "stream_us", "peak_memory_mb")  # measures that older speed rows lack
+SPEED = ("train_per_s", "infer_per_s", *LATER, "speed_ratio", "hardware", "threads", "machine")
 HARDWARE = ("processor", "device", "torch", "dtype")
 
 
@@ -85,6 +87,12 @@ def select(
     return board.reset_index(drop=True)
 
 
+def finals_of(line: Row, rows: list[Row]) -> list[Row]:
+    """The finals that a line's test mean is over, one a seed."""
+    mine = [r for r in rows if r["role"] == "final" and r["study"] == line["study"]]
+    return _complete({r["seed"]: r for r in mine if _same_net(r, line)}.values())
+
+
 def _difference(group: tuple, other: tuple) -> str:
     """How another group of the same task differs, in words; empty for the same one."""
     words = {
@@ -100,10 +108,11 @@ def _difference(group: tuple, other: tuple) -> str:
 def _line(study: Row, rows: list[Row], base: str) -> Row:
     """A study and what its finalist did."""
     all_mine = [r for r in rows if r["study"] == study["study"]]
-    mine = [r for r in all_mine if _same_net(r, study)]
+    best = study["best"]
+    mine = [r for r in all_mine if _same_net(r, best)]
     finals = {r["seed"]: r for r in mine if r["role"] == "final"}.values()
-    overtaken = sum(r["role"] == "final" and not _same_net(r, study) for r in all_mine)
-    complete = [r for r in finals if r["state"] == "complete" and math.isfinite(r["test"])]
+    overtaken = sum(r["role"] == "final" and not _same_net(r, best) for r in all_mine)
+    complete = _complete(finals)
     tests = [r["test"] for r in complete]
     interval = t_interval(tests)
     speeds = [r for r in mine if r["role"] == "speed"]
@@ -155,6 +164,7 @@ def _line(study: Row, rows: list[Row], base: str) -> Row:
         "warm_best": study["best"].get("warm", False),
         "train_per_s": speed and speed["train_per_s"],
         "infer_per_s": speed and speed["infer_per_s"],
+        **{key: speed and speed.get(key) for key in LATER},
         "speed_ratio": _ratio(speed, rows, base),
         "machine": speed and speed["machine"],
         "hardware": speed and ", ".join(str(speed[key]) for key in HARDWARE),
@@ -221,8 +231,11 @@ def _blank_other_hardware(lines: list[Row]) -> None:
             line |= dict.fromkeys(SPEED)
 
 
-def _same_net(row: Row, study: Row) -> bool:
-    best = study["best"]
+def _complete(finals: Iterable[Row]) -> list[Row]:
+    return [r for r in finals if r["state"] == "complete" and math.isfinite(r["test"])]
+
+
+def _same_net(row: Row, best: Row) -> bool:
     return row["config"] == best["config"] and row["learning_rate"] == best["learning_rate"]
 
 

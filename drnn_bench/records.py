@@ -3,7 +3,7 @@
 A row tells all by itself what was run and what came out; rankings are computed from rows and from
 nothing else. It names no host, path or user. Roles:
 
-    final  one finalist trained on one fresh seed: validation and test
+    final  one finalist trained on one fresh seed: validation and test, SHA-256 of its weights
     study  a finished search in summary: counts, best, each complete trial's MRL and value
     speed  the throughput of one finalist, measured alone
 """

@@ -1,9 +1,7 @@
 """How fast models are, measured alone and side by side.
 
-After the search, on a quiet machine: the models take turns (A B C A B C ...), so that whatever
-slows the machine slows them all; what is reported is the median, and ratios within one session.
-
-Legend: B batch, T steps, I input size.
+After the search, on a quiet machine: the models take turns (see `timing`), with one thread and
+with all cores; what is reported is medians with quartiles, and ratios within one session.
 """
 
 from __future__ import annotations
@@ -12,68 +10,117 @@ import statistics
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import optuna
 import torch
 
-from drnn_bench import records
+from drnn_bench import kernels, records
 from drnn_bench.finals import finalist_config, identity
-from drnn_bench.models.architecture import Architecture
+from drnn_bench.memory import peak_memory
 from drnn_bench.provenance import cores, provenance
-from drnn_bench.recipe import Recipe
 from drnn_bench.search_space import Infeasible
 from drnn_bench.studies import StudySpec, seed_for
 from drnn_bench.tasks.cache import Prepared
 from drnn_bench.tasks.task import Task
+from drnn_bench.timing import IDLE, idle_share, spread, timed
+from drnn_bench.workload import STREAM_STEPS, Runner, Workload
 
-REPEATS, SECONDS, LEAST = 30, 3.0, 5  # per model and measure: whichever comes first, at least
-PATIENCE = 20.0  # seconds after which fewer repeats must do
-IDLE = 0.85  # the machine counts as idle where at least this share of its processor time is
+Row = dict[str, Any]
+MEASURES = ("train", "infer", "latency", "stream")  # Runner's methods, in the order of `repeats`
 
 
-def measure(job: dict[str, Any], task: Task) -> list[dict[str, Any]]:
+def measure(job: Row, task: Task) -> list[Row]:
     """Speed rows of several finalists of one task, measured in one session: per model one row
     with one thread, and one with all cores unless the machine is busy."""
-    device, session, rows = job["device"], uuid.uuid4().hex[:12], []
+    device, session = job["device"], uuid.uuid4().hex[:12]
     models = [(StudySpec(**m["spec"]), m["best"]) for m in job["models"]]
-    for threads in sorted({1, cores()}) if device == "cpu" else [torch.get_num_threads()]:
-        started, idle = records.now(), idle_share()
-        if threads > 1 and idle < IDLE:
-            # Threads that wait for one another while others hold the cores: a hundred times slower
-            # than one thread, and a figure about the machine's load, not about the models.
-            break
-        torch.set_num_threads(threads)
-        timed = [
-            _runs(finalist_config(task, spec.family, best["config"]), task, spec, device)
-            for spec, best in models
-        ]
-        train = _interleave([t for t, _ in timed], device)
-        infer = _interleave([i for _, i in timed], device)
-        idle = min(idle, idle_share())
-        for (spec, best), train_s, infer_s in zip(models, train, infer, strict=True):
-            batch = spec.recipe["batch_size"]
+    works = [
+        Workload.of(
+            finalist_config(task, spec.family, best["config"]), task, spec.make_space().recipe
+        )
+        for spec, best in models
+    ]
+    rows = []
+    for cell in side_by_side([works], device):
+        for (spec, best), measured in zip(models, cell, strict=True):
             row = identity(spec, task, best) | {"seed": 0, "state": "complete"}
-            rows.append(
-                records.make_row(
-                    "speed",
-                    row,
-                    session=session,
-                    batch_size=batch,
-                    machine="idle" if idle >= IDLE else "busy",
-                    repeats=[len(train_s), len(infer_s)],
-                    **_rates("train", batch, train_s),
-                    **_rates("infer", batch, infer_s),
-                    **provenance(device, threads),
-                    started=started,
-                )
-            )
-    torch.set_num_threads(1)
+            where = provenance(device, measured["threads"])
+            rows.append(records.make_row("speed", row, session=session, **(where | measured)))
     return rows
 
 
-def pace(job: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
+def side_by_side(
+    cells: list[list[Workload]],
+    device: str,
+    threads: int | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> list[list[Row]]:
+    """What was measured of each cell of models, which take turns: a list of rows for each number
+    of threads and each cell. `threads`: None for one, and for all cores where they are free."""
+    asked = [threads] if threads else sorted({1, cores()})
+    if device != "cpu":
+        asked = asked if threads else [torch.get_num_threads()]
+    before, idle, out = torch.get_num_threads(), idle_share(), []
+    for count in asked:
+        for cell in cells:
+            if threads is None and count > 1 and device == "cpu" and idle < IDLE:
+                # Threads that wait for one another while others hold the cores: a hundred times
+                # slower than one, and a figure about the machine's load, not about the models.
+                continue
+            torch.set_num_threads(count)
+            first = cell[0]
+            say(f"{first.length} steps, batch {first.recipe.batch_size}, threads {count}")
+            started, rows = records.now(), _rows(cell, device)
+            after = idle_share()
+            quiet = min(idle, after) >= IDLE
+            shared = {"threads": count, "machine": "idle" if quiet else "busy", "started": started}
+            out.append([row | shared for row in rows])
+            idle = after
+    torch.set_num_threads(before)
+    say("peak memory")
+    peaks = [peak_memory(cell, device) for cell in cells]
+    return [
+        [row | {"peak_memory_mb": mb} for row, mb in zip(rows, peaks[i % len(cells)], strict=True)]
+        for i, rows in enumerate(out)
+    ]
+
+
+def _rows(cell: list[Workload], device: str) -> list[Row]:
+    """One cell: sequences/s, milliseconds a sequence and microseconds a step of a stream."""
+    runners = [Runner(work, device) for work in cell]
+    used = [_kernels_of(runner) for runner in runners]
+    seconds = {
+        name: timed([getattr(runner, name) for runner in runners], device) for name in MEASURES
+    }
+    rows = []
+    for i, work in enumerate(cell):
+        mine, batch = {name: seconds[name][i] for name in MEASURES}, work.recipe.batch_size
+        rows.append(
+            {
+                "batch_size": batch,
+                "length": work.length,
+                "kernels": used[i],
+                "repeats": [len(mine[name]) for name in MEASURES],
+                **_rates("train", batch, mine["train"]),
+                **_rates("infer", batch, mine["infer"]),
+                **_times("latency_ms", 1e3, mine["latency"]),
+                **_times("stream_us", 1e6 / STREAM_STEPS, mine["stream"]),
+            }
+        )
+    return rows
+
+
+def _kernels_of(runner: Runner) -> str:
+    """The layer scans that a model runs on, as `kernels` tells them; so far there is one."""
+    used: Callable[[], str] = getattr(kernels, "used", lambda: "torch")
+    used()  # forget who ran before
+    for name in MEASURES:
+        getattr(runner, name)()
+    return used()
+
+
+def pace(job: Row, prepared: Prepared) -> Row:
     """Seconds per training step of a study, over two architectures drawn at random."""
     spec, task = StudySpec(**job["spec"]), prepared.task
     space, seconds = spec.make_space(), []
@@ -84,7 +131,7 @@ def pace(job: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
             drawn = space.draw(study.ask(), budget=spec.budget, length=task.length, **sizes)
         except Infeasible:
             continue
-        step, _ = _runs(drawn.config, task, spec, job["device"])
+        step = Runner(Workload.of(drawn.config, task, space.recipe), job["device"]).train
         step()
         started = time.perf_counter()
         step()
@@ -95,58 +142,9 @@ def pace(job: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
     return {"seconds_per_step": statistics.mean(seconds) if seconds else None}
 
 
-def _runs(
-    config: Architecture, task: Task, spec: StudySpec, device: str
-) -> tuple[Callable[[], None], Callable[[], None]]:
-    """A training step and an inference pass, at the recipe's batch and the task's length."""
-    from drnn_bench.training import cross_entropy
-
-    recipe: Recipe = spec.make_space().recipe
-    torch.manual_seed(0)
-    model = config.build().to(device)
-    optimizer = recipe.make_optimizer(model.parameters(), 1e-4)
-    x_BTI = torch.rand(recipe.batch_size, task.length, task.input_size, device=device)
-    scored = task.scored or task.length
-    y_BT = torch.randint(task.output_size, (recipe.batch_size, scored), device=device)
-    last = None if task.unequal else task.scored  # where ends differ, every step is computed
-
-    def train() -> None:
-        loss = cross_entropy(model(x_BTI, last=last)[:, -scored:], y_BT)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
-        optimizer.step()
-
-    @torch.no_grad()
-    def infer() -> None:
-        model(x_BTI, last=last)
-
-    return train, infer
-
-
-def _interleave(runs: list[Callable[[], None]], device: str) -> list[list[float]]:
-    """Seconds of each run of each model, round by round, after a round of warm-up."""
-    sync = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
-    seconds: list[list[float]] = [[] for _ in runs]
-    for run in runs:
-        run()
-    while True:
-        for run, taken in zip(runs, seconds, strict=True):
-            sync()
-            started = time.perf_counter()
-            run()
-            sync()
-            taken.append(time.perf_counter() - started)
-        done, slowest = len(seconds[0]), max(map(sum, seconds))
-        if done >= REPEATS or (done >= LEAST and min(map(sum, seconds)) >= SECONDS):
-            return seconds
-        if done >= 2 and slowest >= PATIENCE:  # all cores, on a machine that has none to spare
-            return seconds
-
-
 def _rates(name: str, batch: int, seconds: list[float]) -> dict[str, float]:
     """Sequences per second: the median, and the quartiles as its spread."""
-    low, middle, high = statistics.quantiles(seconds, n=4)
+    low, middle, high = spread(seconds)
     return {
         f"{name}_per_s": round(batch / middle, 2),
         f"{name}_per_s_low": round(batch / high, 2),
@@ -154,17 +152,7 @@ def _rates(name: str, batch: int, seconds: list[float]) -> dict[str, float]:
     }
 
 
-def idle_share(seconds: float = 0.5) -> float:
-    """The share of this machine's processor time that is idle; 1 where that cannot be read."""
-
-    def read() -> tuple[int, int]:
-        fields = [int(x) for x in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
-        return fields[3] + fields[4], sum(fields[:8])
-
-    try:
-        idle, total = read()
-        time.sleep(seconds)
-        idle_after, total_after = read()
-    except OSError:
-        return 1.0
-    return (idle_after - idle) / max(1, total_after - total)
+def _times(name: str, scale: float, seconds: list[float]) -> dict[str, float]:
+    """The median time in some unit, and its quartiles."""
+    low, middle, high = (round(scale * s, 4) for s in spread(seconds))
+    return {name: middle, f"{name}_low": low, f"{name}_high": high}

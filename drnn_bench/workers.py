@@ -21,7 +21,7 @@ from typing import Any
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """One thread, and this very package, from wherever it was imported."""
     here = str(Path(__file__).parent.parent)
     paths = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
@@ -43,7 +43,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env=_environment(),
+                env=environment(),
                 start_new_session=True,  # Ctrl-C reaches the parent, which decides
                 pass_fds=keep_open,
             )

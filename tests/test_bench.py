@@ -69,6 +69,8 @@ def test_from_nothing_to_a_board_and_again(bench, tmp_path):
     # With all cores only where nobody else is on them.
     assert {1} <= {s["threads"] for s in speeds} <= {1, len(os.sched_getaffinity(0))}
     assert len({s["session"] for s in speeds}) == 1
+    assert all(s["latency_ms"] > 0 and s["stream_us"] > 0 for s in speeds)
+    assert all(s["peak_memory_mb"] > 0 for s in speeds) or sys.platform != "linux"
 
     board = json.loads(bench("leaderboard", "--format", "json").stdout)
     assert [line["n"] for line in board] == [2] * 4
@@ -197,7 +199,7 @@ def test_copy_memory_ranks_by_nats(bench, tmp_path):
 def test_the_plan_says_what_and_how_long_and_a_dry_run_stops_there(bench, tmp_path):
     words = ("run", "--task", "copy_memory:T=30", "--trials", "100", "--warm-start", "2")
     out = bench(*words, "--dry-run").stdout
-    assert "400 trials and 12 finals" in out
+    assert "400 trials and 20 finals" in out
     assert re.search(r"feasible *\n", out)
     assert re.search(r"lstm .* 4 of 4 *\n", out)
     assert "Warm start: the first 2 trials" in out

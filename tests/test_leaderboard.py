@@ -92,7 +92,10 @@ class Searched:
             for what, factor in (("train", 1.0), ("infer", 3.0))
             for end in ("", "_low", "_high")
         }
-        measured = {"batch_size": 128, "machine": "idle", "repeats": [30, 30], **rates}
+        times = {f"{what}{end}": 1.0 / per_s for what in ("latency_ms", "stream_us")
+                 for end in ("", "_low", "_high")}  # fmt: skip
+        measured = {"batch_size": 128, "length": 64, "machine": "idle", "repeats": [30] * 4,
+                    "kernels": "torch", "peak_memory_mb": 50.0, **rates, **times}  # fmt: skip
         where = HERE | {"threads": threads}
         return records.make_row(
             "speed", row, session=session, **measured, **where, started=started()
@@ -485,6 +488,24 @@ def test_the_latest_speed_of_one_thread_is_shown():
     assert line(rows)["threads"] == 1
 
 
+LATER = ("latency_ms", "stream_us", "peak_memory_mb")
+
+
+def test_speeds_that_were_measured_before_there_was_more_to_measure_still_make_a_board():
+    rows, _ = three()
+    new, titles = flat(rows), ["latency ms", "stream µs", "peak MiB"]
+    old = [{k: v for k, v in row.items() if not k.startswith(LATER)} for row in new]
+    assert set(titles) <= set(table(columns.to_markdown(build(new)))[0])
+    assert not set(titles) & set(table(columns.to_markdown(build(old)))[0])
+    found = line(old, "lstm")
+    assert found["train_per_s"] == 100.0
+    assert [found[key] for key in LATER] == [None] * 3
+    mixed = [a if a["family"] == "lstm" else b for a, b in zip(old, new, strict=True)]
+    head, _, *body = table(columns.to_markdown(build(mixed)))
+    shown = {row[1]: row[head.index("peak MiB")] for row in body}
+    assert shown == {"lstm": "–", "dilated_cnn": "50.0", "dilated_rnn": "50.0"}
+
+
 OTHER_MACHINE = {"processor": "Processor B, 64 cores"}
 
 
@@ -499,7 +520,7 @@ def test_speeds_of_different_hardware_are_not_shown_together(other):
     found = {x["family"]: x for x in lines(flat(rows))}
     for family, per_s in (("dilated_rnn", 40.0), ("dilated_cnn", 250.0)):
         assert found[family]["train_per_s"] == per_s
-    for key in ("train_per_s", "infer_per_s", "speed_ratio"):
+    for key in ("train_per_s", "infer_per_s", "speed_ratio", *LATER):
         assert found["lstm"][key] is None
 
 

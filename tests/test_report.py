@@ -61,6 +61,7 @@ def random_search(folder: Path) -> list[Row]:
     summary["importance"] = importance(study, spec.make_space())
     rows = [study_row(spec, plan.task, summary, "cpu") | {"started": records.now()}]
     job = {"spec": rows[0]["spec"], "best": summary["best"], "device": "cpu"}
+    job["weights"] = str(folder / "weights")
     return rows + [train_final(job | {"seed": seed}, plan.prepared) for seed in (1, 2)]
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from drnn_bench.errors import JobError
+from drnn_bench.errors import JobError, UserError
 from drnn_bench.tasks import task_type
 from drnn_bench.tasks.task import SPLITS, Arrays, Task, data_hash
 
@@ -26,7 +29,8 @@ class Loaded:
     task: Task
     arrays: Arrays
     data_hash: str
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Prepared:
     task: Task
     data_hash: str
     folder: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def arrays(self) -> Arrays:
         folder = Path(self.folder)
@@ -50,14 +55,17 @@ class Prepared:
 
 
 def read(task: Task, data_dir: str | None) -> Loaded:
-    known, arrays, notes = task.read(data_dir)
-    return Loaded(known, arrays, data_hash(arrays), notes)
+    known, arrays, notes, facts = task.read(data_dir)
+    return Loaded(known, arrays, data_hash(arrays), notes, facts)
 
 
 def store(loaded: Loaded, cache_dir: Path) -> Prepared:
     """Leaves the arrays under `cache_dir`, whole or not at all."""
     task, arrays = loaded.task, loaded.arrays
-    saved = json.dumps({"name": task.name, "fields": task.saved, "data_hash": loaded.data_hash})
+    told = {"name": task.name, "fields": task.saved, "data_hash": loaded.data_hash}
+    if loaded.facts:
+        told["facts"] = loaded.facts
+    saved = json.dumps(told)
     folder = cache_dir / f"{task.name}-{hashlib.sha256(saved.encode()).hexdigest()[:12]}"
     if not folder.exists():
         cache_dir.mkdir(parents=True, exist_ok=True)
@@ -75,7 +83,7 @@ def store(loaded: Loaded, cache_dir: Path) -> Prepared:
                 raise JobError(
                     f"{cache_dir}: the data cannot be written there ({error.strerror or error})"
                 ) from None
-    return Prepared(task, loaded.data_hash, str(folder))
+    return Prepared(task, loaded.data_hash, str(folder), loaded.facts)
 
 
 def prepare(task: Task, data_dir: str | None, cache_dir: Path) -> Prepared:
@@ -87,4 +95,11 @@ def open_prepared(folder: Path | str) -> Prepared:
     folder = Path(folder)
     saved = json.loads((folder / "task.json").read_text(encoding="utf-8"))
     task = task_type(saved["name"])(**saved["fields"])
-    return Prepared(task, saved["data_hash"], str(folder))
+    return Prepared(task, saved["data_hash"], str(folder), saved.get("facts", {}))
+
+
+def all_prepared(cache_dir: Path) -> Iterator[Prepared]:
+    """What lies under a folder, but for tasks that are not known here (a plug-in's)."""
+    for path in sorted(cache_dir.glob("*/task.json")):
+        with contextlib.suppress(UserError):
+            yield open_prepared(path.parent)

@@ -56,11 +56,12 @@ class _Characters(Task):
 @dataclass(frozen=True, kw_only=True)
 class CharPTB(_Characters):
     name: ClassVar[str] = "char_ptb"
+    licence: ClassVar[str] = "Penn Treebank's text is licensed by the LDC (LDC99T42)"
     summary: ClassVar[str] = "Penn Treebank, the next character (option length)"
     input_size: ClassVar[int] = 50
     output_size: ClassVar[int] = 50
 
-    def load(self, data_dir: str | None) -> Arrays:
+    def read(self, data_dir: str | None) -> Reading:
         texts = _ptb_from_hub() if data_dir is None else _ptb_from_folder(Path(data_dir))
         alphabet, arrays = encode(texts)
         if len(alphabet) != self.input_size:
@@ -69,7 +70,7 @@ class CharPTB(_Characters):
                 f"{where}: {len(alphabet)} different characters, Penn Treebank has 50; "
                 "for another text use char_text:path=FILE"
             )
-        return arrays
+        return Reading(self, arrays, facts={"alphabet": alphabet})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,7 @@ class CharText(_Characters):
     alphabet: int | None = field(default=None, metadata={"learned": True, "quiet": True})
 
     name: ClassVar[str] = "char_text"
+    licence: ClassVar[str] = "that of the text, which is the user's own"
     summary: ClassVar[str] = "any UTF-8 text, the next character (options path, length)"
 
     @property
@@ -106,7 +108,8 @@ class CharText(_Characters):
                 )
         alphabet, arrays = encode(texts)
         learned = replace(self, text=path.stem, alphabet=len(alphabet))
-        return Reading(learned, arrays, (f"{len(text):,} characters", *_strangers(texts)))
+        notes = (f"{len(text):,} characters", *_strangers(texts))
+        return Reading(learned, arrays, notes, {"alphabet": alphabet})
 
 
 def encode(texts: dict[str, str]) -> tuple[list[str], Arrays]:

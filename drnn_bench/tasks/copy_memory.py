@@ -28,6 +28,7 @@ class CopyMemory(Task):
 
     name: ClassVar[str] = "copy_memory"
     version: ClassVar[int] = 1
+    licence: ClassVar[str] = "none needed: the data is generated"
     summary: ClassVar[str] = "recall ten symbols after T steps (generated; option T)"
     metric: ClassVar[str] = "cross_entropy"
     one_hot: ClassVar[bool] = True

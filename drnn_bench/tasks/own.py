@@ -43,6 +43,7 @@ class Own(Task):
 
     name: ClassVar[str] = "own"
     version: ClassVar[int] = 1
+    licence: ClassVar[str] = "that of the sequences, which are the user's own"
     summary: ClassVar[str] = "your own sequences (options path, target, length, rate)"
     metric: ClassVar[str] = "accuracy"
     default_budget: ClassVar[int] = 10_000
@@ -82,7 +83,8 @@ class Own(Task):
         splits, made = _splits(path, found, labels)
         _check_classes(path, names, labels, splits)
         parts = {s: _pieces(found, labels, splits == s, self.length) for s in SPLITS}
-        arrays = _padded(parts, found.per_step)
+        mean, deviation = _mean_and_deviation(parts["train"][0])
+        arrays = _padded(parts, found.per_step, mean, deviation)
         longest = max(x.shape[1] for x, *_ in arrays.values())
         if longest < 2:
             raise UserError(f"{path}: every sequence has one step; at least 2 are needed")
@@ -98,7 +100,8 @@ class Own(Task):
         words = _words(task.data, understood(task, arrays), names, found.per_step)
         whole = ["recordings are read whole; length=N cuts them into segments"]
         notes = (words, *made, *(whole if found.recordings and not self.length else ()))
-        return Reading(task, arrays, (*notes, *found.notes))
+        facts = {"classes": names, "mean": mean.tolist(), "deviation": deviation.tolist()}
+        return Reading(task, arrays, (*notes, *found.notes), facts)
 
 
 def understood(task: Task, arrays: Arrays) -> dict[str, Any]:
@@ -179,11 +182,21 @@ def _pieces(
     return xs, ys
 
 
-def _padded(parts: dict[str, tuple[list[np.ndarray], list[np.ndarray]]], per_step: bool) -> Arrays:
-    """The arrays of a task; channels have mean 0 and deviation 1 over the training steps."""
-    train = np.concatenate(parts["train"][0])
-    mean, deviation = train.mean(0, dtype=np.float64), train.std(0, dtype=np.float64)
+def _mean_and_deviation(xs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Of each channel over all steps."""
+    steps = np.concatenate(xs)
+    mean, deviation = steps.mean(0, dtype=np.float64), steps.std(0, dtype=np.float64)
     deviation[deviation <= 1e-6 * np.abs(mean)] = 1  # a channel that never changes
+    return mean, deviation
+
+
+def _padded(
+    parts: dict[str, tuple[list[np.ndarray], list[np.ndarray]]],
+    per_step: bool,
+    mean: np.ndarray,
+    deviation: np.ndarray,
+) -> Arrays:
+    """The arrays of a task, each channel shifted and scaled."""
     lengths = {split: np.array([len(x) for x in xs]) for split, (xs, _) in parts.items()}
     longest = max(int(n.max()) for n in lengths.values())
     equal = all((n == longest).all() for n in lengths.values())

@@ -23,7 +23,7 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.tasks.sources import mnist
-from drnn_bench.tasks.task import Arrays, Task
+from drnn_bench.tasks.task import Arrays, Reading, Task
 
 PAPER_PERMUTATION_SEED = 92916
 
@@ -40,11 +40,15 @@ class _Pixels(Task):
 class PixelDigits(_Pixels):
     name: ClassVar[str] = "pixel_digits"
     version: ClassVar[int] = 1
+    licence: ClassVar[str] = (
+        "Optical Recognition of Handwritten Digits (Alpaydin and Kaynak, UCI): CC BY 4.0"
+    )
     summary: ClassVar[str] = "8x8 handwritten digits, pixel by pixel (embedded)"
     scale: ClassVar[float] = 1 / 16
     default_budget: ClassVar[int] = 5_000
     default_steps: ClassVar[int] = 800
     default_trials: ClassVar[int] = 10
+    default_seeds: ClassVar[int] = 3
 
     @property
     def length(self) -> int:
@@ -68,6 +72,7 @@ class PixelDigits(_Pixels):
 class PixelMNIST(_Pixels):
     name: ClassVar[str] = "pixel_mnist"
     version: ClassVar[int] = 1
+    licence: ClassVar[str] = "MNIST (LeCun, Cortes, Burges): public, treated as CC BY-SA 3.0"
     summary: ClassVar[str] = "MNIST, pixel by pixel"
     scale: ClassVar[float] = 1 / 255
     default_budget: ClassVar[int] = 21_300
@@ -95,9 +100,16 @@ class PixelMNISTPermuted(PixelMNIST):
     name: ClassVar[str] = "pixel_mnist_permuted"
     summary: ClassVar[str] = "MNIST, pixels in the paper's fixed random order"
 
+    def read(self, data_dir: str | None) -> Reading:
+        return Reading(self, self.load(data_dir), facts={"order": self.order.tolist()})
+
     def load(self, data_dir: str | None) -> Arrays:
-        order = np.random.RandomState(PAPER_PERMUTATION_SEED).permutation(self.length)
-        return {split: (x[:, order], y) for split, (x, y) in super().load(data_dir).items()}
+        whole = super().load(data_dir)
+        return {split: (x[:, self.order], y) for split, (x, y) in whole.items()}
+
+    @property
+    def order(self) -> np.ndarray:
+        return np.random.RandomState(PAPER_PERMUTATION_SEED).permutation(self.length)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ import numpy as np
 from drnn_bench.errors import UserError
 from drnn_bench.formats.audio import HIGHEST_RATE, cut, decode, joined, segments
 from drnn_bench.tasks.sources import PARQUET, UNAIDED, from_hub
-from drnn_bench.tasks.task import SPLITS, Arrays, Task
+from drnn_bench.tasks.task import SPLITS, Reading, Task
 
 LONGEST_SEGMENT = 60  # seconds: beyond it there would be nothing but padding
 FSDD_SOURCE = "https://github.com/Jakobovski/free-spoken-digit-dataset"
@@ -74,7 +74,7 @@ class _Speakers(Task):
             if not 1 <= value <= most:
                 raise UserError(f"task {self.name}: {option} must be 1 to {most}, got {value}")
 
-    def load(self, data_dir: str | None) -> Arrays:
+    def read(self, data_dir: str | None) -> Reading:
         recordings = self.recordings(data_dir)
         numbers = {name: i for i, name in enumerate(sorted({r.speaker for r in recordings}))}
         streamed = self._streamed(recordings) if data_dir is None else None
@@ -92,7 +92,8 @@ class _Speakers(Task):
             raise UserError(f"{self._place(data_dir)}: all training recordings are silent")
         for x, _ in arrays.values():
             x /= size
-        return arrays
+        facts = {"classes": list(numbers), "divided_by": float(size)}
+        return Reading(self, arrays, facts=facts)
 
     def recordings(self, data_dir: str | None) -> list[Recording]:
         """What the task reads, sorted by path; every speaker is in each split."""
@@ -141,6 +142,7 @@ class SpeakerFSDD(_Speakers):
     length: int = 1000
 
     name: ClassVar[str] = "speaker_fsdd"
+    licence: ClassVar[str] = "Free Spoken Digit Dataset: CC BY-SA 4.0"
     summary: ClassVar[str] = "six speakers of digits, raw waveform (--data-dir; rate, length)"
     output_size: ClassVar[int] = 6
     data: ClassVar[str] = (
@@ -173,6 +175,7 @@ class SpeakerVCTK(_Speakers):
     speakers: int = 108  # the first in sorted order
 
     name: ClassVar[str] = "speaker_vctk"
+    licence: ClassVar[str] = "VCTK (CSTR, University of Edinburgh): CC BY 4.0"
     summary: ClassVar[str] = "speakers of VCTK, raw waveform (options rate, length, speakers)"
     data: ClassVar[str] = (
         f"wav48/p225/p225_001.wav or wav48_silence_trimmed/p225/p225_001_mic1.flac and so on, "

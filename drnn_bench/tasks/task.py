@@ -28,6 +28,7 @@ class Reading(NamedTuple):
     task: Task  # with what only its data could tell (learned fields)
     arrays: Arrays
     notes: tuple[str, ...] = ()  # what the user should know of the data, a line each
+    facts: Mapping[str, Any] = {}  # what a user of a trained net must know of it, as JSON values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class Task:
     name: ClassVar[str]
     version: ClassVar[int]
     summary: ClassVar[str]
+    licence: ClassVar[str] = "not stated by the task"  # of the data
     metric: ClassVar[str]  # accuracy, cross_entropy in nats, or bits_per_character
     scored: ClassVar[int]  # the last so many steps
     scale: ClassVar[float] = 1.0  # inputs are multiplied by it
@@ -56,6 +58,7 @@ class Task:
     default_budget: ClassVar[int]
     default_steps: ClassVar[int]
     default_trials: ClassVar[int]
+    default_seeds: ClassVar[int] = 5  # of each finalist
 
     @property
     def length(self) -> int:
@@ -103,7 +106,8 @@ class Task:
         return Reading(self, self.load(data_dir))
 
     def load(self, data_dir: str | None) -> Arrays:
-        raise NotImplementedError
+        """The arrays alone. Every task has this or `read`."""
+        return self.read(data_dir).arrays
 
 
 def data_hash(arrays: Arrays) -> str:

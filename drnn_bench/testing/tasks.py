@@ -74,12 +74,16 @@ class TaskContract:
         assert task.version >= 1
         assert len(task.summary.splitlines()) == 1
         assert task.direction == DIRECTIONS[task.metric]
-        assert min(task.default_budget, task.default_steps, task.default_trials) >= 1
+        defaults = (task.default_budget, task.default_steps)
+        assert min(*defaults, task.default_trials, task.default_seeds) >= 1
 
     def test_is_read_back_from_its_key(self, source):
         assert source.task.key.partition(":")[0] == source.task.name
         if source.task == parse_task(source.spec):  # nothing was learned from the data
             assert parse_task(source.task.key) == source.task
+
+    def test_says_how_its_data_is_licensed_in_one_line(self, source):
+        assert len(source.task.licence.splitlines()) == 1
 
     def test_names_no_path_of_the_users(self, source):
         for text in (source.task.key, str(source.task.saved)):
@@ -155,6 +159,7 @@ class TaskContract:
         prepared = prepare(parse_task(source.spec), source.folder, cache_dir)
         assert prepared.task == source.task
         assert prepared.data_hash == source.hash
+        assert open_prepared(prepared.folder).facts == prepared.facts  # JSON values
         assert Path(prepared.folder).parent == cache_dir
         again = open_prepared(prepared.folder)
         assert (again.task.key, again.data_hash) == (source.task.key, source.hash)

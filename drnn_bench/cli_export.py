@@ -1,0 +1,36 @@
+"""`bench export`: a finalist's weights, to be used."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drnn_bench.cli_options import BudgetOption, RunsOption, TaskOption
+
+
+def export(
+    output: Annotated[str, typer.Option(help="The folder to make.")],
+    rank: Annotated[int, typer.Option(help="The board's row, counted from 1.")] = 1,
+    task: TaskOption = None,
+    budget: BudgetOption = None,
+    steps: Annotated[int | None, typer.Option(help="Only the board of so many training steps.")] = None,
+    runs_dir: RunsOption = "runs",
+) -> None:  # fmt: skip
+    """The best seed's weights of a board's row, with its config and a model card."""
+    from drnn_bench import live
+    from drnn_bench.export import choose, export_to
+    from drnn_bench.plan import parse_budget
+    from drnn_bench.ranking import build, select
+
+    folder = Path(runs_dir)
+    rows, notes = live.read(folder)
+    for note in notes:
+        print(f"bench: {note}", file=sys.stderr)
+    parameters = None if budget is None else parse_budget(budget)
+    board = select(build(rows), task=task, budget=parameters, where=runs_dir)
+    lines = choose(board, rows, steps)
+    final = export_to(Path(output), lines, rank, rows, folder)
+    print(f"{final['family']}, seed {final['seed']}, written to {output}: see its README.md")
