@@ -88,7 +88,7 @@ def overhead(folder: Path, seconds: float) -> list[str]:
     short = search(folder / "pace", f"--workers={workers}", f"--trials={workers}", "--steps=200")
     pace = statistics.mean(t.user_attrs["seconds"] for t in short) / 200
     steps = max(1, round(seconds / pace))
-    options = (f"--workers={workers}", f"--trials={3 * workers}", f"--steps={steps}")
+    options = (f"--workers={workers}", f"--trials={6 * workers}", f"--steps={steps}")
     trials = search(folder / "overhead", *options)
     present = training = reports = 0.0
     for name in {t.user_attrs["worker"] for t in trials}:
