@@ -1,0 +1,226 @@
+"""How well the search uses a machine, and what it loses when it is killed.
+
+    python benchmarks/search.py [speedup] [overhead] [start] [kills] > benchmarks/search.md
+
+Each part runs real commands on real digits in a temporary folder, and prints one section; without
+a name, all do. On a quiet machine: the load is printed beside the figures.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+import argparse
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+
+import optuna
+from kills import besiege, faults, row_faults, studies, undisturbed, words
+from optuna.trial import FrozenTrial
+
+from drnn_bench.provenance import processor
+
+ROOT = Path(__file__).parent.parent
+RUN = [sys.executable, str(ROOT / "bench.py"), "run"]
+HONEST = ["--sampler=random", "--pruner=none", "--seeds=1", "--family=dilated_rnn"]
+# Every trial takes as long as the next: the tail, where workers wait for the last one, is short.
+SPACE = """family = "dilated_rnn"
+[space]
+cell = "gru"
+base = 2
+start = 0
+depth = 6
+learning_rate = { low = 1e-3, high = 1e-2, log = true }
+"""
+SIEGE = {"families": ("dilated_rnn", "lstm"), "trials": 12, "steps": 40, "seeds": 1,
+         "sampler": "random", "pruner": "none"}  # fmt: skip
+
+
+def search(folder: Path, *options: str) -> list[FrozenTrial]:
+    """Runs a search of equal trials in a new folder."""
+    folder.mkdir(parents=True)
+    (folder / "space.toml").write_text(SPACE)
+    subprocess.run(
+        [*RUN, *HONEST, "--search-space=space.toml", *options],
+        cwd=folder, check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    (trials,) = studies(f"sqlite:///{folder}/runs/studies.db").values()
+    return trials
+
+
+def wall(trials: list[FrozenTrial]) -> float:
+    """Seconds from the start of the first trial to the end of the last."""
+    ends = max(t.datetime_complete for t in trials) - min(t.datetime_start for t in trials)
+    return ends.total_seconds()
+
+
+def speedup(folder: Path, trials: int, steps: int) -> list[str]:
+    """Four workers against one on the same trials, in turns."""
+    seconds: dict[int, list[float]] = {4: [], 1: []}
+    for turn in range(4):
+        workers = (4, 1)[turn % 2]
+        options = (f"--workers={workers}", f"--trials={trials}", f"--steps={steps}")
+        found = search(folder / f"speedup-{turn}", *options)
+        seconds[workers].append(wall(found))
+        note(f"speed-up: {workers} workers, {seconds[workers][-1]:.1f} s")
+    ratio = statistics.mean(seconds[1]) / statistics.mean(seconds[4])
+    shown = {n: " and ".join(f"{s:.1f}" for s in found) for n, found in seconds.items()}
+    return [
+        f"The same {trials} trials of {steps} steps, from the start of the first to the end of the "
+        f"last, in turns: one worker {shown[1]} s, four workers {shown[4]} s.",
+        f"**Four workers are {ratio:.2f} times as fast as one** (to reach on 4 cores: 3.6).",
+    ]
+
+
+def overhead(folder: Path, seconds: float) -> list[str]:
+    """The share of the workers' time that is neither a training step nor an evaluation."""
+    workers = min(4, len(os.sched_getaffinity(0)))
+    short = search(folder / "pace", f"--workers={workers}", f"--trials={workers}", "--steps=200")
+    pace = statistics.mean(t.user_attrs["seconds"] for t in short) / 200
+    steps = max(1, round(seconds / pace))
+    options = (f"--workers={workers}", f"--trials={6 * workers}", f"--steps={steps}")
+    trials = search(folder / "overhead", *options)
+    present = training = reports = 0.0
+    for name in {t.user_attrs["worker"] for t in trials}:
+        mine = [t for t in trials if t.user_attrs["worker"] == name]
+        present += wall(mine)
+        training += sum(t.user_attrs["seconds"] for t in mine)
+        reports += sum(len(t.intermediate_values) for t in mine) * _report(folder)
+    share = 100 * (1 - (training - reports) / present)
+    return [
+        f"{len(trials)} trials of {training / len(trials):.1f} s on {workers} workers. Each "
+        "worker's time from its first trial's start to its last one's end, less its trainings (as "
+        f"each trial records its own; their reports to the storage, {reports:.2f} s, count as "
+        "outside).",
+        f"**{share:.2f} % of the time is outside training steps and evaluation** (to reach: 3).",
+    ]
+
+
+def _report(folder: Path) -> float:
+    """Seconds that a trial's report takes, with the question whether it should be pruned."""
+    storage = f"sqlite:///{folder}/overhead/runs/studies.db"
+    study = optuna.create_study(storage=storage, pruner=optuna.pruners.SuccessiveHalvingPruner())
+    trial, began = study.ask(), time.perf_counter()
+    for step in range(20):
+        trial.report(0.5, step)
+        trial.should_prune()
+    return (time.perf_counter() - began) / 20
+
+
+def start(folder: Path) -> list[str]:
+    """From `bench run` to the first trial's first step, without the imports."""
+    workers = min(4, len(os.sched_getaffinity(0)))
+    runs = [_start(folder / f"start-{turn}", workers) for turn in range(5)]
+    whole, imports = (statistics.median(column) for column in zip(*runs, strict=True))
+    rest = statistics.median(whole - imports for whole, imports in runs)
+    return [
+        f"Medians of 5 runs: {whole:.2f} s from typing `bench run` to the first trial, which "
+        f"trains at once. Of them {imports:.2f} s are imports, timed in the same runs by Python "
+        f"itself (PYTHONPROFILEIMPORTTIME): the parent's, then those of {workers} workers at a "
+        "time, their mean.",
+        f"**{rest:.2f} s are left** (to reach: 1.5): two Pythons that start, the data, the "
+        "database that is made, and the pace of the study that is measured.",
+    ]
+
+
+def _start(folder: Path, workers: int) -> tuple[float, float]:
+    """Seconds until the first trial starts, and those that imports took of them."""
+    folder.mkdir()
+    (folder / "space.toml").write_text(SPACE)
+    options = [f"--workers={workers}", "--trials=100", "--steps=1000", "--search-space=space.toml"]
+    storage, began = f"sqlite:///{folder}/runs/studies.db", time.time()
+    with (folder / "errors").open("w") as errors:
+        process = subprocess.Popen(
+            [*RUN, *HONEST, *options], cwd=folder, stdout=subprocess.DEVNULL, stderr=errors,
+            env=os.environ | {"PYTHONPROFILEIMPORTTIME": "1"},
+        )  # fmt: skip
+        while not (trials := [t for found in studies(storage).values() for t in found]):
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        process.wait()
+    first = min(t.datetime_start for t in trials)
+    logs = ((folder / "errors", 1), (folder / "runs" / "workers.log", workers))
+    imports = sum(_import_seconds(path) / processes for path, processes in logs)
+    return (first - datetime.fromtimestamp(began)).total_seconds(), imports
+
+
+def _import_seconds(log: Path) -> float:
+    """What `import time: SELF | CUMULATIVE | module` lines add up to, in microseconds there."""
+    found = re.findall(r"import time: +(\d+) \|", log.read_text())
+    return sum(map(int, found)) / 1e6
+
+
+def kills(folder: Path, number: int) -> list[str]:
+    """Searches whose workers and parents are killed at random moments, against undisturbed ones."""
+    killed, wrong, searches = Counter(), [], 0
+    while killed.total() < number:
+        request = SIEGE | {"seed": searches}
+        at = folder / f"kills-{searches}"
+        at.mkdir()
+        plan = undisturbed(at / "undisturbed", **request)
+        storage = f"sqlite:///{at}/runs/studies.db"
+        killed += besiege(
+            [*RUN, *words(request)], at, storage,
+            kills=number - killed.total(), seed=searches, pause=0.8, env=dict(os.environ),
+        )  # fmt: skip
+        wrong += faults(storage, plan.storage, plan.trials)
+        identities = {spec.identity for spec in plan.specs}
+        wrong += row_faults(at / "runs" / "records.jsonl", identities, plan.seeds)
+        searches += 1
+        note(f"kills: {killed.total()} in {searches} searches, {len(wrong)} faults")
+    trials = searches * SIEGE["trials"] * len(SIEGE["families"])
+    return [
+        f"{killed['workers']} workers and {killed['parents']} parents killed by SIGKILL at random "
+        f"moments, in {searches} searches of {trials} trials in all; each was continued by the "
+        "same command and compared with an undisturbed one: its trials, their places, their "
+        "values, its rows.",
+        f"**{len(wrong)} trials or rows lost, doubled or changed** (to reach: 0).",
+        *(f"- {line}" for line in wrong),
+    ]
+
+
+def note(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", help="speedup, overhead, start, kills; default: all")
+    parser.add_argument("--trials", type=int, default=40, help="of the speed-up")
+    parser.add_argument("--steps", type=int, default=300, help="of a trial of the speed-up")
+    parser.add_argument("--seconds", type=float, default=30, help="of a trial of the overhead")
+    parser.add_argument("--kills", type=int, default=50)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        parts = {
+            "speedup": lambda: speedup(Path(folder), asked.trials, asked.steps),
+            "overhead": lambda: overhead(Path(folder), asked.seconds),
+            "start": lambda: start(Path(folder)),
+            "kills": lambda: kills(Path(folder), asked.kills),
+        }
+        for name in asked.parts:
+            if name not in parts:
+                parser.error(f"unknown part {name!r}: known: {', '.join(parts)}")
+        print("# The search, measured\n")
+        print(f"`python benchmarks/{' '.join(['search.py', *sys.argv[1:]])}` on {processor()}.")
+        for name in asked.parts or parts:
+            before = os.getloadavg()[0]
+            note(f"{name} ...")
+            lines = parts[name]()
+            print(f"\n## {name}\n")
+            print("\n".join(lines))
+            print(f"Load of the machine: {before:.1f} before.", flush=True)
+
+
+if __name__ == "__main__":
+    main()
