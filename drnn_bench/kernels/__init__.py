@@ -1,15 +1,135 @@
-"""The layer scan: one recurrent layer over a whole sequence, with any dilation.
+"""The layer scan: recurrent layers over a whole sequence, with any dilation.
 
     y, state = scan(cell, x_TBI, weights, dilation, state)
+    y, states = stack(cell, x_TBI, [weights, ...], [dilation, ...], ...)
 
-computes c_t = f(x_t, c_{t-s}) for s = dilation (Chang et al. 2017, eq. 1).
+computes c_t = f(x_t, c_{t-s}) for s = dilation (Chang et al. 2017, eq. 1), one layer or one upon
+the other.
 
 Legend: T steps, B batch, I inputs, H units, G gates (rnn 1, gru 3, lstm 4), s dilation.
-weights = (w_ih [G*H, I], w_hh [G*H, H], bias [G*H]): one bias per gate.
+weights = (w_ih [G*H, I], w_hh [G*H, H], bias [G*H]): one bias per gate. The cell `skip` is an rnn
+          with a second edge and a fourth weight: tanh(W x + U h_{t-s} + b + V h_{t-1}).
 state   = a tuple of [s, B, H] tensors, one per state variable of the cell, oldest step first:
           entry j is the state that step j of this call continues. None means zeros.
+
+Three kernels do the same:
+reference  a loop over the steps in plain torch: what the others are tested against
+torch      torch's own recurrent kernels on the reshaped sequence, on any device
+fused      all gates of a unit in vector registers, forward and backward (CPU, float32)
+The choice is by device, dtype and shape. DRNN_BENCH_KERNEL, or `forced`, makes it by name; where
+the fused kernel cannot run, it is torch all the same.
 """
 
-from drnn_bench.kernels.stock import STATES, gates, scan
+from __future__ import annotations
 
-__all__ = ["STATES", "gates", "scan"]
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from drnn_bench.errors import UserError, nearest
+from drnn_bench.kernels import reference, stock
+from drnn_bench.kernels.stock import STATES, State, Weights, gates
+
+__all__ = ["NAMES", "STATES", "State", "Weights", "forced", "gates", "scan", "stack", "used"]
+
+NAMES = ("auto", "reference", "torch", "fused")
+LEAST = 16  # sequences below which a block of the fused kernel would stand too empty
+
+_forced: list[str] = []
+_used: set[str] = set()
+
+
+def scan(
+    cell: str, x_TBI: Tensor, weights: Weights, dilation: int = 1, state: State | None = None
+) -> tuple[Tensor, State]:
+    """One layer: the outputs [T, B, H], and the state to go on with."""
+    y, states = stack(cell, x_TBI, [weights], [dilation], states=None if state is None else [state])
+    return y, states[0]
+
+
+def stack(
+    cell: str,
+    x_TBI: Tensor,
+    weights: Sequence[Weights],
+    dilations: Sequence[int],
+    rows: Sequence[np.ndarray | None] | None = None,
+    last: int | None = None,
+    states: Sequence[State] | None = None,
+) -> tuple[Tensor, list[State]]:
+    """Layers one upon the other: the last `last` outputs of the top one, and all their states.
+
+    `rows`: per layer, which steps of the layer below it takes, as whole numbers (None: all).
+    """
+    rows = rows or [None] * len(weights)
+    steps = next((len(r) for r in reversed(rows) if r is not None), len(x_TBI))
+    last = steps if last is None else min(last, steps)
+    name = _choose(x_TBI, weights)
+    _used.add(name)
+    if name == "fused":
+        from drnn_bench.kernels import fused
+
+        return fused.stack(cell, x_TBI, weights, dilations, rows, last, states)
+    run = stock.scan if name == "torch" else reference.scan
+    h_TBH, after = x_TBI, []
+    for i, (taken, layer, dilation) in enumerate(zip(rows, weights, dilations, strict=True)):
+        if taken is not None:
+            h_TBH = h_TBH.index_select(0, torch.from_numpy(taken).to(h_TBH.device))
+        h_TBH, state = run(cell, h_TBH, layer, dilation, states and states[i])
+        after.append(state)
+    return h_TBH[steps - last :], after
+
+
+@contextlib.contextmanager
+def forced(name: str) -> Iterator[None]:
+    """Within it, this kernel and no other; `auto` gives the choice back."""
+    _forced.append(_known(name))
+    try:
+        yield
+    finally:
+        _forced.pop()
+
+
+def used() -> str:
+    """The kernels that have run since this was last asked, for the record: `fused+torch`."""
+    names = "+".join(sorted(_used))
+    _used.clear()
+    return names
+
+
+def _choose(x_TBI: Tensor, weights: Sequence[Weights]) -> str:
+    name = _forced[-1] if _forced else _known(os.environ.get("DRNN_BENCH_KERNEL", "auto"))
+    if name in ("reference", "torch"):
+        return name
+    tensors = [x_TBI, *(w for layer in weights for w in layer)]
+    if x_TBI.device.type != "cpu" or any(t.dtype != torch.float32 for t in tensors):
+        return "torch"
+    if name == "auto" and (x_TBI.shape[1] < LEAST or len(x_TBI) == 1):
+        return "torch"
+    return "fused" if len(x_TBI) and x_TBI.shape[1] and _fused_runs() else "torch"
+
+
+def _known(name: str) -> str:
+    if name not in NAMES:
+        raise UserError(f"unknown kernel {name!r}: {nearest(name, list(NAMES))}")
+    return name
+
+
+@lru_cache
+def _fused_runs() -> bool:
+    """Whether this machine can; where not, that is said once."""
+    try:
+        from drnn_bench.kernels.vectors import SUPPORTED
+    except ImportError as error:
+        why = f"Numba is missing ({error})"
+    else:
+        if SUPPORTED:
+            return True
+        why = "this processor has neither AVX-512 nor AVX2"
+    print(f"recurrent layers run on torch's kernels, several times slower: {why}", file=sys.stderr)
+    return False

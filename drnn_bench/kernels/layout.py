@@ -1,0 +1,104 @@
+"""Between torch's tensors and the kernels' rows, and the memory in which rows live.
+
+Legend: T steps, B batch, I features of a step. A block is [T, I, COLUMNS], the batch innermost.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+
+import numpy as np
+import torch
+from numba import float32, int64, types, void
+from torch import Tensor
+
+from drnn_bench.kernels.compiled import kernel
+from drnn_bench.kernels.vectors import COLUMNS
+
+_BLOCK = float32[:, :, ::1]
+_READ = types.Array(float32, 3, "A", readonly=True)
+
+
+@kernel
+def to_block(x_TBI, first, block):
+    """Copies the sequences from `first` on; behind the last one, it is repeated: a column that
+    nobody reads behaves as one that is read."""
+    steps, batch, features = x_TBI.shape
+    for t in range(steps):
+        for column in range(COLUMNS):
+            b = min(first + column, batch - 1)
+            for i in range(features):
+                block[t, i, column] = x_TBI[t, b, i]
+
+
+@kernel
+def add_to_block(x_TBI, first, block):
+    """Adds the sequences from `first` on; nothing behind the last one, as befits gradients."""
+    steps, batch, features = x_TBI.shape
+    for t in range(steps):
+        for column in range(min(COLUMNS, batch - first)):
+            for i in range(features):
+                block[t, i, column] += x_TBI[t, first + column, i]
+
+
+@kernel
+def from_block(block, first, x_TBI):
+    """Copies a block into the sequences from `first` on."""
+    steps, batch, features = x_TBI.shape
+    for t in range(steps):
+        for column in range(min(COLUMNS, batch - first)):
+            for i in range(features):
+                x_TBI[t, first + column, i] = block[t, i, column]
+
+
+KERNELS = {
+    to_block: void(_READ, int64, _BLOCK),
+    add_to_block: void(_READ, int64, _BLOCK),
+    from_block: void(_BLOCK, int64, float32[:, :, ::1]),
+}
+
+
+def blocks(batch: int) -> int:
+    return -(-batch // COLUMNS)
+
+
+_idle: list[Tensor] = []
+_lock = threading.Lock()
+_KEPT = 2  # idle workspaces
+
+
+def workspace(rows: int, count: int = 1) -> Tensor:
+    """Uninitialised float32 [count, rows, COLUMNS], aligned to 64 bytes.
+
+    Fresh memory costs a page fault every 4 KB, an eighth of a training step. So what torch lets
+    go of comes back here: no graph is ever shared, and none lives longer than torch wants it to.
+    """
+    need = count * rows * COLUMNS
+    with _lock:
+        fits = [i for i, t in enumerate(_idle) if need <= len(t) <= 2 * need]
+        memory = _idle.pop(fits[0]) if fits else None
+        if memory is None:
+            _idle.clear()
+    if memory is None:
+        memory = torch.empty(need)
+    array = memory.numpy()[:need].reshape(count, rows, COLUMNS)
+    weakref.finalize(array, _give_back, memory).atexit = False
+    return torch.from_numpy(array)
+
+
+def _give_back(memory: Tensor) -> None:
+    with _lock:
+        _idle.append(memory)
+        del _idle[:-_KEPT]
+
+
+def numbers(count: int) -> np.ndarray:
+    """0, 1, 2, ...: at least `count` of them, always the same array for the same size."""
+    global _numbers
+    if len(_numbers) < count:
+        _numbers = np.arange(2 * count)
+    return _numbers
+
+
+_numbers = np.arange(1024)

@@ -1,0 +1,306 @@
+"""Rows of columns in vector registers, for Numba: the few operations that the fused scan is made of.
+
+A *row* is one number for each of COLUMNS sequences, side by side in memory, and the LLVM type
+<COLUMNS x float>. LLVM cuts it into the machine's registers: with AVX-512 a row of 64 columns is
+four of them, so that every line of a kernel is four instructions that do not wait for one another.
+Numba's own vectoriser reaches half of this at best, and breaks at the first stride it cannot see.
+
+The register tile. A product of a matrix with rows, out[r] = sum_k w[r, k] * in[k], is bound by
+loads unless each one loaded serves several multiply-adds. `dot` keeps R rows of sums in registers:
+each k costs four loads of in[k] and R broadcasts, and buys 4*R multiply-adds. With R = 5 that is
+20 sums, 4 inputs and a broadcast of the 32 registers: 9 loads for 20 multiply-adds, where the
+machine can do two of each at a time. More rows would spill, fewer would wait for loads.
+
+`outer` is the other product, sum over time and columns of a[i] * b[j]: the gradient of a weight.
+There the 5 x 5 sums themselves are the tile: 10 loads for 25 multiply-adds.
+
+AVX2 has 16 registers of half the size, so a row is 16 columns in two of them (5*2 + 2 + 1), and
+the tile of `outer` is 3 x 3; it is the same code. Addresses are integers, in bytes. Nothing here
+is fast-math: NaN and infinity go where IEEE sends them.
+"""
+
+from __future__ import annotations
+
+import operator
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, overload, register_model
+
+FEATURES = llvm.get_host_cpu_features()
+WIDE = FEATURES.get("avx512f", False)
+SUPPORTED = WIDE or (FEATURES.get("avx2", False) and FEATURES.get("fma", False))
+COLUMNS = 64 if WIDE else 16
+LANES = 16 if WIDE else 8  # floats in one register
+ROW = 4 * COLUMNS  # bytes
+ALIGN = 64  # of every row
+
+FLOAT, INT = ir.FloatType(), ir.IntType(64)
+REGISTER, VECTOR = ir.VectorType(FLOAT, LANES), ir.VectorType(FLOAT, COLUMNS)
+
+
+class RowType(types.Type):
+    def __init__(self):
+        super().__init__(name=f"row{COLUMNS}")
+
+
+row_type = RowType()
+
+
+@register_model(RowType)
+class RowModel(models.PrimitiveModel):
+    def __init__(self, manager, kind):
+        super().__init__(manager, kind, VECTOR)
+
+
+@intrinsic
+def load(typing, address):
+    """The row at an address, which is a multiple of 64."""
+
+    def generate(context, builder, signature, args):
+        return builder.load(_row_at(builder, args[0], 0), align=ALIGN)
+
+    return row_type(types.intp), generate
+
+
+@intrinsic
+def store(typing, address, row):
+    def generate(context, builder, signature, args):
+        builder.store(args[1], _row_at(builder, args[0], 0), align=ALIGN)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, row_type), generate
+
+
+@intrinsic
+def load_int(typing, address):
+    """The whole number of 64 bits at an address."""
+
+    def generate(context, builder, signature, args):
+        return builder.load(_pointer(builder, args[0], INT), align=8)
+
+    return types.intp(types.intp), generate
+
+
+@intrinsic
+def spread(typing, address):
+    """A row that holds the float at an address in every column."""
+
+    def generate(context, builder, signature, args):
+        return _spread(builder, _float_at(builder, args[0], 0))
+
+    return row_type(types.intp), generate
+
+
+@intrinsic
+def constant(typing, value):
+    def generate(context, builder, signature, args):
+        return _spread(builder, builder.fptrunc(args[0], FLOAT))
+
+    return row_type(types.float64), generate
+
+
+def _binary(emit):
+    @intrinsic
+    def operation(typing, a, b):
+        def generate(context, builder, signature, args):
+            return getattr(builder, emit)(*args)
+
+        return row_type(row_type, row_type), generate
+
+    def of_rows(a, b):
+        if a is row_type and b is row_type:
+            return lambda a, b: operation(a, b)
+
+    return of_rows
+
+
+for _symbol, _emit in (("add", "fadd"), ("sub", "fsub"), ("mul", "fmul"), ("truediv", "fdiv")):
+    overload(getattr(operator, _symbol))(_binary(_emit))
+
+
+@intrinsic
+def fma(typing, a, b, c):
+    """a*b + c, rounded once."""
+
+    def generate(context, builder, signature, args):
+        return _fma(builder, *args)
+
+    return row_type(row_type, row_type, row_type), generate
+
+
+@intrinsic
+def clamp(typing, row, bound):
+    """Within -bound .. bound; NaN stays NaN, as no comparison with it is true."""
+
+    def generate(context, builder, signature, args):
+        row, bound = args[0], builder.fptrunc(args[1], FLOAT)
+        for order, limit in ((">", bound), ("<", builder.fneg(bound))):
+            limit = _spread(builder, limit)
+            row = builder.select(builder.fcmp_ordered(order, row, limit), limit, row)
+        return row
+
+    return row_type(row_type, types.float64), generate
+
+
+@intrinsic
+def load_rows(typing, shape, address):
+    """As many rows as `shape` has entries, one after the other in memory, as a tuple."""
+
+    def generate(context, builder, signature, args):
+        rows = [builder.load(_row_at(builder, args[1], r), align=ALIGN) for r in range(len(shape))]
+        return _tuple(context, builder, signature, rows)
+
+    return types.UniTuple(row_type, len(shape))(shape, types.intp), generate
+
+
+@intrinsic
+def zero_rows(typing, shape):
+    def generate(context, builder, signature, args):
+        rows = [ir.Constant(VECTOR, None)] * len(shape)
+        return _tuple(context, builder, signature, rows)
+
+    return types.UniTuple(row_type, len(shape))(shape), generate
+
+
+@intrinsic
+def spread_rows(typing, shape, address):
+    """As many rows as `shape` has entries, of the floats that lie one after the other."""
+
+    def generate(context, builder, signature, args):
+        rows = [_spread(builder, _float_at(builder, args[1], 4 * r)) for r in range(len(shape))]
+        return _tuple(context, builder, signature, rows)
+
+    return types.UniTuple(row_type, len(shape))(shape, types.intp), generate
+
+
+@intrinsic
+def store_rows(typing, address, rows):
+    def generate(context, builder, signature, args):
+        for r in range(len(rows)):
+            row = builder.extract_value(args[1], r)
+            builder.store(row, _row_at(builder, args[0], r), align=ALIGN)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, rows), generate
+
+
+@intrinsic
+def dot(typing, sums, w, row_step, step, x, count):
+    """sums[r] + sum_k w[r, k] * x[k], for a tuple of any number R of rows: the register tile.
+
+    w[r, k] is the float at w + r*row_step + k*step, x[k] the row at x + k*ROW, k < count.
+    """
+
+    def generate(context, builder, signature, args):
+        sums, w, row_step, step, x, count = args
+        cells, weights = [], []
+        for r in range(len(signature.return_type)):
+            cells.append(cgutils.alloca_once_value(builder, builder.extract_value(sums, r)))
+            weights.append(builder.add(w, builder.mul(row_step, INT(r))))
+        with cgutils.for_range(builder, count) as loop:
+            at = builder.add(x, builder.mul(loop.index, INT(ROW)))
+            row = builder.load(_row_at(builder, at, 0), align=ALIGN)
+            offset = builder.mul(loop.index, step)
+            for cell, weight in zip(cells, weights, strict=True):
+                scalar = _spread(builder, _float_at(builder, builder.add(weight, offset), 0))
+                builder.store(_fma(builder, scalar, row, builder.load(cell)), cell)
+        return _tuple(context, builder, signature, [builder.load(cell) for cell in cells])
+
+    return sums(sums, *(types.intp,) * 5), generate
+
+
+@intrinsic
+def outer(typing, shape, out, out_step, a, a_step, b, b_step, b_order, steps):
+    """out[i, j] += sum over steps t and columns of a_t[i] * b_t[j], for a tile of R x C weights.
+
+    `shape` is a pair of tuples, of lengths R and C. out[i, j] is the float at
+    out + i*out_step + 4*j; a_t[i] the row at a + t*a_step + i*ROW; b_t[j] the row at
+    b + order[t]*b_step + j*ROW, `b_order` being the address of whole numbers of 64 bits.
+    """
+    rows, columns = len(shape[0]), len(shape[1])
+
+    def generate(context, builder, signature, args):
+        _, out, out_step, a, a_step, b, b_step, b_order, steps = args
+        nothing = ir.Constant(REGISTER, None)
+        cells = [
+            [cgutils.alloca_once_value(builder, nothing) for _ in range(columns)]
+            for _ in range(rows)
+        ]
+
+        def register(base, row, piece):
+            at = builder.add(base, INT(row * ROW + piece * LANES * 4))
+            return builder.load(_pointer(builder, at, REGISTER), align=4 * LANES)
+
+        with cgutils.for_range(builder, steps) as loop:
+            a_t = builder.add(a, builder.mul(loop.index, a_step))
+            t = builder.add(b_order, builder.mul(loop.index, INT(8)))
+            t = builder.load(_pointer(builder, t, INT), align=8)
+            b_t = builder.add(b, builder.mul(t, b_step))
+            for piece in range(COLUMNS // LANES):
+                left = [register(a_t, i, piece) for i in range(rows)]
+                for j in range(columns):
+                    right = register(b_t, j, piece)
+                    for i in range(rows):
+                        cell = cells[i][j]
+                        builder.store(_fma(builder, left[i], right, builder.load(cell)), cell)
+        for i in range(rows):
+            row = builder.add(out, builder.mul(out_step, INT(i)))
+            for j, cell in enumerate(cells[i]):
+                at = _pointer(builder, builder.add(row, INT(4 * j)), FLOAT)
+                total = _total(builder, builder.load(cell))
+                builder.store(builder.fadd(builder.load(at, align=4), total), at, align=4)
+        return context.get_dummy_value()
+
+    return types.void(shape, *(types.intp,) * 8), generate
+
+
+def _pointer(builder, address, kind):
+    return builder.inttoptr(address, kind.as_pointer())
+
+
+def _row_at(builder, address, number):
+    return _pointer(builder, builder.add(address, INT(number * ROW)), VECTOR)
+
+
+def _float_at(builder, address, offset):
+    return builder.load(_pointer(builder, builder.add(address, INT(offset)), FLOAT), align=4)
+
+
+def _spread(builder, scalar):
+    undefined = ir.Constant(VECTOR, ir.Undefined)
+    one = builder.insert_element(undefined, scalar, INT(0))
+    return builder.shuffle_vector(one, undefined, _lanes([0] * COLUMNS))
+
+
+def _lanes(numbers):
+    return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))
+
+
+def _fma(builder, a, b, c):
+    kind = ir.FunctionType(a.type, (a.type,) * 3)
+    name = f"llvm.fma.v{a.type.count}f32"
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), (a, b, c))
+
+
+def _total(builder, register):
+    """The sum of all lanes: the upper half is added to the lower until one is left."""
+    lanes = LANES
+    while lanes > 1:
+        lanes //= 2
+        undefined = ir.Constant(register.type, ir.Undefined)
+        low, high = _lanes(range(lanes)), _lanes(range(lanes, 2 * lanes))
+        register = builder.fadd(
+            builder.shuffle_vector(register, undefined, low),
+            builder.shuffle_vector(register, undefined, high),
+        )
+    return builder.extract_element(register, INT(0))
+
+
+def _tuple(context, builder, signature, rows):
+    result = context.get_constant_undef(signature.return_type)
+    for r, row in enumerate(rows):
+        result = builder.insert_value(result, row, r)
+    return result
