@@ -61,8 +61,10 @@ def stack(
     rows: Sequence[np.ndarray | None] | None = None,
     last: int | None = None,
     states: Sequence[State] | None = None,
+    leaving: bool = True,
 ) -> tuple[Tensor, list[State]]:
-    """Layers one upon the other: the last `last` outputs of the top one, and all their states.
+    """Layers one upon the other: the last `last` outputs of the top one, and the states of all to
+    go on with (none are owed where not `leaving`).
 
     `rows`: per layer, which steps of the layer below it takes, as whole numbers (None: all).
     """
@@ -74,7 +76,7 @@ def stack(
     if name == "fused":
         from drnn_bench.kernels import fused
 
-        return fused.stack(cell, x_TBI, weights, dilations, rows, last, states)
+        return fused.stack(cell, x_TBI, weights, dilations, rows, last, states, leaving)
     run = stock.scan if name == "torch" else reference.scan
     h_TBH, after = x_TBI, []
     for i, (taken, layer, dilation) in enumerate(zip(rows, weights, dilations, strict=True)):

@@ -16,9 +16,11 @@ from __future__ import annotations
 from collections import namedtuple
 
 from drnn_bench.kernels.compiled import inline, kernel
-from drnn_bench.kernels.products import FIVE, FOUR, ONE, back, cut, gradient, sigmoid, tanh
+from drnn_bench.kernels.products import FIVE, FOUR, ONE, back, cut, fetch, gradient, sigmoid, tanh
 from drnn_bench.kernels.vectors import (
+    LANES,
     ROW,
+    add_sum,
     constant,
     dot,
     fma,
@@ -34,19 +36,20 @@ from drnn_bench.kernels.vectors import (
 # One layer of one block. Forward:
 #   x, order    the inputs [*, I] and, per step, which of them it takes (T whole numbers)
 #   h, c        the states [s + T, H]: before step 0, then after every step
-#   gates       what backward needs [T, H, ...]; gates_step bytes a step, 0 to keep none
+#   x_step ..   bytes from step to step
+#   gates       what backward needs [T, H, ...]; gates_step is 0 to keep none
 #   w_ih, w_hh, bias, w_last   float32, as torch has them; w_last: the skip cell's edge from t-1
 # Backward adds:
-#   dh          gradient of h [s + T, H], changed in place; of the first s only if state_wanted
+#   dh          gradient of h [s + T, H], changed in place; of the first s only if onward
 #   dc          gradient of c, a ring [s, H] in which step t of h has slot t mod s
 #   dx          gradient of the inputs, or 0; dx_fresh: written, not added
 #   d_w_ih .. d_w_last          float32, added to
 #   work, chunk gate gradients of up to `chunk` steps
-#   one, count, zeros          a row of ones; 0, 1, 2, ...; as many zeros
+#   count       0, 1, 2, ...
 Layer = namedtuple(
     "Layer",
-    "steps dilation inputs units x order h c gates gates_step w_ih w_hh bias w_last "
-    "dh dc dx dx_fresh state_wanted d_w_ih d_w_hh d_bias d_w_last work chunk one count zeros",
+    "steps dilation inputs units x x_step order h h_step c gates gates_step w_ih w_hh bias w_last "
+    "dh dc dx dx_fresh onward d_w_ih d_w_hh d_bias d_w_last work work_step chunk count",
 )
 GATES = {"rnn": 0, "skip": 0, "gru": 4, "lstm": 4}  # rows of `gates` per unit
 WORK = {"rnn": 1, "skip": 1, "gru": 4, "lstm": 4}  # rows of `work` per unit and step
@@ -56,9 +59,9 @@ WORK = {"rnn": 1, "skip": 1, "gru": 4, "lstm": 4}  # rows of `work` per unit and
 def gru_forward(a):
     units, inputs = a.units, a.inputs
     for t in range(a.steps):
-        x = a.x + load_int(a.order + 8 * t) * inputs * ROW
-        before = a.h + t * units * ROW
-        now = before + a.dilation * units * ROW
+        x = a.x + load_int(a.order + 8 * t) * a.x_step
+        before = a.h + t * a.h_step
+        now = before + a.dilation * a.h_step
         kept = a.gates + t * a.gates_step
         for u in range(units):
             w, v, b = a.w_ih + 4 * u * inputs, a.w_hh + 4 * u * units, a.bias + 4 * u
@@ -74,39 +77,38 @@ def gru_forward(a):
 @kernel
 def gru_backward(a):
     units, inputs = a.units, a.inputs
-    width, step = units * ROW, 4 * units * ROW  # work of a step: gradients of r, z, n, m
+    last = 3 * units * ROW  # the gradients of r, z, n and m stand one after the other
     one = constant(1.0)
     high = a.steps
     while high > 0:
         low = max(0, high - a.chunk)
         for t in range(high - 1, low - 1, -1):
-            work = a.work + (t - low) * step
+            _ahead(a, t)
+            work = a.work + (t - low) * a.work_step
             kept = a.gates + t * a.gates_step
-            h, dh = a.h + t * width, a.dh + t * width
-            carried = t >= a.dilation or a.state_wanted
+            h, dh = a.h + t * a.h_step, a.dh + t * a.h_step
+            carried = t >= a.dilation or a.onward
             for u in range(units):
                 at = u * ROW
                 r, z, n, m = load_rows(FOUR, kept + 4 * at)
-                d = load(dh + a.dilation * width + at)
+                d = load(dh + a.dilation * a.h_step + at)
                 dn = d * (one - z) * (one - n * n)
-                store(work + at, dn * m * r * (one - r))
-                store(work + width + at, d * (load(h + at) - n) * z * (one - z))
-                store(work + 2 * width + at, dn)
-                store(work + 3 * width + at, dn * r)
+                _gate(a, work, u, dn * m * r * (one - r))
+                _gate(a, work, units + u, d * (load(h + at) - n) * z * (one - z))
+                _gate(a, work, 2 * units + u, dn)
+                store(work + last + at, dn * r)
                 if carried:
                     store(dh + at, fma(d, z, load(dh + at)))
             if carried:
                 back(dh, 0, a.w_hh, units, work, 2 * units)
-                last = a.w_hh + 8 * units * units
-                back(dh, 0, last, units, work + 3 * width, units)
+                back(dh, 0, a.w_hh + 8 * units * units, units, work + last, units)
             if a.dx:
-                dx = a.dx + load_int(a.order + 8 * t) * inputs * ROW
+                dx = a.dx + load_int(a.order + 8 * t) * a.x_step
                 back(dx, a.dx_fresh, a.w_ih, inputs, work, 3 * units)
-        _inputs(a, step, 3 * units, low, high)
-        h, steps = a.h + low * width, high - low
-        gradient(a.d_w_hh, units, a.work, step, 2 * units, h, a.count, steps)
-        last = a.d_w_hh + 8 * units * units
-        gradient(last, units, a.work + 3 * width, step, units, h, a.count, steps)
+        work, h, steps = a.work, a.h + low * a.h_step, high - low
+        _inputs(a, 3 * units, low, steps)
+        _weights(a, a.d_w_hh, work, 2 * units, h, steps)
+        _weights(a, a.d_w_hh + 8 * units * units, work + last, units, h, steps)
         high = low
 
 
@@ -114,9 +116,9 @@ def gru_backward(a):
 def lstm_forward(a):
     units, inputs = a.units, a.inputs
     for t in range(a.steps):
-        x = a.x + load_int(a.order + 8 * t) * inputs * ROW
-        before, now = a.h + t * units * ROW, a.h + (t + a.dilation) * units * ROW
-        c_before, c_now = a.c + t * units * ROW, a.c + (t + a.dilation) * units * ROW
+        x = a.x + load_int(a.order + 8 * t) * a.x_step
+        past, new = t * a.h_step, (t + a.dilation) * a.h_step
+        before, now, c_before, c_now = a.h + past, a.h + new, a.c + past, a.c + new
         kept = a.gates + t * a.gates_step
         for u in range(units):
             w, v, b = a.w_ih + 4 * u * inputs, a.w_hh + 4 * u * units, a.bias + 4 * u
@@ -134,34 +136,33 @@ def lstm_forward(a):
 @kernel
 def lstm_backward(a):
     units, inputs = a.units, a.inputs
-    width, step = units * ROW, 4 * units * ROW
     one = constant(1.0)
     high = a.steps
     while high > 0:
         low = max(0, high - a.chunk)
         for t in range(high - 1, low - 1, -1):
-            work = a.work + (t - low) * step
+            _ahead(a, t)
+            work = a.work + (t - low) * a.work_step
             kept = a.gates + t * a.gates_step
-            dh, now = a.dh + t * width, (t + a.dilation) * width
-            ring = a.dc + t % a.dilation * width
+            past, now = t * a.h_step, (t + a.dilation) * a.h_step
+            ring = a.dc + t % a.dilation * a.h_step
             for u in range(units):
                 at = u * ROW
                 i, f, g, o = load_rows(FOUR, kept + 4 * at)
                 d, tc = load(a.dh + now + at), tanh(load(a.c + now + at))
                 dc = fma(d * o, one - tc * tc, load(ring + at))
-                store(work + at, dc * g * i * (one - i))
-                store(work + width + at, dc * load(a.c + t * width + at) * f * (one - f))
-                store(work + 2 * width + at, dc * i * (one - g * g))
-                store(work + 3 * width + at, d * tc * o * (one - o))
+                _gate(a, work, u, dc * g * i * (one - i))
+                _gate(a, work, units + u, dc * load(a.c + past + at) * f * (one - f))
+                _gate(a, work, 2 * units + u, dc * i * (one - g * g))
+                _gate(a, work, 3 * units + u, d * tc * o * (one - o))
                 store(ring + at, dc * f)
-            if t >= a.dilation or a.state_wanted:
-                back(dh, 0, a.w_hh, units, work, 4 * units)
+            if t >= a.dilation or a.onward:
+                back(a.dh + past, 0, a.w_hh, units, work, 4 * units)
             if a.dx:
-                dx = a.dx + load_int(a.order + 8 * t) * inputs * ROW
+                dx = a.dx + load_int(a.order + 8 * t) * a.x_step
                 back(dx, a.dx_fresh, a.w_ih, inputs, work, 4 * units)
-        _inputs(a, step, 4 * units, low, high)
-        h = a.h + low * width
-        gradient(a.d_w_hh, units, a.work, step, 4 * units, h, a.count, high - low)
+        _inputs(a, 4 * units, low, high - low)
+        _weights(a, a.d_w_hh, a.work, 4 * units, a.h + low * a.h_step, high - low)
         high = low
 
 
@@ -169,9 +170,9 @@ def lstm_backward(a):
 def rnn_forward(a):
     units = a.units
     for t in range(a.steps):
-        x = a.x + load_int(a.order + 8 * t) * a.inputs * ROW
-        before = a.h + t * units * ROW
-        now = before + a.dilation * units * ROW
+        x = a.x + load_int(a.order + 8 * t) * a.x_step
+        before = a.h + t * a.h_step
+        now = before + a.dilation * a.h_step
         fives, fours = cut(units, 5)
         u = 0
         while u < units:
@@ -193,7 +194,7 @@ def _rnn_units(shape, a, u, x, before, now):
     sums = dot(sums, a.w_ih + 4 * u * inputs, 4 * inputs, 4, x, inputs)
     sums = dot(sums, a.w_hh + 4 * u * units, 4 * units, 4, before, units)
     if a.w_last:  # the skip cell
-        sums = dot(sums, a.w_last + 4 * u * units, 4 * units, 4, now - units * ROW, units)
+        sums = dot(sums, a.w_last + 4 * u * units, 4 * units, 4, now - a.h_step, units)
     store_rows(out, sums)
     for at in range(out, out + len(shape) * ROW, ROW):
         store(at, tanh(load(at)))
@@ -202,39 +203,64 @@ def _rnn_units(shape, a, u, x, before, now):
 @kernel
 def rnn_backward(a):
     units, inputs = a.units, a.inputs
-    width = units * ROW
     one = constant(1.0)
     high = a.steps
     while high > 0:
         low = max(0, high - a.chunk)
         for t in range(high - 1, low - 1, -1):
-            work = a.work + (t - low) * width
-            now = (t + a.dilation) * width
-            for at in range(0, width, ROW):
-                h = load(a.h + now + at)
-                store(work + at, load(a.dh + now + at) * (one - h * h))
-            if t >= a.dilation or a.state_wanted:
-                back(a.dh + t * width, 0, a.w_hh, units, work, units)
+            _ahead(a, t)
+            work = a.work + (t - low) * a.work_step
+            past, now = t * a.h_step, (t + a.dilation) * a.h_step
+            for u in range(units):
+                h = load(a.h + now + u * ROW)
+                _gate(a, work, u, load(a.dh + now + u * ROW) * (one - h * h))
+            if t >= a.dilation or a.onward:
+                back(a.dh + past, 0, a.w_hh, units, work, units)
             if a.w_last:
-                back(a.dh + now - width, 0, a.w_last, units, work, units)
+                back(a.dh + now - a.h_step, 0, a.w_last, units, work, units)
             if a.dx:
-                dx = a.dx + load_int(a.order + 8 * t) * inputs * ROW
+                dx = a.dx + load_int(a.order + 8 * t) * a.x_step
                 back(dx, a.dx_fresh, a.w_ih, inputs, work, units)
-        _inputs(a, width, units, low, high)
-        h = a.h + low * width
-        gradient(a.d_w_hh, units, a.work, width, units, h, a.count, high - low)
+        _inputs(a, units, low, high - low)
+        _weights(a, a.d_w_hh, a.work, units, a.h + low * a.h_step, high - low)
         if a.w_last:
-            h += (a.dilation - 1) * width
-            gradient(a.d_w_last, units, a.work, width, units, h, a.count, high - low)
+            h = a.h + (low + a.dilation - 1) * a.h_step
+            _weights(a, a.d_w_last, a.work, units, h, high - low)
         high = low
 
 
 @inline
-def _inputs(a, step, rows, low, high):
-    """Gradients of the input weights and biases, from the work of steps low .. high."""
-    steps = high - low
-    gradient(a.d_w_ih, a.inputs, a.work, step, rows, a.x, a.order + 8 * low, steps)
-    gradient(a.d_bias, 1, a.work, step, rows, a.one, a.zeros, steps)
+def _ahead(a, t):
+    """Has what the step before t will read brought near. Only reads: a row that is overwritten
+    whole need not be read first."""
+    fetch(a.x + load_int(a.order + 8 * t) * a.x_step, a.inputs)  # for the weights, soon
+    fetch(a.gates + (t - 1) * a.gates_step, a.gates_step // ROW)
+    past, now = (t - 1) * a.h_step, (t - 1 + a.dilation) * a.h_step
+    fetch(a.dh + now, a.units)
+    fetch(a.h + now, a.units)
+    if a.dilation > 1:
+        fetch(a.h + past, a.units)
+        fetch(a.dh + past, a.units)
+
+
+@inline
+def _gate(a, work, gate, row):
+    """The gradient of one gate, for the products to come and for its bias."""
+    store(work + gate * ROW, row)
+    add_sum(a.d_bias + 4 * LANES * gate, row)
+
+
+@inline
+def _inputs(a, gates, low, steps):
+    """Gradients of the input weights from the work of `steps` steps, the first of them `low`."""
+    order = a.order + 8 * low
+    gradient(a.d_w_ih, a.inputs, a.work, a.work_step, gates, a.x, a.x_step, order, steps)
+
+
+@inline
+def _weights(a, out, work, gates, h, steps):
+    """The same of weights that read the states from `h` on."""
+    gradient(out, a.units, work, a.work_step, gates, h, a.h_step, a.count, steps)
 
 
 KERNELS = {

@@ -4,8 +4,7 @@ A block of COLUMNS sequences goes through all layers in the kernels' own layout;
 and what leaves is converted. Blocks share nothing, so threads take them in any number; each sums
 its own gradients of the weights, which are then added in order: the same bits for any threads.
 
-Legend: T steps of a layer, B batch, I inputs, H units, s dilation. Places in a workspace are
-counted in rows of COLUMNS floats.
+Legend: T steps of a layer, B batch, I inputs, H units, s dilation.
 """
 
 from __future__ import annotations
@@ -20,15 +19,11 @@ import torch
 from torch import Tensor
 
 from drnn_bench.kernels import layout
-from drnn_bench.kernels.cells import GATES, KERNELS, WORK, Layer
+from drnn_bench.kernels.cells import GATES, KERNELS, Layer
 from drnn_bench.kernels.compiled import prepare
 from drnn_bench.kernels.layout import add_to_block, from_block, numbers, to_block, workspace
-from drnn_bench.kernels.stock import STATES
-from drnn_bench.kernels.vectors import COLUMNS, ROW
-
-CACHE, CHUNK = 384 * 1024, (8, 16)  # gate gradients that wait: bytes; fewest and most steps
-WEIGHTS = ("w_ih", "w_hh", "bias", "w_last")
-NOTHING = dict.fromkeys(Layer._fields, 0)
+from drnn_bench.kernels.plan import WEIGHTS, Plan, chunks, view
+from drnn_bench.kernels.vectors import COLUMNS, LANES, ROW
 
 
 def stack(
@@ -39,16 +34,16 @@ def stack(
     rows: Sequence[np.ndarray | None],
     last: int,
     states: Sequence[tuple[Tensor, ...]] | None,
+    leaving: bool,
 ) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
     """See the package's docstring."""
     ready("layout")
     ready(KERNELS[cell][0].__name__.removesuffix("_forward"))
-    call = _Call(cell, x_TBI.shape, weights, tuple(dilations), rows, last, states is not None)
+    plan = Plan(cell, x_TBI.shape, weights, dilations, rows, last, leaving)
     flat = [tensor for layer in weights for tensor in layer]
     flat += [tensor for state in states or () for tensor in state]
-    y, *left = _Stack.apply(call, x_TBI, *flat)
-    each = STATES[cell]
-    return y, [tuple(left[i : i + each]) for i in range(0, len(left), each)]
+    y, *left = _Stack.apply(plan, x_TBI, *flat)
+    return y, chunks(tuple(left), plan.states)
 
 
 @lru_cache
@@ -59,115 +54,45 @@ def ready(name: str) -> None:
     prepare(name, dict(known) if name == "layout" else dict.fromkeys(known, numba.void(of_layer)))
 
 
-class _Call:
-    """The shape of one call, and where everything lies in a block's workspace."""
-
-    def __init__(self, cell, x_shape, weights, dilations, rows, last, given):
-        self.cell, self.dilations, self.last, self.given = cell, dilations, last, given
-        self.depth, self.states = len(dilations), STATES[cell]
-        self.weights = len(weights[0])  # tensors a layer
-        self.input_steps, self.batch, inputs = x_shape
-        self.sizes = (inputs, *(w_hh.shape[1] for _, w_hh, *_ in weights))
-        self.units = self.sizes[1:]
-        self.rows, self.steps = rows, []
-        for taken in rows:
-            below = self.steps[-1] if self.steps else self.input_steps
-            self.steps.append(below if taken is None else len(taken))
-        # Rows of a state variable: s steps before the first, and T.
-        shapes = zip(dilations, self.steps, self.units, strict=True)
-        self.histories = [(s + steps) * units for s, steps, units in shapes]
-        self.blocks = -(-self.batch // COLUMNS)
-
-    def places(self, keep: bool) -> tuple[int, list[tuple[tuple[int, ...], int]]]:
-        """Rows in all, and per layer where its state variables and its gates are. The input is
-        at 0. Where no gradient will be asked for, layers take turns with the memory of two."""
-        start = self.input_steps * self.sizes[0]
-        longest, gates = max(self.histories), GATES[self.cell]
-        places = []
-        for layer, rows in enumerate(self.histories):
-            if keep:
-                states = tuple(start + v * rows for v in range(self.states))
-                start += self.states * rows
-                places.append((states, start))
-                start += gates * self.units[layer] * self.steps[layer]
-            else:
-                turns = (start + layer % 2 * longest, start + 2 * longest)
-                places.append((turns[: self.states], start + 3 * longest))
-        if not keep:
-            start += 3 * longest + gates * max(self.units)
-        return start, places
-
-    def common(self, layer: int, weights: Sequence[Tensor]) -> dict[str, int]:
-        """What a forward and a backward kernel are both told."""
-        taken = self.rows[layer]
-        order = numbers(self.steps[layer]) if taken is None else taken
-        return (
-            NOTHING
-            | dict(zip(WEIGHTS, (w.data_ptr() for w in weights), strict=False))
-            | {
-                "steps": self.steps[layer],
-                "dilation": self.dilations[layer],
-                "inputs": self.sizes[layer],
-                "units": self.units[layer],
-                "order": order.ctypes.data,
-            }
-        )
-
-    def split(self, tensors: Sequence) -> tuple[list, list]:
-        """The weights of each layer, and the states of each layer."""
-        parts, start = [], 0
-        for each in (self.weights, self.states):
-            end = min(len(tensors), start + each * self.depth)
-            parts.append([tensors[i : i + each] for i in range(start, end, each)])
-            start = end
-        return parts[0], parts[1]
-
-
 class _Stack(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, call: _Call, x_TBI: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-        keep = any(ctx.needs_input_grad)
+    def forward(ctx, plan: Plan, x_TBI: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         tensors = [t.detach().contiguous() for t in tensors]
-        weights, given = call.split(tensors)
-        size, places = call.places(keep)
-        memory = workspace(size, call.blocks if keep else min(call.blocks, _threads()))
-        y = x_TBI.new_empty(call.last, call.batch, call.units[-1])
+        weights, given = plan.split(tensors)
+        keep = any(ctx.needs_input_grad)
+        places, size = plan.kept() if keep else plan.passing()
+        memory = workspace(size, plan.blocks if keep else min(plan.blocks, _threads()))
+        layers = [plan.layer(i, weights[i]) for i in range(plan.depth)]
+        y = x_TBI.new_empty(plan.last, plan.batch, plan.units[-1])
         left = [
-            tuple(x_TBI.new_empty(s, call.batch, units) for _ in range(call.states))
-            for s, units in zip(call.dilations, call.units, strict=True)
+            tuple(x_TBI.new_empty(s, plan.batch, units) for _ in range(plan.states))
+            for s, units in zip(plan.dilations, plan.units, strict=True)
+            if plan.leaving
         ]
-        x, kernel = x_TBI.detach(), KERNELS[call.cell][0]
-        common = [call.common(i, weights[i]) for i in range(call.depth)]
+        x, out, kernel = x_TBI.detach().numpy(), y.numpy(), KERNELS[plan.cell][0]
 
         def run(block: int, rows: np.ndarray) -> None:
-            first, base, below = block * COLUMNS, rows.ctypes.data, 0
-            to_block(x.numpy(), first, _part(rows, 0, x.shape))
-            for i, (states, gates) in enumerate(places):
-                s, steps, units = call.dilations[i], call.steps[i], call.units[i]
-                for v, at in enumerate(states):
-                    past = rows[at : at + s * units]
-                    past[:] = 0
+            first, base = block * COLUMNS, rows.ctypes.data
+            to_block(x, first, view(rows, 0, plan.input_steps, plan.inputs))
+            below = 0
+            for i, (layer, (h, c, gates)) in enumerate(zip(layers, places, strict=True)):
+                s, steps, units = plan.dilations[i], plan.steps[i], plan.units[i]
+                histories = [view(rows, at, s + steps, units) for at in (h, c)[: plan.states]]
+                for v, history in enumerate(histories):
                     if given:
-                        to_block(given[i][v].numpy(), first, _part(rows, at, given[i][v].shape))
-                kernel(
-                    Layer(
-                        **common[i]
-                        | {
-                            "x": base + below * ROW,
-                            "h": base + states[0] * ROW,
-                            "c": base + states[-1] * ROW,
-                            "gates": base + gates * ROW,
-                            "gates_step": GATES[call.cell] * units * ROW if keep else 0,
-                        }
-                    )
-                )
-                for at, after in zip(states, left[i], strict=True):
-                    from_block(_part(rows, at + steps * units, after.shape), first, after.numpy())
-                below = states[0] + s * units
-            from_block(_part(rows, below + (steps - call.last) * units, y.shape), first, y.numpy())
+                        to_block(given[i][v].numpy(), first, history[:s])
+                    else:
+                        history[:s] = 0
+                layer = layer | _addresses(base, x=below, h=h, c=c, gates=gates)
+                layer["gates_step"] = GATES[plan.cell] * units * ROW * keep
+                kernel(Layer(**layer))
+                for v, history in enumerate(histories if left else ()):
+                    from_block(history[steps:], first, left[i][v].numpy())
+                below = h + s * layer["h_step"] // ROW
+            from_block(histories[0][-plan.last :], first, out)
 
-        _each(run, call.blocks, memory.numpy())
-        ctx.call = call
+        _each(run, plan.blocks, memory.numpy())
+        ctx.plan = plan
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(memory, *tensors)
         return y, *(variable for state in left for variable in state)
@@ -175,116 +100,88 @@ class _Stack(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, dy: Tensor | None, *d_left: Tensor | None) -> tuple[Tensor | None, ...]:
-        call: _Call = ctx.call
+        plan: Plan = ctx.plan
         memory, *tensors = ctx.saved_tensors
-        weights, given = call.split(tensors)
-        kept, places = memory.numpy(), call.places(True)[1]
-        d_left = [d_left[i : i + call.states] for i in range(0, len(d_left), call.states)]
-        state_wanted = any(ctx.needs_input_grad[2 + call.weights * call.depth :])
-        x_shape = (call.input_steps, call.batch, call.sizes[0])
-        d_x = torch.empty(x_shape) if ctx.needs_input_grad[1] else None
-        d_given = [tuple(map(torch.empty_like, state)) for state in given] if state_wanted else []
+        weights, given = plan.split(tensors)
+        kept, (places, _) = memory.numpy(), plan.kept()
+        layers = [plan.layer(i, weights[i]) for i in range(plan.depth)]
+        d_left = chunks(d_left, plan.states) or [(None,) * plan.states] * plan.depth
+        d_x = None
+        if ctx.needs_input_grad[1]:
+            d_x = torch.empty(plan.input_steps, plan.batch, plan.inputs)
+        onward = any(ctx.needs_input_grad[2 + plan.kinds * plan.depth :])
+        d_given = [tuple(map(torch.empty_like, state)) for state in given] if onward else []
+        # A line of memory for each block: the gradients of all weights, one after the other.
+        sizes = [w.numel() for w in tensors[: plan.kinds * plan.depth]]
+        starts = chunks(np.cumsum([0, *sizes[:-1]]).tolist(), plan.kinds)
+        d_weights = torch.zeros(plan.blocks, sum(sizes))
+        (*turns, dx_at, dc_at, work, biases, size), chunk, per_step = plan.gradients(d_x is not None)
+        scratch = workspace(size, min(plan.blocks, _threads())).numpy()
+        kernel, count = KERNELS[plan.cell][1], numbers(chunk).ctypes.data
 
-        # One row of memory a block: the gradients of all its weights, one after the other.
-        sizes = [w.numel() for layer in weights for w in layer]
-        starts = np.cumsum([0, *sizes])
-        d_weights = torch.zeros(call.blocks, int(starts[-1]))
-        common = [call.common(i, weights[i]) for i in range(call.depth)]
-
-        # Workspace: gradients of the states of two layers, of the inputs, of c, of the gates.
-        per_step = WORK[call.cell] * max(call.units)
-        chunk = min(max(CACHE // (per_step * ROW), CHUNK[0]), CHUNK[1])
-        longest = max(call.histories)
-        ring = max(s * units for s, units in zip(call.dilations, call.units, strict=True))
-        inputs = call.input_steps * call.sizes[0] if d_x is not None else 0
-        ends = np.cumsum([0, longest, longest, inputs, ring, chunk * per_step, 1]).tolist()
-        scratch = workspace(ends[-1], min(call.blocks, _threads())).numpy()
-        kernel = KERNELS[call.cell][1]
+        def dh_of(i: int, rows: np.ndarray) -> np.ndarray:
+            return view(rows, turns[i % 2], plan.dilations[i] + plan.steps[i], plan.units[i])
 
         def begin(i: int, first: int, rows: np.ndarray, fresh: bool) -> None:
-            """The gradient of layer i's h, before any layer adds to it: zero, or what came from
-            the state that left; `fresh`: the layer above will overwrite all steps."""
-            s, steps, units = call.dilations[i], call.steps[i], call.units[i]
-            at, left = ends[i % 2], d_left[i][0]
-            rows[at : at + (s if fresh else s + steps) * units] = 0
+            """The gradient of layer i's h, before any layer adds to it: zero, and what comes from
+            the state that left. `fresh`: the layer above will overwrite all but the first s."""
+            dh, left = dh_of(i, rows), d_left[i][0]
+            dh[: plan.dilations[i] if fresh else None] = 0
             if left is not None:
-                add_to_block(left.numpy(), first, _part(rows, at + steps * units, left.shape))
+                add_to_block(left.numpy(), first, dh[plan.steps[i] :])
 
         def run(block: int, rows: np.ndarray) -> None:
             first, base, mine = block * COLUMNS, kept[block].ctypes.data, rows.ctypes.data
-            _, _, dx_at, dc_at, work_at, one_at = ends[:-1]
-            rows[one_at] = 1
-            begin(call.depth - 1, first, rows, False)
+            line = d_weights[block].numpy()
+            begin(plan.depth - 1, first, rows, False)
             if dy is not None:
-                end = ends[(call.depth - 1) % 2] + call.histories[-1]
-                part = _part(rows, end - call.last * call.units[-1], dy.shape)
-                add_to_block(dy.numpy(), first, part)
-            for i in reversed(range(call.depth)):
-                s, steps, units = call.dilations[i], call.steps[i], call.units[i]
-                (h, c), gates = (places[i][0][0], places[i][0][-1]), places[i][1]
-                dh, below, dx, fresh = ends[i % 2], 0, 0, call.rows[i] is None
+                add_to_block(dy.numpy(), first, dh_of(plan.depth - 1, rows)[-plan.last :])
+            for i in reversed(range(plan.depth)):
+                s, steps, units = plan.dilations[i], plan.steps[i], plan.units[i]
+                h, c, gates = places[i]
+                below, dx, fresh = 0, dx_at, plan.rows[i] is None
                 if i > 0:
-                    before = call.dilations[i - 1] * call.units[i - 1]
-                    below, dx = places[i - 1][0][0] + before, ends[(i - 1) % 2] + before
+                    past = plan.dilations[i - 1] * layers[i]["x_step"] // ROW
+                    below, dx = places[i - 1][0] + past, turns[(i - 1) % 2] + past
                     fresh = fresh and d_left[i - 1][0] is None
                     begin(i - 1, first, rows, fresh)
-                elif d_x is not None:
-                    dx = dx_at
-                    if not fresh:
-                        rows[dx : ends[3]] = 0
-                if call.states > 1:  # step t of c has slot t mod s
-                    rows[dc_at : dc_at + s * units] = 0
-                    if d_left[i][1] is not None:
-                        left = np.roll(d_left[i][1].numpy(), steps % s, axis=0)
-                        add_to_block(left, first, _part(rows, dc_at, left.shape))
-                grads = {
-                    f"d_{name}": d_weights[block].data_ptr() + 4 * int(start)
-                    for name, start in zip(
-                        WEIGHTS, starts[call.weights * i :][: call.weights], strict=False
-                    )
-                }
-                kernel(
-                    Layer(
-                        **common[i]
-                        | grads
-                        | {
-                            "x": base + below * ROW,
-                            "h": base + h * ROW,
-                            "c": base + c * ROW,
-                            "gates": base + gates * ROW,
-                            "gates_step": GATES[call.cell] * units * ROW,
-                            "dh": mine + dh * ROW,
-                            "dc": mine + dc_at * ROW,
-                            "dx": mine + dx * ROW if i > 0 or d_x is not None else 0,
-                            "dx_fresh": int(fresh),
-                            "state_wanted": int(state_wanted),
-                            "work": mine + work_at * ROW,
-                            "chunk": chunk,
-                            "one": mine + one_at * ROW,
-                            "count": counted.ctypes.data,
-                            "zeros": zeros.ctypes.data,
-                        }
-                    )
-                )
-                if state_wanted:
-                    for at, state in zip((dh, dc_at), d_given[i], strict=False):
-                        from_block(_part(rows, at, state.shape), first, state.numpy())
+                elif not fresh:
+                    rows[dx_at:dc_at] = 0
+                if plan.states > 1:
+                    dc, left = view(rows, dc_at, s, units), d_left[i][1]
+                    dc[:] = 0
+                    if left is not None:  # step t of c has slot t mod s
+                        add_to_block(np.roll(left.numpy(), steps % s, axis=0), first, dc)
+                layer = layers[i] | _addresses(base, x=below, h=h, c=c, gates=gates)
+                layer |= _addresses(mine, dh=turns[i % 2], dc=dc_at, work=work, d_bias=biases)
+                layer |= _addresses(mine, dx=dx) if i > 0 or d_x is not None else {}
+                for name, start in zip(WEIGHTS, starts[i], strict=False):
+                    if name != "bias":
+                        layer[f"d_{name}"] = line.ctypes.data + 4 * start
+                sums = rows[biases:].reshape(-1, LANES)[: len(weights[i][2])]
+                sums[:] = 0
+                layer |= {"gates_step": GATES[plan.cell] * units * ROW, "dx_fresh": int(fresh)}
+                layer |= {"onward": int(onward), "chunk": chunk, "work_step": per_step * ROW}
+                kernel(Layer(**layer | {"count": count}))
+                line[starts[i][2] :][: len(sums)] = sums.sum(1)
+                if onward:
+                    from_block(dh_of(i, rows)[:s], first, d_given[i][0].numpy())
+                if onward and plan.states > 1:
+                    from_block(dc, first, d_given[i][1].numpy())
             if d_x is not None:
-                from_block(_part(rows, dx_at, x_shape), first, d_x.numpy())
+                d_input = view(rows, dx_at, plan.input_steps, plan.inputs)
+                from_block(d_input, first, d_x.numpy())
 
-        counted, zeros = numbers(chunk), np.zeros(chunk, np.int64)
-        _each(run, call.blocks, scratch)
-        total = d_weights[0] if call.blocks == 1 else d_weights.sum(0)
+        _each(run, plan.blocks, scratch)
+        total = d_weights[0] if plan.blocks == 1 else d_weights.sum(0)
         shapes = [w.shape for layer in weights for w in layer]
         grads = [g.view(shape) for g, shape in zip(total.split(sizes), shapes, strict=True)]
-        states = [t for state in d_given for t in state] or [None] * (len(tensors) - len(grads))
+        states = [t for state in d_given for t in state] or [None] * len(tensors[len(grads) :])
         return None, d_x, *grads, *states
 
 
-def _part(rows: np.ndarray, at: int, shape: Sequence[int]) -> np.ndarray:
-    """The block of a tensor [T, B, I] of this shape that lies at a place."""
-    steps, _, features = shape
-    return rows[at : at + steps * features].reshape(steps, features, COLUMNS)
+def _addresses(base: int, **places: int) -> dict[str, int]:
+    return {name: base + place * ROW for name, place in places.items()}
 
 
 def _threads() -> int:

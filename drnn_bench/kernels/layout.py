@@ -5,6 +5,8 @@ Legend: T steps, B batch, I features of a step. A block is [T, I, COLUMNS], the 
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import threading
 import weakref
 
@@ -16,7 +18,7 @@ from torch import Tensor
 from drnn_bench.kernels.compiled import kernel
 from drnn_bench.kernels.vectors import COLUMNS
 
-_BLOCK = float32[:, :, ::1]
+_BLOCK = float32[:, :, :]
 _READ = types.Array(float32, 3, "A", readonly=True)
 
 
@@ -59,11 +61,7 @@ KERNELS = {
 }
 
 
-def blocks(batch: int) -> int:
-    return -(-batch // COLUMNS)
-
-
-_idle: list[Tensor] = []
+_idle: list[np.ndarray] = []
 _lock = threading.Lock()
 _KEPT = 2  # idle workspaces
 
@@ -81,13 +79,22 @@ def workspace(rows: int, count: int = 1) -> Tensor:
         if memory is None:
             _idle.clear()
     if memory is None:
-        memory = torch.empty(need)
-    array = memory.numpy()[:need].reshape(count, rows, COLUMNS)
+        memory = _fresh(need)
+    array = memory[:need].reshape(count, rows, COLUMNS)
     weakref.finalize(array, _give_back, memory).atexit = False
     return torch.from_numpy(array)
 
 
-def _give_back(memory: Tensor) -> None:
+def _fresh(need: int) -> np.ndarray:
+    """Memory in large pages where the system has them: the processor looks ahead within a page."""
+    memory = mmap.mmap(-1, 4 * need)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(memory, np.float32)
+
+
+def _give_back(memory: np.ndarray) -> None:
     with _lock:
         _idle.append(memory)
         del _idle[:-_KEPT]

@@ -15,6 +15,7 @@ from drnn_bench.kernels.vectors import (
     fma,
     load_rows,
     outer,
+    prefetch,
     store_rows,
     zero_rows,
 )
@@ -68,6 +69,12 @@ def sigmoid(x):
 
 
 @inline
+def fetch(rows, count):
+    for at in range(rows, rows + count * ROW, 64):
+        prefetch(at)
+
+
+@inline
 def cut(size, tile):
     """Where tiles of this size end, and those of one less, when `size` is cut into both; what is
     left (of 1, 2, 3, 6, 7, 11 for tiles of 5 and 4) goes one by one."""
@@ -101,10 +108,11 @@ def back(out, fresh, w, columns, x, count):
 
 
 @helper
-def gradient(out, columns, a, a_step, rows, b, b_order, steps):
+def gradient(out, columns, a, a_step, rows, b, b_step, b_order, steps):
     """out[i, j] += sum over steps and columns of a_t[i] * b_t[j], for out [rows, columns].
 
-    a_t[i] is the row at a + t*a_step + i*ROW, b_t[j] the one at b + (order[t]*columns + j)*ROW.
+    a_t[i] is the row at a + t*a_step + i*ROW, b_t[j] the one at
+    b + order[t]*b_step + j*ROW.
     A panel of b, `SIZE` rows of every step, stays in the first cache while a streams past.
     """
     bigs, lesses = cut(columns, SIZE)
@@ -112,19 +120,19 @@ def gradient(out, columns, a, a_step, rows, b, b_order, steps):
     while j < columns:
         at, panel = out + 4 * j, b + j * ROW
         if j < bigs:
-            _panel(BIG, at, columns, a, a_step, rows, panel, b_order, steps)
+            _panel(BIG, at, columns, a, a_step, rows, panel, b_step, b_order, steps)
             j += SIZE
         elif j < lesses:
-            _panel(LESS, at, columns, a, a_step, rows, panel, b_order, steps)
+            _panel(LESS, at, columns, a, a_step, rows, panel, b_step, b_order, steps)
             j += SIZE - 1
         else:
-            _panel(ONE, at, columns, a, a_step, rows, panel, b_order, steps)
+            _panel(ONE, at, columns, a, a_step, rows, panel, b_step, b_order, steps)
             j += 1
 
 
 @inline
-def _panel(shape, out, columns, a, a_step, rows, b, b_order, steps):
-    step, b_step = 4 * columns, columns * ROW
+def _panel(shape, out, columns, a, a_step, rows, b, b_step, b_order, steps):
+    step = 4 * columns
     bigs, lesses = cut(rows, SIZE)
     i = 0
     while i < rows:

@@ -1,4 +1,4 @@
-"""Rows of columns in vector registers, for Numba: the few operations that the fused scan is made of.
+"""Rows of columns in vector registers, for Numba: the operations that the fused scan is made of.
 
 A *row* is one number for each of COLUMNS sequences, side by side in memory, and the LLVM type
 <COLUMNS x float>. LLVM cuts it into the machine's registers: with AVX-512 a row of 64 columns is
@@ -95,6 +95,19 @@ def spread(typing, address):
 
 
 @intrinsic
+def prefetch(typing, address):
+    def generate(context, builder, signature, args):
+        byte, number = ir.IntType(8), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        to_read, near, data = number(0), number(3), number(1)
+        builder.call(function, (_pointer(builder, args[0], byte), to_read, near, data))
+        return context.get_dummy_value()
+
+    return types.void(types.intp), generate
+
+
+@intrinsic
 def constant(typing, value):
     def generate(context, builder, signature, args):
         return _spread(builder, builder.fptrunc(args[0], FLOAT))
@@ -188,6 +201,20 @@ def store_rows(typing, address, rows):
 
 
 @intrinsic
+def add_sum(typing, address, row):
+    """Adds the registers that a row is made of to the one at an address."""
+
+    def generate(context, builder, signature, args):
+        at, total = _pointer(builder, args[0], REGISTER), args[1]
+        while total.type.count > LANES:
+            total = builder.fadd(*_halves(builder, total))
+        builder.store(builder.fadd(builder.load(at, align=4 * LANES), total), at, align=4 * LANES)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, row_type), generate
+
+
+@intrinsic
 def dot(typing, sums, w, row_step, step, x, count):
     """sums[r] + sum_k w[r, k] * x[k], for a tuple of any number R of rows: the register tile.
 
@@ -246,12 +273,15 @@ def outer(typing, shape, out, out_step, a, a_step, b, b_step, b_order, steps):
                     for i in range(rows):
                         cell = cells[i][j]
                         builder.store(_fma(builder, left[i], right, builder.load(cell)), cell)
+        sums = [builder.load(cell) for row in cells for cell in row]
+        sums = [_totals(builder, sums[i : i + LANES]) for i in range(0, len(sums), LANES)]
+        several = ir.VectorType(FLOAT, columns)
         for i in range(rows):
-            row = builder.add(out, builder.mul(out_step, INT(i)))
-            for j, cell in enumerate(cells[i]):
-                at = _pointer(builder, builder.add(row, INT(4 * j)), FLOAT)
-                total = _total(builder, builder.load(cell))
-                builder.store(builder.fadd(builder.load(at, align=4), total), at, align=4)
+            at = builder.add(out, builder.mul(out_step, INT(i)))
+            at = _pointer(builder, at, several)
+            places = _lanes(range(i * columns, (i + 1) * columns))
+            row = builder.shuffle_vector(sums[0], sums[-1], places)
+            builder.store(builder.fadd(builder.load(at, align=4), row), at, align=4)
         return context.get_dummy_value()
 
     return types.void(shape, *(types.intp,) * 8), generate
@@ -285,18 +315,28 @@ def _fma(builder, a, b, c):
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), (a, b, c))
 
 
-def _total(builder, register):
-    """The sum of all lanes: the upper half is added to the lower until one is left."""
-    lanes = LANES
-    while lanes > 1:
-        lanes //= 2
-        undefined = ir.Constant(register.type, ir.Undefined)
-        low, high = _lanes(range(lanes)), _lanes(range(lanes, 2 * lanes))
-        register = builder.fadd(
-            builder.shuffle_vector(register, undefined, low),
-            builder.shuffle_vector(register, undefined, high),
-        )
-    return builder.extract_element(register, INT(0))
+def _halves(builder, vector):
+    lanes = vector.type.count // 2
+    undefined = ir.Constant(vector.type, ir.Undefined)
+    parts = _lanes(range(lanes)), _lanes(range(lanes, 2 * lanes))
+    return [builder.shuffle_vector(vector, undefined, part) for part in parts]
+
+
+def _totals(builder, registers):
+    """One register whose lane i is the sum of all lanes of register i, for up to LANES of them.
+
+    Of two registers, the even lanes of both and the odd lanes of both are added to one. Each
+    round so halves the number of registers, and of lanes that belong to each.
+    """
+    registers = registers + registers[:1] * (LANES - len(registers))
+    even, odd = _lanes(range(0, 2 * LANES, 2)), _lanes(range(1, 2 * LANES, 2))
+    while len(registers) > 1:
+        pairs = zip(registers[::2], registers[1::2], strict=True)
+        registers = [
+            builder.fadd(builder.shuffle_vector(a, b, even), builder.shuffle_vector(a, b, odd))
+            for a, b in pairs
+        ]
+    return registers[0]
 
 
 def _tuple(context, builder, signature, rows):

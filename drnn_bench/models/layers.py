@@ -198,7 +198,7 @@ class RecurrentStack(SequenceModel):
         seen = min(length, last + self.head.kernel - 1)
         rows, chains = thinned(tuple(layer.dilation for layer in self.layers), length, seen)
         backs = [layer.back_among(n) for layer, n in zip(self.layers, chains, strict=True)]
-        h_TBH, _ = self._stack(x_BTI.transpose(0, 1), backs, rows=rows, last=seen)
+        h_TBH, _ = self._stack(x_BTI.transpose(0, 1), backs, rows=rows, last=seen, leaving=False)
         return self.head(h_TBH, last).transpose(0, 1)
 
     def stream(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, Any]:
