@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import namedtuple
 
 from drnn_bench.kernels.compiled import inline, kernel
-from drnn_bench.kernels.products import FIVE, FOUR, ONE, back, cut, fetch, gradient, sigmoid, tanh
+from drnn_bench.kernels.products import FIVE, FOUR, ONE, back, cut, gradient, sigmoid, tanh
 from drnn_bench.kernels.vectors import (
     LANES,
     ROW,
@@ -49,7 +49,8 @@ from drnn_bench.kernels.vectors import (
 Layer = namedtuple(
     "Layer",
     "steps dilation inputs units x x_step order h h_step c gates gates_step w_ih w_hh bias w_last "
-    "dh dc dx dx_fresh onward d_w_ih d_w_hh d_bias d_w_last work work_step chunk count",
+    "dh dh_step dc dx dx_step dx_fresh onward d_w_ih d_w_hh d_bias d_w_last "
+    "work work_step chunk count",
 )
 GATES = {"rnn": 0, "skip": 0, "gru": 4, "lstm": 4}  # rows of `gates` per unit
 WORK = {"rnn": 1, "skip": 1, "gru": 4, "lstm": 4}  # rows of `work` per unit and step
@@ -83,15 +84,15 @@ def gru_backward(a):
     while high > 0:
         low = max(0, high - a.chunk)
         for t in range(high - 1, low - 1, -1):
-            _ahead(a, t)
             work = a.work + (t - low) * a.work_step
             kept = a.gates + t * a.gates_step
-            h, dh = a.h + t * a.h_step, a.dh + t * a.h_step
+            h, dh = a.h + t * a.h_step, a.dh + t * a.dh_step
+            d_now = dh + a.dilation * a.dh_step
             carried = t >= a.dilation or a.onward
             for u in range(units):
                 at = u * ROW
                 r, z, n, m = load_rows(FOUR, kept + 4 * at)
-                d = load(dh + a.dilation * a.h_step + at)
+                d = load(d_now + at)
                 dn = d * (one - z) * (one - n * n)
                 _gate(a, work, u, dn * m * r * (one - r))
                 _gate(a, work, units + u, d * (load(h + at) - n) * z * (one - z))
@@ -103,7 +104,7 @@ def gru_backward(a):
                 back(dh, 0, a.w_hh, units, work, 2 * units)
                 back(dh, 0, a.w_hh + 8 * units * units, units, work + last, units)
             if a.dx:
-                dx = a.dx + load_int(a.order + 8 * t) * a.x_step
+                dx = a.dx + load_int(a.order + 8 * t) * a.dx_step
                 back(dx, a.dx_fresh, a.w_ih, inputs, work, 3 * units)
         work, h, steps = a.work, a.h + low * a.h_step, high - low
         _inputs(a, 3 * units, low, steps)
@@ -141,25 +142,26 @@ def lstm_backward(a):
     while high > 0:
         low = max(0, high - a.chunk)
         for t in range(high - 1, low - 1, -1):
-            _ahead(a, t)
             work = a.work + (t - low) * a.work_step
             kept = a.gates + t * a.gates_step
-            past, now = t * a.h_step, (t + a.dilation) * a.h_step
+            dh = a.dh + t * a.dh_step
+            d_now = dh + a.dilation * a.dh_step
+            past, now = a.c + t * a.h_step, a.c + (t + a.dilation) * a.h_step
             ring = a.dc + t % a.dilation * a.h_step
             for u in range(units):
                 at = u * ROW
                 i, f, g, o = load_rows(FOUR, kept + 4 * at)
-                d, tc = load(a.dh + now + at), tanh(load(a.c + now + at))
+                d, tc = load(d_now + at), tanh(load(now + at))
                 dc = fma(d * o, one - tc * tc, load(ring + at))
                 _gate(a, work, u, dc * g * i * (one - i))
-                _gate(a, work, units + u, dc * load(a.c + past + at) * f * (one - f))
+                _gate(a, work, units + u, dc * load(past + at) * f * (one - f))
                 _gate(a, work, 2 * units + u, dc * i * (one - g * g))
                 _gate(a, work, 3 * units + u, d * tc * o * (one - o))
                 store(ring + at, dc * f)
             if t >= a.dilation or a.onward:
-                back(a.dh + past, 0, a.w_hh, units, work, 4 * units)
+                back(dh, 0, a.w_hh, units, work, 4 * units)
             if a.dx:
-                dx = a.dx + load_int(a.order + 8 * t) * a.x_step
+                dx = a.dx + load_int(a.order + 8 * t) * a.dx_step
                 back(dx, a.dx_fresh, a.w_ih, inputs, work, 4 * units)
         _inputs(a, 4 * units, low, high - low)
         _weights(a, a.d_w_hh, a.work, 4 * units, a.h + low * a.h_step, high - low)
@@ -208,18 +210,19 @@ def rnn_backward(a):
     while high > 0:
         low = max(0, high - a.chunk)
         for t in range(high - 1, low - 1, -1):
-            _ahead(a, t)
             work = a.work + (t - low) * a.work_step
-            past, now = t * a.h_step, (t + a.dilation) * a.h_step
+            now = a.h + (t + a.dilation) * a.h_step
+            dh = a.dh + t * a.dh_step
+            d_now = dh + a.dilation * a.dh_step
             for u in range(units):
-                h = load(a.h + now + u * ROW)
-                _gate(a, work, u, load(a.dh + now + u * ROW) * (one - h * h))
+                h = load(now + u * ROW)
+                _gate(a, work, u, load(d_now + u * ROW) * (one - h * h))
             if t >= a.dilation or a.onward:
-                back(a.dh + past, 0, a.w_hh, units, work, units)
+                back(dh, 0, a.w_hh, units, work, units)
             if a.w_last:
-                back(a.dh + now - a.h_step, 0, a.w_last, units, work, units)
+                back(d_now - a.dh_step, 0, a.w_last, units, work, units)
             if a.dx:
-                dx = a.dx + load_int(a.order + 8 * t) * a.x_step
+                dx = a.dx + load_int(a.order + 8 * t) * a.dx_step
                 back(dx, a.dx_fresh, a.w_ih, inputs, work, units)
         _inputs(a, units, low, high - low)
         _weights(a, a.d_w_hh, a.work, units, a.h + low * a.h_step, high - low)
@@ -227,20 +230,6 @@ def rnn_backward(a):
             h = a.h + (low + a.dilation - 1) * a.h_step
             _weights(a, a.d_w_last, a.work, units, h, high - low)
         high = low
-
-
-@inline
-def _ahead(a, t):
-    """Has what the step before t will read brought near. Only reads: a row that is overwritten
-    whole need not be read first."""
-    fetch(a.x + load_int(a.order + 8 * t) * a.x_step, a.inputs)  # for the weights, soon
-    fetch(a.gates + (t - 1) * a.gates_step, a.gates_step // ROW)
-    past, now = (t - 1) * a.h_step, (t - 1 + a.dilation) * a.h_step
-    fetch(a.dh + now, a.units)
-    fetch(a.h + now, a.units)
-    if a.dilation > 1:
-        fetch(a.h + past, a.units)
-        fetch(a.dh + past, a.units)
 
 
 @inline

@@ -21,7 +21,14 @@ from torch import Tensor
 from drnn_bench.kernels import layout
 from drnn_bench.kernels.cells import GATES, KERNELS, Layer
 from drnn_bench.kernels.compiled import prepare
-from drnn_bench.kernels.layout import add_to_block, from_block, numbers, to_block, workspace
+from drnn_bench.kernels.layout import (
+    add_to_block,
+    empty,
+    from_block,
+    numbers,
+    put_in_block,
+    to_block,
+)
 from drnn_bench.kernels.plan import WEIGHTS, Plan, chunks, view
 from drnn_bench.kernels.vectors import COLUMNS, LANES, ROW
 
@@ -61,9 +68,9 @@ class _Stack(torch.autograd.Function):
         weights, given = plan.split(tensors)
         keep = any(ctx.needs_input_grad)
         places, size = plan.kept() if keep else plan.passing()
-        memory = workspace(size, plan.blocks if keep else min(plan.blocks, _threads()))
+        memory = empty(plan.blocks if keep else min(plan.blocks, _threads()), size, COLUMNS)
         layers = [plan.layer(i, weights[i]) for i in range(plan.depth)]
-        y = x_TBI.new_empty(plan.last, plan.batch, plan.units[-1])
+        y = empty(plan.last, plan.batch, plan.units[-1])
         left = [
             tuple(x_TBI.new_empty(s, plan.batch, units) for _ in range(plan.states))
             for s, units in zip(plan.dilations, plan.units, strict=True)
@@ -108,53 +115,62 @@ class _Stack(torch.autograd.Function):
         d_left = chunks(d_left, plan.states) or [(None,) * plan.states] * plan.depth
         d_x = None
         if ctx.needs_input_grad[1]:
-            d_x = torch.empty(plan.input_steps, plan.batch, plan.inputs)
+            d_x = empty(plan.input_steps, plan.batch, plan.inputs)
         onward = any(ctx.needs_input_grad[2 + plan.kinds * plan.depth :])
         d_given = [tuple(map(torch.empty_like, state)) for state in given] if onward else []
         # A line of memory for each block: the gradients of all weights, one after the other.
         sizes = [w.numel() for w in tensors[: plan.kinds * plan.depth]]
         starts = chunks(np.cumsum([0, *sizes[:-1]]).tolist(), plan.kinds)
         d_weights = torch.zeros(plan.blocks, sum(sizes))
-        (*turns, dx_at, dc_at, work, biases, size), chunk, per_step = plan.gradients(d_x is not None)
-        scratch = workspace(size, min(plan.blocks, _threads())).numpy()
+        (*turns, dx_at, dc_at, work, biases, size), chunk, per_step = plan.gradients(
+            d_x is not None
+        )
+        scratch = empty(min(plan.blocks, _threads()), size, COLUMNS).numpy()
         kernel, count = KERNELS[plan.cell][1], numbers(chunk).ctypes.data
 
         def dh_of(i: int, rows: np.ndarray) -> np.ndarray:
-            return view(rows, turns[i % 2], plan.dilations[i] + plan.steps[i], plan.units[i])
+            """The gradient of layer i's h; it lies in memory last step first."""
+            steps = plan.dilations[i] + plan.steps[i]
+            return view(rows, turns[i % 2], steps, plan.units[i])[::-1]
 
-        def begin(i: int, first: int, rows: np.ndarray, fresh: bool) -> None:
-            """The gradient of layer i's h, before any layer adds to it: zero, and what comes from
-            the state that left. `fresh`: the layer above will overwrite all but the first s."""
+        def begin(i: int, first: int, rows: np.ndarray, zeros: int | None) -> None:
+            """The gradient of layer i's h, before any layer adds to it: so many zeros (None:
+            nothing else), and what comes from the state that left."""
             dh, left = dh_of(i, rows), d_left[i][0]
-            dh[: plan.dilations[i] if fresh else None] = 0
+            dh[:zeros] = 0
+            if i == plan.depth - 1 and zeros is not None:
+                put_in_block(dy.numpy(), first, dh[zeros:])
             if left is not None:
                 add_to_block(left.numpy(), first, dh[plan.steps[i] :])
 
         def run(block: int, rows: np.ndarray) -> None:
             first, base, mine = block * COLUMNS, kept[block].ctypes.data, rows.ctypes.data
             line = d_weights[block].numpy()
-            begin(plan.depth - 1, first, rows, False)
-            if dy is not None:
-                add_to_block(dy.numpy(), first, dh_of(plan.depth - 1, rows)[-plan.last :])
+            quiet = plan.dilations[-1] + plan.steps[-1] - plan.last
+            begin(plan.depth - 1, first, rows, None if dy is None else quiet)
             for i in reversed(range(plan.depth)):
                 s, steps, units = plan.dilations[i], plan.steps[i], plan.units[i]
                 h, c, gates = places[i]
-                below, dx, fresh = 0, dx_at, plan.rows[i] is None
+                below, d_below, fresh = 0, None, plan.rows[i] is None
                 if i > 0:
-                    past = plan.dilations[i - 1] * layers[i]["x_step"] // ROW
-                    below, dx = places[i - 1][0] + past, turns[(i - 1) % 2] + past
+                    past = plan.dilations[i - 1]
+                    below = places[i - 1][0] + past * layers[i]["x_step"] // ROW
+                    d_below = dh_of(i - 1, rows)[past:]
                     fresh = fresh and d_left[i - 1][0] is None
-                    begin(i - 1, first, rows, fresh)
-                elif not fresh:
-                    rows[dx_at:dc_at] = 0
+                    begin(i - 1, first, rows, past if fresh else None)
+                elif d_x is not None:
+                    d_below = view(rows, dx_at, plan.input_steps, plan.inputs)[::-1]
+                    if not fresh:
+                        d_below[:] = 0
                 if plan.states > 1:
                     dc, left = view(rows, dc_at, s, units), d_left[i][1]
                     dc[:] = 0
                     if left is not None:  # step t of c has slot t mod s
                         add_to_block(np.roll(left.numpy(), steps % s, axis=0), first, dc)
                 layer = layers[i] | _addresses(base, x=below, h=h, c=c, gates=gates)
-                layer |= _addresses(mine, dh=turns[i % 2], dc=dc_at, work=work, d_bias=biases)
-                layer |= _addresses(mine, dx=dx) if i > 0 or d_x is not None else {}
+                layer |= _addresses(mine, dc=dc_at, work=work, d_bias=biases)
+                layer["dh"] = dh_of(i, rows).ctypes.data
+                layer["dx"] = 0 if d_below is None else d_below.ctypes.data
                 for name, start in zip(WEIGHTS, starts[i], strict=False):
                     if name != "bias":
                         layer[f"d_{name}"] = line.ctypes.data + 4 * start
@@ -169,8 +185,7 @@ class _Stack(torch.autograd.Function):
                 if onward and plan.states > 1:
                     from_block(dc, first, d_given[i][1].numpy())
             if d_x is not None:
-                d_input = view(rows, dx_at, plan.input_steps, plan.inputs)
-                from_block(d_input, first, d_x.numpy())
+                from_block(d_below, first, d_x.numpy())
 
         _each(run, plan.blocks, scratch)
         total = d_weights[0] if plan.blocks == 1 else d_weights.sum(0)

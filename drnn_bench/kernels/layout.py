@@ -5,8 +5,7 @@ Legend: T steps, B batch, I features of a step. A block is [T, I, COLUMNS], the 
 
 from __future__ import annotations
 
-import contextlib
-import mmap
+import math
 import threading
 import weakref
 
@@ -35,8 +34,22 @@ def to_block(x_TBI, first, block):
 
 
 @kernel
+def put_in_block(x_TBI, first, block):
+    """Copies the sequences from `first` on; zeros behind the last one, as befits gradients."""
+    steps, batch, features = x_TBI.shape
+    full = min(COLUMNS, batch - first)
+    for t in range(steps):
+        for column in range(full):
+            for i in range(features):
+                block[t, i, column] = x_TBI[t, first + column, i]
+        for i in range(features):
+            for column in range(full, COLUMNS):
+                block[t, i, column] = 0
+
+
+@kernel
 def add_to_block(x_TBI, first, block):
-    """Adds the sequences from `first` on; nothing behind the last one, as befits gradients."""
+    """Adds the sequences from `first` on."""
     steps, batch, features = x_TBI.shape
     for t in range(steps):
         for column in range(min(COLUMNS, batch - first)):
@@ -56,6 +69,7 @@ def from_block(block, first, x_TBI):
 
 KERNELS = {
     to_block: void(_READ, int64, _BLOCK),
+    put_in_block: void(_READ, int64, _BLOCK),
     add_to_block: void(_READ, int64, _BLOCK),
     from_block: void(_BLOCK, int64, float32[:, :, ::1]),
 }
@@ -63,35 +77,26 @@ KERNELS = {
 
 _idle: list[np.ndarray] = []
 _lock = threading.Lock()
-_KEPT = 2  # idle workspaces
+_KEPT = 4  # idle pieces: what a training step takes, and what an evaluation does
 
 
-def workspace(rows: int, count: int = 1) -> Tensor:
-    """Uninitialised float32 [count, rows, COLUMNS], aligned to 64 bytes.
+def empty(*shape: int) -> Tensor:
+    """An uninitialised float32 tensor, aligned to 64 bytes.
 
-    Fresh memory costs a page fault every 4 KB, an eighth of a training step. So what torch lets
+    Fresh memory costs a page fault every few KB, an eighth of a training step. So what torch lets
     go of comes back here: no graph is ever shared, and none lives longer than torch wants it to.
     """
-    need = count * rows * COLUMNS
+    need = math.prod(shape)
     with _lock:
-        fits = [i for i, t in enumerate(_idle) if need <= len(t) <= 2 * need]
-        memory = _idle.pop(fits[0]) if fits else None
-        if memory is None:
-            _idle.clear()
+        fits = [(len(m), i) for i, m in enumerate(_idle) if need <= len(m) <= 1.5 * need]
+        memory = _idle.pop(min(fits)[1]) if fits else None
     if memory is None:
-        memory = _fresh(need)
-    array = memory[:need].reshape(count, rows, COLUMNS)
+        # NumPy asks for large pages, and torch does not: the processor looks up fewer of them.
+        memory = np.empty(need + 16, np.float32)
+        memory = memory[-memory.ctypes.data % 64 // 4 :][:need]
+    array = memory[:need].reshape(shape)
     weakref.finalize(array, _give_back, memory).atexit = False
     return torch.from_numpy(array)
-
-
-def _fresh(need: int) -> np.ndarray:
-    """Memory in large pages where the system has them: the processor looks ahead within a page."""
-    memory = mmap.mmap(-1, 4 * need)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        with contextlib.suppress(OSError):
-            memory.madvise(mmap.MADV_HUGEPAGE)
-    return np.frombuffer(memory, np.float32)
 
 
 def _give_back(memory: np.ndarray) -> None:

@@ -103,6 +103,9 @@ class Plan:
             "units": self.units[i],
             "x_step": pitch(inputs) * ROW,
             "h_step": pitch(self.units[i]) * ROW,
+            # Backward walks its own arrays, which lie last step first, as memory likes it.
+            "dx_step": -pitch(inputs) * ROW,
+            "dh_step": -pitch(self.units[i]) * ROW,
             "order": order.ctypes.data,
         }
 

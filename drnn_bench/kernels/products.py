@@ -15,7 +15,6 @@ from drnn_bench.kernels.vectors import (
     fma,
     load_rows,
     outer,
-    prefetch,
     store_rows,
     zero_rows,
 )
@@ -66,12 +65,6 @@ def sigmoid(x):
     q = fma(u, q, constant(R1))
     q = fma(u, q, constant(R0))
     return constant(0.5) + x * p / q
-
-
-@inline
-def fetch(rows, count):
-    for at in range(rows, rows + count * ROW, 64):
-        prefetch(at)
 
 
 @inline

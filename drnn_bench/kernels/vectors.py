@@ -95,19 +95,6 @@ def spread(typing, address):
 
 
 @intrinsic
-def prefetch(typing, address):
-    def generate(context, builder, signature, args):
-        byte, number = ir.IntType(8), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), number, number, number])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        to_read, near, data = number(0), number(3), number(1)
-        builder.call(function, (_pointer(builder, args[0], byte), to_read, near, data))
-        return context.get_dummy_value()
-
-    return types.void(types.intp), generate
-
-
-@intrinsic
 def constant(typing, value):
     def generate(context, builder, signature, args):
         return _spread(builder, builder.fptrunc(args[0], FLOAT))
