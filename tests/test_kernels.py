@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -28,13 +29,12 @@ def fused_or_skip(name: str) -> None:
 
 
 def weights_of(cell: str, sizes: tuple[int, ...]) -> list[tuple[torch.Tensor, ...]]:
-    """A stack's weights, each layer's within 1/sqrt(units), so that signals neither die nor
-    explode."""
+    """A stack's weights, small enough that no rounding is amplified over the steps."""
     layers, rows = [], kernels.gates(cell)
-    for inputs, units in zip(sizes, sizes[1:], strict=False):
+    for inputs, units in itertools.pairwise(sizes):
         shapes = [(rows * units, inputs), (rows * units, units), (rows * units,)]
         shapes += [(units, units)] if cell == "skip" else []
-        layers.append(tuple(torch.empty(*s).uniform_(-1, 1) * units**-0.5 for s in shapes))
+        layers.append(tuple(torch.empty(*s).uniform_(-0.6, 0.6) * units**-0.5 for s in shapes))
     return layers
 
 
