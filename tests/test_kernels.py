@@ -52,9 +52,10 @@ def run(name, cell, x, weights, dilations, states=None, dtype=torch.float32, **o
 
 
 def assert_close(got, reference, tolerance):
+    """A tensor of a few numbers may be small by cancellation: no rounding is relative to that."""
     for a, b in zip(got, reference, strict=True):
         assert a.shape == b.shape
-        assert (a - b).abs().max() <= tolerance * b.abs().max().clamp(min=1e-9)
+        assert (a - b).abs().max() <= tolerance * b.abs().max().clamp(min=0.1)
 
 
 @pytest.mark.parametrize("name", ["torch", "fused"])
