@@ -34,9 +34,22 @@ from torch import Tensor
 
 from drnn_bench.errors import UserError, nearest
 from drnn_bench.kernels import reference, stock
+from drnn_bench.kernels.clockwork import scan as clockwork_scan
+from drnn_bench.kernels.clockwork import schedule
 from drnn_bench.kernels.stock import STATES, State, Weights, gates
 
-__all__ = ["NAMES", "STATES", "State", "Weights", "forced", "gates", "scan", "stack", "used"]
+__all__ = [
+    "NAMES",
+    "STATES",
+    "State",
+    "Weights",
+    "clockwork",
+    "forced",
+    "gates",
+    "scan",
+    "stack",
+    "used",
+]
 
 NAMES = ("auto", "reference", "torch", "fused")
 LEAST = 16  # sequences below which a block of the fused kernel would stand too empty
@@ -85,6 +98,32 @@ def stack(
         h_TBH, state = run(cell, h_TBH, layer, dilation, states and states[i])
         after.append(state)
     return h_TBH[steps - last :], after
+
+
+def clockwork(
+    x_TBI: Tensor,
+    weights: Sequence[Weights],
+    periods: tuple[int, ...],
+    clock: int,
+    hidden: Sequence[Tensor],
+    last: int,
+) -> tuple[Tensor, list[Tensor]]:
+    """A clockwork RNN's modules, fastest first: the last `last` states of all [last, B, sum H],
+    and those that are held at the end.
+
+    Module i has the weights of an rnn, reads the inputs and then the states of all slower modules,
+    and starts from hidden[i] [B, H]; it fires where periods[i] divides the step, the first step
+    being number `clock`.
+    """
+    when = schedule(periods, clock, len(x_TBI))
+    name = _choose(x_TBI, weights)
+    if name == "fused":
+        _used.add(name)
+        from drnn_bench.kernels import fused_clockwork
+
+        return fused_clockwork.scan(x_TBI, weights, when, hidden, last)
+    with forced(name):
+        return clockwork_scan(scan, x_TBI, weights, when, hidden, last)
 
 
 @contextlib.contextmanager

@@ -39,6 +39,9 @@ from drnn_bench.kernels.vectors import (
 #   x_step ..   bytes from step to step
 #   gates       what backward needs [T, H, ...]; gates_step is 0 to keep none
 #   w_ih, w_hh, bias, w_last   float32, as torch has them; w_last: the skip cell's edge from t-1
+#   w_step      bytes of a row of w_ih, which an rnn may share with more inputs:
+#   sources     for each, whole numbers: width, address, bytes from step to step, address of its
+#               order, address of its gradient
 # Backward adds:
 #   dh          gradient of h [s + T, H], changed in place; of the first s only if onward
 #   dc          gradient of c, a ring [s, H] in which step t of h has slot t mod s
@@ -48,10 +51,12 @@ from drnn_bench.kernels.vectors import (
 #   count       0, 1, 2, ...
 Layer = namedtuple(
     "Layer",
-    "steps dilation inputs units x x_step order h h_step c gates gates_step w_ih w_hh bias w_last "
+    "steps dilation inputs units x x_step order h h_step c gates gates_step "
+    "w_ih w_step w_hh bias w_last sources sources_end "
     "dh dh_step dc dx dx_step dx_fresh onward d_w_ih d_w_hh d_bias d_w_last "
     "work work_step chunk count",
 )
+SOURCE = 40  # bytes
 GATES = {"rnn": 0, "skip": 0, "gru": 4, "lstm": 4}  # rows of `gates` per unit
 WORK = {"rnn": 1, "skip": 1, "gru": 4, "lstm": 4}  # rows of `work` per unit and step
 
@@ -65,9 +70,9 @@ def gru_forward(a):
         now = before + a.dilation * a.h_step
         kept = a.gates + t * a.gates_step
         for u in range(units):
-            w, v, b = a.w_ih + 4 * u * inputs, a.w_hh + 4 * u * units, a.bias + 4 * u
+            w, v, b = a.w_ih + u * a.w_step, a.w_hh + 4 * u * units, a.bias + 4 * u
             start = (spread(b), spread(b + 4 * units), spread(b + 8 * units))
-            r, z, n = dot(start, w, 4 * units * inputs, 4, x, inputs)
+            r, z, n = dot(start, w, units * a.w_step, 4, x, inputs)
             r, z, m = dot((r, z, constant(0.0)), v, 4 * units * units, 4, before, units)
             r, z = sigmoid(r), sigmoid(z)
             n = tanh(fma(r, m, n))
@@ -101,11 +106,11 @@ def gru_backward(a):
                 if carried:
                     store(dh + at, fma(d, z, load(dh + at)))
             if carried:
-                back(dh, 0, a.w_hh, units, work, 2 * units)
-                back(dh, 0, a.w_hh + 8 * units * units, units, work + last, units)
+                back(dh, 0, a.w_hh, 4 * units, units, work, 2 * units)
+                back(dh, 0, a.w_hh + 8 * units * units, 4 * units, units, work + last, units)
             if a.dx:
                 dx = a.dx + load_int(a.order + 8 * t) * a.dx_step
-                back(dx, a.dx_fresh, a.w_ih, inputs, work, 3 * units)
+                back(dx, a.dx_fresh, a.w_ih, a.w_step, inputs, work, 3 * units)
         work, h, steps = a.work, a.h + low * a.h_step, high - low
         _inputs(a, 3 * units, low, steps)
         _weights(a, a.d_w_hh, work, 2 * units, h, steps)
@@ -122,10 +127,10 @@ def lstm_forward(a):
         before, now, c_before, c_now = a.h + past, a.h + new, a.c + past, a.c + new
         kept = a.gates + t * a.gates_step
         for u in range(units):
-            w, v, b = a.w_ih + 4 * u * inputs, a.w_hh + 4 * u * units, a.bias + 4 * u
+            w, v, b = a.w_ih + u * a.w_step, a.w_hh + 4 * u * units, a.bias + 4 * u
             start = (spread(b), spread(b + 4 * units), spread(b + 8 * units),
                      spread(b + 12 * units))  # fmt: skip
-            sums = dot(start, w, 4 * units * inputs, 4, x, inputs)
+            sums = dot(start, w, units * a.w_step, 4, x, inputs)
             i, f, g, o = dot(sums, v, 4 * units * units, 4, before, units)
             i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
             c = fma(f, load(c_before + u * ROW), i * g)
@@ -159,10 +164,10 @@ def lstm_backward(a):
                 _gate(a, work, 3 * units + u, d * tc * o * (one - o))
                 store(ring + at, dc * f)
             if t >= a.dilation or a.onward:
-                back(dh, 0, a.w_hh, units, work, 4 * units)
+                back(dh, 0, a.w_hh, 4 * units, units, work, 4 * units)
             if a.dx:
                 dx = a.dx + load_int(a.order + 8 * t) * a.dx_step
-                back(dx, a.dx_fresh, a.w_ih, inputs, work, 4 * units)
+                back(dx, a.dx_fresh, a.w_ih, a.w_step, inputs, work, 4 * units)
         _inputs(a, 4 * units, low, high - low)
         _weights(a, a.d_w_hh, a.work, 4 * units, a.h + low * a.h_step, high - low)
         high = low
@@ -179,21 +184,27 @@ def rnn_forward(a):
         u = 0
         while u < units:
             if u < fives:
-                _rnn_units(FIVE, a, u, x, before, now)
+                _rnn_units(FIVE, a, t, u, x, before, now)
                 u += 5
             elif u < fours:
-                _rnn_units(FOUR, a, u, x, before, now)
+                _rnn_units(FOUR, a, t, u, x, before, now)
                 u += 4
             else:
-                _rnn_units(ONE, a, u, x, before, now)
+                _rnn_units(ONE, a, t, u, x, before, now)
                 u += 1
 
 
 @inline
-def _rnn_units(shape, a, u, x, before, now):
+def _rnn_units(shape, a, t, u, x, before, now):
     units, inputs, out = a.units, a.inputs, now + u * ROW
     sums = spread_rows(shape, a.bias + 4 * u)
-    sums = dot(sums, a.w_ih + 4 * u * inputs, 4 * inputs, 4, x, inputs)
+    sums = dot(sums, a.w_ih + u * a.w_step, a.w_step, 4, x, inputs)
+    column = a.w_ih + u * a.w_step + 4 * inputs
+    for at in range(a.sources, a.sources_end, SOURCE):
+        width = load_int(at)
+        row = load_int(at + 8) + load_int(load_int(at + 24) + 8 * t) * load_int(at + 16)
+        sums = dot(sums, column, a.w_step, 4, row, width)
+        column += 4 * width
     sums = dot(sums, a.w_hh + 4 * u * units, 4 * units, 4, before, units)
     if a.w_last:  # the skip cell
         sums = dot(sums, a.w_last + 4 * u * units, 4 * units, 4, now - a.h_step, units)
@@ -218,13 +229,25 @@ def rnn_backward(a):
                 h = load(now + u * ROW)
                 _gate(a, work, u, load(d_now + u * ROW) * (one - h * h))
             if t >= a.dilation or a.onward:
-                back(dh, 0, a.w_hh, units, work, units)
+                back(dh, 0, a.w_hh, 4 * units, units, work, units)
             if a.w_last:
-                back(d_now - a.dh_step, 0, a.w_last, units, work, units)
+                back(d_now - a.dh_step, 0, a.w_last, 4 * units, units, work, units)
             if a.dx:
                 dx = a.dx + load_int(a.order + 8 * t) * a.dx_step
-                back(dx, a.dx_fresh, a.w_ih, inputs, work, units)
+                back(dx, a.dx_fresh, a.w_ih, a.w_step, inputs, work, units)
+            column = a.w_ih + 4 * inputs
+            for at in range(a.sources, a.sources_end, SOURCE):
+                width = load_int(at)
+                row = load_int(at + 32) + load_int(load_int(at + 24) + 8 * t) * load_int(at + 16)
+                back(row, 0, column, a.w_step, width, work, units)
+                column += 4 * width
         _inputs(a, units, low, high - low)
+        column = a.d_w_ih + 4 * inputs
+        for at in range(a.sources, a.sources_end, SOURCE):
+            width, row, step = load_int(at), load_int(at + 8), load_int(at + 16)
+            order, steps = load_int(at + 24) + 8 * low, high - low
+            gradient(column, a.w_step, width, a.work, a.work_step, units, row, step, order, steps)
+            column += 4 * width
         _weights(a, a.d_w_hh, a.work, units, a.h + low * a.h_step, high - low)
         if a.w_last:
             h = a.h + (low + a.dilation - 1) * a.h_step
@@ -243,13 +266,13 @@ def _gate(a, work, gate, row):
 def _inputs(a, gates, low, steps):
     """Gradients of the input weights from the work of `steps` steps, the first of them `low`."""
     order = a.order + 8 * low
-    gradient(a.d_w_ih, a.inputs, a.work, a.work_step, gates, a.x, a.x_step, order, steps)
+    gradient(a.d_w_ih, a.w_step, a.inputs, a.work, a.work_step, gates, a.x, a.x_step, order, steps)
 
 
 @inline
 def _weights(a, out, work, gates, h, steps):
     """The same of weights that read the states from `h` on."""
-    gradient(out, a.units, work, a.work_step, gates, h, a.h_step, a.count, steps)
+    gradient(out, 4 * a.units, a.units, work, a.work_step, gates, h, a.h_step, a.count, steps)
 
 
 KERNELS = {

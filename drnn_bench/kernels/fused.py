@@ -68,7 +68,7 @@ class _Stack(torch.autograd.Function):
         weights, given = plan.split(tensors)
         keep = any(ctx.needs_input_grad)
         places, size = plan.kept() if keep else plan.passing()
-        memory = empty(plan.blocks if keep else min(plan.blocks, _threads()), size, COLUMNS)
+        memory = empty(plan.blocks if keep else threads(plan.blocks), size, COLUMNS)
         layers = [plan.layer(i, weights[i]) for i in range(plan.depth)]
         y = empty(plan.last, plan.batch, plan.units[-1])
         left = [
@@ -94,11 +94,11 @@ class _Stack(torch.autograd.Function):
                 layer["gates_step"] = GATES[plan.cell] * units * ROW * keep
                 kernel(Layer(**layer))
                 for v, history in enumerate(histories if left else ()):
-                    from_block(history[steps:], first, left[i][v].numpy())
+                    from_block(history[steps:], numbers(s), first, left[i][v].numpy())
                 below = h + s * layer["h_step"] // ROW
-            from_block(histories[0][-plan.last :], first, out)
+            from_block(histories[0][-plan.last :], numbers(plan.last), first, out)
 
-        _each(run, plan.blocks, memory.numpy())
+        each_block(run, plan.blocks, memory.numpy())
         ctx.plan = plan
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(memory, *tensors)
@@ -125,7 +125,7 @@ class _Stack(torch.autograd.Function):
         (*turns, dx_at, dc_at, work, biases, size), chunk, per_step = plan.gradients(
             d_x is not None
         )
-        scratch = empty(min(plan.blocks, _threads()), size, COLUMNS).numpy()
+        scratch = empty(threads(plan.blocks), size, COLUMNS).numpy()
         kernel, count = KERNELS[plan.cell][1], numbers(chunk).ctypes.data
 
         def dh_of(i: int, rows: np.ndarray) -> np.ndarray:
@@ -141,7 +141,8 @@ class _Stack(torch.autograd.Function):
             if i == plan.depth - 1 and zeros is not None:
                 put_in_block(dy.numpy(), first, dh[zeros:])
             if left is not None:
-                add_to_block(left.numpy(), first, dh[plan.steps[i] :])
+                s = plan.dilations[i]
+                add_to_block(left.numpy(), first, dh[plan.steps[i] :], numbers(s))
 
         def run(block: int, rows: np.ndarray) -> None:
             first, base, mine = block * COLUMNS, kept[block].ctypes.data, rows.ctypes.data
@@ -166,7 +167,8 @@ class _Stack(torch.autograd.Function):
                     dc, left = view(rows, dc_at, s, units), d_left[i][1]
                     dc[:] = 0
                     if left is not None:  # step t of c has slot t mod s
-                        add_to_block(np.roll(left.numpy(), steps % s, axis=0), first, dc)
+                        left = np.roll(left.numpy(), steps % s, axis=0)
+                        add_to_block(left, first, dc, numbers(s))
                 layer = layers[i] | _addresses(base, x=below, h=h, c=c, gates=gates)
                 layer |= _addresses(mine, dc=dc_at, work=work, d_bias=biases)
                 layer["dh"] = dh_of(i, rows).ctypes.data
@@ -181,13 +183,13 @@ class _Stack(torch.autograd.Function):
                 kernel(Layer(**layer | {"count": count}))
                 line[starts[i][2] :][: len(sums)] = sums.sum(1)
                 if onward:
-                    from_block(dh_of(i, rows)[:s], first, d_given[i][0].numpy())
+                    from_block(dh_of(i, rows), numbers(s), first, d_given[i][0].numpy())
                 if onward and plan.states > 1:
-                    from_block(dc, first, d_given[i][1].numpy())
+                    from_block(dc, numbers(s), first, d_given[i][1].numpy())
             if d_x is not None:
-                from_block(d_below, first, d_x.numpy())
+                from_block(d_below, numbers(plan.input_steps), first, d_x.numpy())
 
-        _each(run, plan.blocks, scratch)
+        each_block(run, plan.blocks, scratch)
         total = d_weights[0] if plan.blocks == 1 else d_weights.sum(0)
         shapes = [w.shape for layer in weights for w in layer]
         grads = [g.view(shape) for g, shape in zip(total.split(sizes), shapes, strict=True)]
@@ -199,24 +201,25 @@ def _addresses(base: int, **places: int) -> dict[str, int]:
     return {name: base + place * ROW for name, place in places.items()}
 
 
-def _threads() -> int:
-    return torch.get_num_threads()
+def threads(blocks: int) -> int:
+    """How many threads take so many blocks."""
+    return min(blocks, torch.get_num_threads())
 
 
-def _each(run: Callable[[int, np.ndarray], None], count: int, memories: np.ndarray) -> None:
+def each_block(run: Callable[[int, np.ndarray], None], count: int, memories: np.ndarray) -> None:
     """run(block, memory) for every block; a memory each, or one a thread."""
-    threads = min(count, _threads())
+    workers = threads(count)
 
-    def share(thread: int) -> None:
-        for block in range(thread, count, threads):
+    def share(worker: int) -> None:
+        for block in range(worker, count, workers):
             run(block, memories[block % len(memories)])
 
-    if threads == 1:
+    if workers == 1:
         share(0)
     else:
-        list(_pool(threads).map(share, range(threads)))
+        list(_pool(workers).map(share, range(workers)))
 
 
 @lru_cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads)
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers)

@@ -48,30 +48,30 @@ def put_in_block(x_TBI, first, block):
 
 
 @kernel
-def add_to_block(x_TBI, first, block):
-    """Adds the sequences from `first` on."""
+def add_to_block(x_TBI, first, block, order):
+    """Adds the sequences from `first` on, step t to step order[t]."""
     steps, batch, features = x_TBI.shape
     for t in range(steps):
         for column in range(min(COLUMNS, batch - first)):
             for i in range(features):
-                block[t, i, column] += x_TBI[t, first + column, i]
+                block[order[t], i, column] += x_TBI[t, first + column, i]
 
 
 @kernel
-def from_block(block, first, x_TBI):
-    """Copies a block into the sequences from `first` on."""
+def from_block(block, order, first, x_TBI):
+    """Copies the steps of a block that `order` names into the sequences from `first` on."""
     steps, batch, features = x_TBI.shape
     for t in range(steps):
         for column in range(min(COLUMNS, batch - first)):
             for i in range(features):
-                x_TBI[t, first + column, i] = block[t, i, column]
+                x_TBI[t, first + column, i] = block[order[t], i, column]
 
 
 KERNELS = {
     to_block: void(_READ, int64, _BLOCK),
     put_in_block: void(_READ, int64, _BLOCK),
-    add_to_block: void(_READ, int64, _BLOCK),
-    from_block: void(_BLOCK, int64, float32[:, :, ::1]),
+    add_to_block: void(_READ, int64, _BLOCK, int64[::1]),
+    from_block: void(_BLOCK, int64[::1], int64, _BLOCK),
 }
 
 

@@ -101,6 +101,7 @@ class Plan:
             "dilation": self.dilations[i],
             "inputs": inputs,
             "units": self.units[i],
+            "w_step": 4 * inputs,
             "x_step": pitch(inputs) * ROW,
             "h_step": pitch(self.units[i]) * ROW,
             # Backward walks its own arrays, which lie last step first, as memory likes it.

@@ -78,31 +78,32 @@ def cut(size, tile):
 
 
 @inline
-def _back(shape, out, fresh, w, columns, x, count):
+def _back(shape, out, fresh, w, w_step, x, count):
     sums = zero_rows(shape) if fresh else load_rows(shape, out)
-    store_rows(out, dot(sums, w, 4, 4 * columns, x, count))
+    store_rows(out, dot(sums, w, 4, w_step, x, count))
 
 
 @helper
-def back(out, fresh, w, columns, x, count):
-    """out[i] += sum_k w[k, i] * x[k] for w [count, columns]; `fresh`: in place of what is there."""
+def back(out, fresh, w, w_step, columns, x, count):
+    """out[i] += sum_k w[k, i] * x[k] for w [count, columns], a row every w_step bytes; `fresh`:
+    in place of what is there."""
     fives, fours = cut(columns, 5)
     i = 0
     while i < columns:
         if i < fives:
-            _back(FIVE, out + i * ROW, fresh, w + 4 * i, columns, x, count)
+            _back(FIVE, out + i * ROW, fresh, w + 4 * i, w_step, x, count)
             i += 5
         elif i < fours:
-            _back(FOUR, out + i * ROW, fresh, w + 4 * i, columns, x, count)
+            _back(FOUR, out + i * ROW, fresh, w + 4 * i, w_step, x, count)
             i += 4
         else:
-            _back(ONE, out + i * ROW, fresh, w + 4 * i, columns, x, count)
+            _back(ONE, out + i * ROW, fresh, w + 4 * i, w_step, x, count)
             i += 1
 
 
 @helper
-def gradient(out, columns, a, a_step, rows, b, b_step, b_order, steps):
-    """out[i, j] += sum over steps and columns of a_t[i] * b_t[j], for out [rows, columns].
+def gradient(out, out_step, columns, a, a_step, rows, b, b_step, b_order, steps):
+    """out[i, j] += sum over steps and sequences of a_t[i] * b_t[j], for out [rows, columns].
 
     a_t[i] is the row at a + t*a_step + i*ROW, b_t[j] the one at
     b + order[t]*b_step + j*ROW.
@@ -113,19 +114,18 @@ def gradient(out, columns, a, a_step, rows, b, b_step, b_order, steps):
     while j < columns:
         at, panel = out + 4 * j, b + j * ROW
         if j < bigs:
-            _panel(BIG, at, columns, a, a_step, rows, panel, b_step, b_order, steps)
+            _panel(BIG, at, out_step, a, a_step, rows, panel, b_step, b_order, steps)
             j += SIZE
         elif j < lesses:
-            _panel(LESS, at, columns, a, a_step, rows, panel, b_step, b_order, steps)
+            _panel(LESS, at, out_step, a, a_step, rows, panel, b_step, b_order, steps)
             j += SIZE - 1
         else:
-            _panel(ONE, at, columns, a, a_step, rows, panel, b_step, b_order, steps)
+            _panel(ONE, at, out_step, a, a_step, rows, panel, b_step, b_order, steps)
             j += 1
 
 
 @inline
-def _panel(shape, out, columns, a, a_step, rows, b, b_step, b_order, steps):
-    step = 4 * columns
+def _panel(shape, out, step, a, a_step, rows, b, b_step, b_order, steps):
     bigs, lesses = cut(rows, SIZE)
     i = 0
     while i < rows:
