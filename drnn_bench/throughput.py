@@ -99,21 +99,22 @@ def _runs(
     config: Architecture, task: Task, spec: StudySpec, device: str
 ) -> tuple[Callable[[], None], Callable[[], None]]:
     """A training step and an inference pass, at the recipe's batch and the task's length."""
-    from drnn_bench.training import cross_entropy
+    from drnn_bench.training import cross_entropy, flatten
 
     recipe: Recipe = spec.make_space().recipe
     torch.manual_seed(0)
     model = config.build().to(device)
-    optimizer = recipe.make_optimizer(model.parameters(), 1e-4)
+    weights = flatten(model)
+    optimizer = recipe.make_optimizer([weights], 1e-4)
     x_BTI = torch.rand(recipe.batch_size, task.length, task.input_size, device=device)
     scored = task.scored or task.length
     y_BT = torch.randint(task.output_size, (recipe.batch_size, scored), device=device)
 
     def train() -> None:
         loss = cross_entropy(model(x_BTI, last=task.scored), y_BT)
-        optimizer.zero_grad(set_to_none=True)
+        weights.grad.zero_()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+        torch.nn.utils.clip_grad_norm_(weights, recipe.clip_norm)
         optimizer.step()
 
     @torch.no_grad()

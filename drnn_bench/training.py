@@ -63,7 +63,8 @@ def train(
     """
     torch.manual_seed(seed)
     model = config.build().to(device)
-    optimizer = recipe.make_optimizer(model.parameters(), learning_rate)
+    weights = flatten(model)
+    optimizer = recipe.make_optimizer([weights], learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.factor(steps))
     losses = (_stream_losses if task.stream else _batch_losses)(
         model, task, arrays["train"], recipe.batch_size, seed, device
@@ -74,9 +75,9 @@ def train(
     evaluations = recipe.evaluation_steps(steps)
     for step in range(1, steps + 1):
         loss = next(losses)
-        optimizer.zero_grad(set_to_none=True)
+        weights.grad.zero_()
         loss.backward()
-        if not math.isfinite(nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)):
+        if not math.isfinite(nn.utils.clip_grad_norm_(weights, recipe.clip_norm)):
             raise Diverged(step)
         optimizer.step()
         schedule.step()
@@ -91,6 +92,21 @@ def train(
             report(evaluations.index(step) + 1, metric)
     model.load_state_dict(best_state)
     return Trained(model, best, best_step, time.perf_counter() - started)
+
+
+def flatten(model: nn.Module) -> nn.Parameter:
+    """All weights as one, of which the model's own become views, gradients included.
+
+    These nets have few weights in many tensors: clipping and updating them one by one took a fifth
+    of a step of a small net, and takes a fiftieth so.
+    """
+    own = list(model.parameters())
+    weights = nn.Parameter(torch.cat([p.detach().flatten() for p in own]))
+    weights.grad = torch.zeros_like(weights)
+    sizes = [p.numel() for p in own]
+    for p, value, grad in zip(own, weights.split(sizes), weights.grad.split(sizes), strict=True):
+        p.data, p.grad = value.detach().view_as(p), grad.view_as(p)
+    return weights
 
 
 @torch.no_grad()
