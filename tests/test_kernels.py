@@ -183,13 +183,14 @@ def test_a_graph_can_be_walked_twice_and_graphs_share_nothing():
 
 def test_the_choice_is_by_dtype_and_batch_and_can_be_forced():
     fused_or_skip("fused")
-    weights = weights_of("rnn", (2, 4))[0]
+    weights, wide = weights_of("rnn", (2, 4))[0], weights_of("rnn", (2, 70))[0]
     double = tuple(w.double() for w in weights)
     kernels.used()
     for x, w, chosen in (
         (torch.randn(8, 64, 2), weights, "fused"),
         (torch.randn(8, 64, 2).double(), double, "torch"),
-        (torch.randn(8, 1, 2), weights, "torch"),
+        (torch.randn(8, 1, 2), wide, "torch"),
+        (torch.randn(8, 64, 2), wide, "fused"),
         (torch.randn(1, 64, 2), weights, "torch"),
     ):
         kernels.scan("rnn", x, w)
@@ -217,6 +218,24 @@ def call_elsewhere(**environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-c", CALL], capture_output=True, text=True, check=True, env=environment
     )
+
+
+@pytest.mark.slow
+def test_smaller_registers_give_the_same(tmp_path):
+    """With AVX2 only, a row is 16 sequences in two registers, and the tiles are smaller."""
+    fused_or_skip("fused")
+    features = "+avx2,+fma,+avx,+sse4.2,+f16c,+bmi,+bmi2,+lzcnt,+popcnt,-avx512f"
+    environment = {
+        **ENV,
+        "NUMBA_CPU_NAME": "haswell",
+        "NUMBA_CPU_FEATURES": features,
+        "NUMBA_CACHE_DIR": str(tmp_path),
+    }
+    words = ["-m", "pytest", "-q", "-x", __file__, "-k", "any_shape or deep or nan or threads"]
+    done = subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, cwd=ROOT, env=environment
+    )
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.slow

@@ -52,7 +52,16 @@ __all__ = [
 ]
 
 NAMES = ("auto", "reference", "torch", "fused")
-LEAST = 16  # sequences below which a block of the fused kernel would stand too empty
+SHORT = 8  # steps below which a call of the fused kernel costs more than it saves
+# Per cell: up to so many units, the fused kernel is the faster where sequences fill at least this
+# share of its blocks' columns (benchmarks/kernels.py). Torch's LSTM is its best kernel.
+_MOST = ((32, 0.0), (64, 0.25), (float("inf"), 0.5))
+FILLED = {
+    "rnn": _MOST,
+    "gru": _MOST,
+    "skip": _MOST,
+    "lstm": ((8, 0.25), (48, 0.75), (float("inf"), 0.95)),
+}
 
 _forced: list[str] = []
 _used: set[str] = set()
@@ -84,7 +93,7 @@ def stack(
     rows = rows or [None] * len(weights)
     steps = next((len(r) for r in reversed(rows) if r is not None), len(x_TBI))
     last = steps if last is None else min(last, steps)
-    name = _choose(x_TBI, weights)
+    name = _choose(cell, x_TBI, weights)
     _used.add(name)
     if name == "fused":
         from drnn_bench.kernels import fused
@@ -116,7 +125,7 @@ def clockwork(
     being number `clock`.
     """
     when = schedule(periods, clock, len(x_TBI))
-    name = _choose(x_TBI, weights)
+    name = _choose("rnn", x_TBI, weights)
     if name == "fused":
         _used.add(name)
         from drnn_bench.kernels import fused_clockwork
@@ -143,16 +152,25 @@ def used() -> str:
     return names
 
 
-def _choose(x_TBI: Tensor, weights: Sequence[Weights]) -> str:
+def _choose(cell: str, x_TBI: Tensor, weights: Sequence[Weights]) -> str:
     name = _forced[-1] if _forced else _known(os.environ.get("DRNN_BENCH_KERNEL", "auto"))
+    steps, batch, _ = x_TBI.shape
     if name in ("reference", "torch"):
         return name
     tensors = [x_TBI, *(w for layer in weights for w in layer)]
     if x_TBI.device.type != "cpu" or any(t.dtype != torch.float32 for t in tensors):
         return "torch"
-    if name == "auto" and (x_TBI.shape[1] < LEAST or len(x_TBI) == 1):
+    if not steps or not batch or (name == "auto" and steps < SHORT) or not _fused_runs():
         return "torch"
-    return "fused" if len(x_TBI) and x_TBI.shape[1] and _fused_runs() else "torch"
+    return "fused" if name == "fused" or _pays(cell, batch, weights) else "torch"
+
+
+def _pays(cell: str, batch: int, weights: Sequence[Weights]) -> bool:
+    from drnn_bench.kernels.vectors import COLUMNS
+
+    units = max(w_hh.shape[1] for _, w_hh, *_ in weights)
+    share = batch / (-(-batch // COLUMNS) * COLUMNS)
+    return share >= next(least for most, least in FILLED[cell] if units <= most)
 
 
 def _known(name: str) -> str:

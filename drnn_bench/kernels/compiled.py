@@ -18,6 +18,8 @@ from pathlib import Path
 import llvmlite.binding as llvm
 import numba
 
+from drnn_bench.kernels.vectors import FEATURES
+
 # Without "numpy" errors, a division carries a test for zero that keeps it from being a vector's.
 OPTIONS = {"error_model": "numpy", "nogil": True}
 inline = numba.njit(**OPTIONS, forceinline=True)
@@ -29,8 +31,8 @@ def _folder() -> Path | None:
     mark = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         mark.update(source.read_bytes())
-    features = llvm.get_host_cpu_features().flatten()
-    mark.update(f"{numba.__version__} {llvm.get_host_cpu_name()} {features}".encode())
+    processor = numba.config.CPU_NAME or llvm.get_host_cpu_name()
+    mark.update(f"{numba.__version__} {processor} {FEATURES}".encode())
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     root = os.environ.get("NUMBA_CACHE_DIR") or Path(home) / "drnn_bench"
     folder = Path(root) / f"kernels-{mark.hexdigest()[:16]}"

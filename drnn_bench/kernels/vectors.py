@@ -25,13 +25,14 @@ import operator
 
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-FEATURES = llvm.get_host_cpu_features()
-WIDE = FEATURES.get("avx512f", False)
-SUPPORTED = WIDE or (FEATURES.get("avx2", False) and FEATURES.get("fma", False))
+# What Numba compiles for: this processor, or what NUMBA_CPU_FEATURES says.
+FEATURES = config.CPU_FEATURES or llvm.get_host_cpu_features().flatten()
+WIDE = "+avx512f" in FEATURES
+SUPPORTED = WIDE or ("+avx2" in FEATURES and "+fma" in FEATURES)
 COLUMNS = 64 if WIDE else 16
 LANES = 16 if WIDE else 8  # floats in one register
 ROW = 4 * COLUMNS  # bytes
