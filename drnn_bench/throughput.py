@@ -99,19 +99,23 @@ def _runs(
     config: Architecture, task: Task, spec: StudySpec, device: str
 ) -> tuple[Callable[[], None], Callable[[], None]]:
     """A training step and an inference pass, at the recipe's batch and the task's length."""
-    from drnn_bench.training import cross_entropy, flatten
+    from drnn_bench.training import cross_entropy, flatten, inputs
 
     recipe: Recipe = spec.make_space().recipe
     torch.manual_seed(0)
     model = config.build().to(device)
     weights = flatten(model)
     optimizer = recipe.make_optimizer([weights], 1e-4)
-    x_BTI = torch.rand(recipe.batch_size, task.length, task.input_size, device=device)
+    if task.one_hot:
+        symbols = torch.randint(task.input_size, (recipe.batch_size, task.length))
+        x = inputs(task, symbols.numpy(), device, model)
+    else:
+        x = torch.rand(recipe.batch_size, task.length, task.input_size, device=device)
     scored = task.scored or task.length
     y_BT = torch.randint(task.output_size, (recipe.batch_size, scored), device=device)
 
     def train() -> None:
-        loss = cross_entropy(model(x_BTI, last=task.scored), y_BT)
+        loss = cross_entropy(model(x, last=task.scored), y_BT)
         weights.grad.zero_()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, recipe.clip_norm)
@@ -119,7 +123,7 @@ def _runs(
 
     @torch.no_grad()
     def infer() -> None:
-        model(x_BTI, last=task.scored)
+        model(x, last=task.scored)
 
     return train, infer
 

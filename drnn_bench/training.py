@@ -121,10 +121,10 @@ def evaluate(
         rows = slice(start, start + size)
         if task.stream:  # one sequence, its state carried from chunk to chunk
             wanted = targets(y[None, rows], device)
-            logits, state = model.stream(inputs(task, x[None, rows], device), state)
+            logits, state = model.stream(inputs(task, x[None, rows], device, model), state)
         else:
             wanted = targets(y[rows], device)
-            logits = model(inputs(task, x[rows], device), last=task.scored)
+            logits = model(inputs(task, x[rows], device, model), last=task.scored)
         loss += float(cross_entropy(logits, wanted, reduction="sum"))
         right += float((logits.argmax(2) == wanted).sum())
         scored += wanted.numel()
@@ -143,7 +143,7 @@ def _batch_losses(
     """The loss of batch after batch of whole sequences."""
     x, y = data
     for rows in _batches(len(x), batch, seed):
-        logits = model(inputs(task, x[rows], device), last=task.scored)
+        logits = model(inputs(task, x[rows], device, model), last=task.scored)
         yield cross_entropy(logits, targets(y[rows], device))
 
 
@@ -162,15 +162,19 @@ def _stream_losses(
         state = None
         for start in range(0, per - task.length + 1, task.length):
             chunk = rows[:, start : start + task.length]
-            logits, state = model.stream(inputs(task, x[chunk], device), detach(state))
+            logits, state = model.stream(inputs(task, x[chunk], device, model), detach(state))
             yield cross_entropy(logits, targets(y[chunk], device))
 
 
-def inputs(task: Task, x: np.ndarray, device: str) -> Tensor:
-    """Rows of a task's inputs as the float tensor (B, T, I) that a model takes."""
+def inputs(task: Task, x: np.ndarray, device: str, model: nn.Module | None = None) -> Tensor:
+    """Rows of a task's inputs as the model takes them: floats (B, T, I), or symbols (B, T)
+    where it knows them."""
     tensor = torch.from_numpy(np.array(x)).to(device)
     if task.one_hot:
-        return F.one_hot(tensor.long(), task.input_size).float()
+        symbols = tensor.long()
+        if getattr(model, "takes_symbols", False):
+            return symbols
+        return F.one_hot(symbols, task.input_size).float()
     x_BTI = tensor.float().mul_(task.scale)
     return x_BTI.unsqueeze(2) if x_BTI.dim() == 2 else x_BTI
 

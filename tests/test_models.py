@@ -160,6 +160,21 @@ def fused_or_skip():
         pytest.skip("this processor has neither AVX-512 nor AVX2")
 
 
+@pytest.mark.parametrize("family", ["dilated_rnn", "lstm", "skip_rnn"])
+def test_symbols_stand_for_their_one_hot_inputs(family):
+    model = make(family, NETS[family][0])
+    symbols = torch.randint(INPUTS, (2, 20))
+    hot = torch.nn.functional.one_hot(symbols, INPUTS).float()
+    assert close(model(symbols), model(hot), 1e-5)
+    for sizes in ([7, 13], [1] * 20):
+        with torch.no_grad():
+            state, parts = None, []
+            for chunk in symbols.split(sizes, dim=1):
+                y, state = model.stream(chunk, state)
+                parts.append(y)
+        assert close(torch.cat(parts, 1), model(hot), 1e-5)
+
+
 def is_many(state):
     return isinstance(state, list | tuple)
 

@@ -88,7 +88,8 @@ def stack(
     """Layers one upon the other: the last `last` outputs of the top one, and the states of all to
     go on with (none are owed where not `leaving`).
 
-    `rows`: per layer, which steps of the layer below it takes, as whole numbers (None: all).
+    Whole numbers x_TB in place of x_TBI are symbols, one-hot inputs in short. `rows`: per layer,
+    which steps of the layer below it takes, as whole numbers (None: all).
     """
     rows = rows or [None] * len(weights)
     steps = next((len(r) for r in reversed(rows) if r is not None), len(x_TBI))
@@ -100,7 +101,7 @@ def stack(
 
         return fused.stack(cell, x_TBI, weights, dilations, rows, last, states, leaving)
     run = stock.scan if name == "torch" else reference.scan
-    h_TBH, after = x_TBI, []
+    h_TBH, after = one_hot(x_TBI, weights[0][0]), []
     for i, (taken, layer, dilation) in enumerate(zip(rows, weights, dilations, strict=True)):
         if taken is not None:
             h_TBH = h_TBH.index_select(0, torch.from_numpy(taken).to(h_TBH.device))
@@ -135,6 +136,13 @@ def clockwork(
         return clockwork_scan(scan, x_TBI, weights, when, hidden, last)
 
 
+def one_hot(x: Tensor, w_ih: Tensor) -> Tensor:
+    """Symbols as the inputs that these weights take; anything else as it is."""
+    if x.is_floating_point():
+        return x
+    return torch.nn.functional.one_hot(x, w_ih.shape[1]).to(w_ih.dtype)
+
+
 @contextlib.contextmanager
 def forced(name: str) -> Iterator[None]:
     """Within it, this kernel and no other; `auto` gives the choice back."""
@@ -154,10 +162,11 @@ def used() -> str:
 
 def _choose(cell: str, x_TBI: Tensor, weights: Sequence[Weights]) -> str:
     name = _forced[-1] if _forced else _known(os.environ.get("DRNN_BENCH_KERNEL", "auto"))
-    steps, batch, _ = x_TBI.shape
+    steps, batch, *_ = x_TBI.shape
     if name in ("reference", "torch"):
         return name
-    tensors = [x_TBI, *(w for layer in weights for w in layer)]
+    tensors = [w for layer in weights for w in layer]
+    tensors += [x_TBI] if x_TBI.is_floating_point() else []
     if x_TBI.device.type != "cpu" or any(t.dtype != torch.float32 for t in tensors):
         return "torch"
     if not steps or not batch or (name == "auto" and steps < SHORT) or not _fused_runs():

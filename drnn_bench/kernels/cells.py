@@ -16,18 +16,20 @@ from __future__ import annotations
 from collections import namedtuple
 
 from drnn_bench.kernels.compiled import inline, kernel
-from drnn_bench.kernels.products import FIVE, FOUR, ONE, back, cut, gradient, sigmoid, tanh
+from drnn_bench.kernels.products import FIVE, FOUR, ONE, THREE, back, cut, gradient, sigmoid, tanh
 from drnn_bench.kernels.vectors import (
+    COLUMNS,
     LANES,
     ROW,
     add_sum,
+    add_up,
     constant,
     dot,
     fma,
     load,
     load_int,
     load_rows,
-    spread,
+    look_up,
     spread_rows,
     store,
     store_rows,
@@ -40,6 +42,10 @@ from drnn_bench.kernels.vectors import (
 #   gates       what backward needs [T, H, ...]; gates_step is 0 to keep none
 #   w_ih, w_hh, bias, w_last   float32, as torch has them; w_last: the skip cell's edge from t-1
 #   w_step      bytes of a row of w_ih, which an rnn may share with more inputs:
+#   symbols     the input in place of x: whole numbers [*, COLUMNS]; or 0
+#   table       an entry of floats for each symbol: what it adds to each gate, with the bias;
+#               for backward, the gradient
+#   work        room for the gates that were looked up
 #   sources     for each, whole numbers: width, address, bytes from step to step, address of its
 #               order, address of its gradient
 # Backward adds:
@@ -52,7 +58,7 @@ from drnn_bench.kernels.vectors import (
 Layer = namedtuple(
     "Layer",
     "steps dilation inputs units x x_step order h h_step c gates gates_step "
-    "w_ih w_step w_hh bias w_last sources sources_end "
+    "w_ih w_step w_hh bias w_last symbols table table_step sources sources_end "
     "dh dh_step dc dx dx_step dx_fresh onward d_w_ih d_w_hh d_bias d_w_last "
     "work work_step chunk count",
 )
@@ -69,10 +75,10 @@ def gru_forward(a):
         before = a.h + t * a.h_step
         now = before + a.dilation * a.h_step
         kept = a.gates + t * a.gates_step
+        _look_up(a, t, 3 * units)
         for u in range(units):
-            w, v, b = a.w_ih + u * a.w_step, a.w_hh + 4 * u * units, a.bias + 4 * u
-            start = (spread(b), spread(b + 4 * units), spread(b + 8 * units))
-            r, z, n = dot(start, w, units * a.w_step, 4, x, inputs)
+            w, v = a.w_ih + u * a.w_step, a.w_hh + 4 * u * units
+            r, z, n = dot(_first(THREE, a, u, units), w, units * a.w_step, 4, x, inputs)
             r, z, m = dot((r, z, constant(0.0)), v, 4 * units * units, 4, before, units)
             r, z = sigmoid(r), sigmoid(z)
             n = tanh(fma(r, m, n))
@@ -96,7 +102,7 @@ def gru_backward(a):
             carried = t >= a.dilation or a.onward
             for u in range(units):
                 at = u * ROW
-                r, z, n, m = load_rows(FOUR, kept + 4 * at)
+                r, z, n, m = load_rows(FOUR, kept + 4 * at, ROW)
                 d = load(d_now + at)
                 dn = d * (one - z) * (one - n * n)
                 _gate(a, work, u, dn * m * r * (one - r))
@@ -126,11 +132,10 @@ def lstm_forward(a):
         past, new = t * a.h_step, (t + a.dilation) * a.h_step
         before, now, c_before, c_now = a.h + past, a.h + new, a.c + past, a.c + new
         kept = a.gates + t * a.gates_step
+        _look_up(a, t, 4 * units)
         for u in range(units):
-            w, v, b = a.w_ih + u * a.w_step, a.w_hh + 4 * u * units, a.bias + 4 * u
-            start = (spread(b), spread(b + 4 * units), spread(b + 8 * units),
-                     spread(b + 12 * units))  # fmt: skip
-            sums = dot(start, w, units * a.w_step, 4, x, inputs)
+            w, v = a.w_ih + u * a.w_step, a.w_hh + 4 * u * units
+            sums = dot(_first(FOUR, a, u, units), w, units * a.w_step, 4, x, inputs)
             i, f, g, o = dot(sums, v, 4 * units * units, 4, before, units)
             i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
             c = fma(f, load(c_before + u * ROW), i * g)
@@ -155,7 +160,7 @@ def lstm_backward(a):
             ring = a.dc + t % a.dilation * a.h_step
             for u in range(units):
                 at = u * ROW
-                i, f, g, o = load_rows(FOUR, kept + 4 * at)
+                i, f, g, o = load_rows(FOUR, kept + 4 * at, ROW)
                 d, tc = load(d_now + at), tanh(load(now + at))
                 dc = fma(d * o, one - tc * tc, load(ring + at))
                 _gate(a, work, u, dc * g * i * (one - i))
@@ -180,6 +185,7 @@ def rnn_forward(a):
         x = a.x + load_int(a.order + 8 * t) * a.x_step
         before = a.h + t * a.h_step
         now = before + a.dilation * a.h_step
+        _look_up(a, t, units)
         fives, fours = cut(units, 5)
         u = 0
         while u < units:
@@ -197,7 +203,7 @@ def rnn_forward(a):
 @inline
 def _rnn_units(shape, a, t, u, x, before, now):
     units, inputs, out = a.units, a.inputs, now + u * ROW
-    sums = spread_rows(shape, a.bias + 4 * u)
+    sums = _first(shape, a, u, 1)
     sums = dot(sums, a.w_ih + u * a.w_step, a.w_step, 4, x, inputs)
     column = a.w_ih + u * a.w_step + 4 * inputs
     for at in range(a.sources, a.sources_end, SOURCE):
@@ -263,9 +269,37 @@ def _gate(a, work, gate, row):
 
 
 @inline
+def _look_up(a, t, gates):
+    """Where the input is a symbol: the gates' rows of this step, from its entry of the table."""
+    if a.symbols:
+        symbols = a.symbols + 8 * COLUMNS * load_int(a.order + 8 * t)
+        for gate in range(0, gates, LANES):
+            for column in range(0, COLUMNS, LANES):
+                rows, entry = a.work + gate * ROW + 4 * column, a.table + 4 * gate
+                look_up(rows, entry, a.table_step, symbols + 8 * column)
+
+
+@inline
+def _first(shape, a, u, apart):
+    """What the sums of gates u, u + apart, ... begin with: their biases, or the rows looked up."""
+    if a.symbols:
+        sums = load_rows(shape, a.work + u * ROW, apart * ROW)
+    else:
+        sums = spread_rows(shape, a.bias + 4 * u, 4 * apart)
+    return sums
+
+
+@inline
 def _inputs(a, gates, low, steps):
     """Gradients of the input weights from the work of `steps` steps, the first of them `low`."""
     order = a.order + 8 * low
+    if a.symbols:
+        for t in range(steps):
+            symbols = a.symbols + 8 * COLUMNS * load_int(order + 8 * t)
+            for gate in range(0, gates, LANES):
+                for column in range(0, COLUMNS, LANES):
+                    rows = a.work + t * a.work_step + gate * ROW + 4 * column
+                    add_up(rows, a.table + 4 * gate, a.table_step, symbols + 8 * column)
     gradient(a.d_w_ih, a.w_step, a.inputs, a.work, a.work_step, gates, a.x, a.x_step, order, steps)
 
 

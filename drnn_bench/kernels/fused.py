@@ -72,15 +72,21 @@ class _Stack(torch.autograd.Function):
         layers = [plan.layer(i, weights[i]) for i in range(plan.depth)]
         y = empty(plan.last, plan.batch, plan.units[-1])
         left = [
-            tuple(x_TBI.new_empty(s, plan.batch, units) for _ in range(plan.states))
+            tuple(torch.empty(s, plan.batch, units) for _ in range(plan.states))
             for s, units in zip(plan.dilations, plan.units, strict=True)
             if plan.leaving
         ]
         x, out, kernel = x_TBI.detach().numpy(), y.numpy(), KERNELS[plan.cell][0]
+        if plan.symbols:
+            ctx.symbols, (w_ih, _, bias, *_) = _symbol_blocks(x), weights[0]
+            table = torch.zeros(w_ih.shape[1], plan.looked_up)
+            table[:, : len(bias)] = w_ih.t() + bias
+            layers[0] |= {"table": table.data_ptr(), "table_step": 4 * plan.looked_up}
 
         def run(block: int, rows: np.ndarray) -> None:
             first, base = block * COLUMNS, rows.ctypes.data
-            to_block(x, first, view(rows, 0, plan.input_steps, plan.inputs))
+            if not plan.symbols:
+                to_block(x, first, view(rows, 0, plan.input_steps, plan.inputs))
             below = 0
             for i, (layer, (h, c, gates)) in enumerate(zip(layers, places, strict=True)):
                 s, steps, units = plan.dilations[i], plan.steps[i], plan.units[i]
@@ -92,6 +98,8 @@ class _Stack(torch.autograd.Function):
                         history[:s] = 0
                 layer = layer | _addresses(base, x=below, h=h, c=c, gates=gates)
                 layer["gates_step"] = GATES[plan.cell] * units * ROW * keep
+                if plan.symbols and i == 0:
+                    layer |= {"symbols": ctx.symbols[block].ctypes.data, "work": base}
                 kernel(Layer(**layer))
                 for v, history in enumerate(histories if left else ()):
                     from_block(history[steps:], numbers(s), first, left[i][v].numpy())
@@ -176,12 +184,18 @@ class _Stack(torch.autograd.Function):
                 for name, start in zip(WEIGHTS, starts[i], strict=False):
                     if name != "bias":
                         layer[f"d_{name}"] = line.ctypes.data + 4 * start
+                if plan.symbols and i == 0:
+                    table = np.zeros((weights[0][0].shape[1], plan.looked_up), np.float32)
+                    layer |= {"symbols": ctx.symbols[block].ctypes.data}
+                    layer |= {"table": table.ctypes.data, "table_step": 4 * plan.looked_up}
                 sums = rows[biases:].reshape(-1, LANES)[: len(weights[i][2])]
                 sums[:] = 0
                 layer |= {"gates_step": GATES[plan.cell] * units * ROW, "dx_fresh": int(fresh)}
                 layer |= {"onward": int(onward), "chunk": chunk, "work_step": per_step * ROW}
                 kernel(Layer(**layer | {"count": count}))
                 line[starts[i][2] :][: len(sums)] = sums.sum(1)
+                if plan.symbols and i == 0:
+                    line[: weights[0][0].numel()] = table[:, : len(sums)].T.ravel()
                 if onward:
                     from_block(dh_of(i, rows), numbers(s), first, d_given[i][0].numpy())
                 if onward and plan.states > 1:
@@ -195,6 +209,15 @@ class _Stack(torch.autograd.Function):
         grads = [g.view(shape) for g, shape in zip(total.split(sizes), shapes, strict=True)]
         states = [t for state in d_given for t in state] or [None] * len(tensors[len(grads) :])
         return None, d_x, *grads, *states
+
+
+def _symbol_blocks(symbols_TB: np.ndarray) -> np.ndarray:
+    """Symbols by block [n, T, COLUMNS]; behind the last sequence, it is repeated."""
+    steps, batch = symbols_TB.shape
+    count = -(-batch // COLUMNS)
+    columns = np.minimum(np.arange(count * COLUMNS), batch - 1)
+    whole = symbols_TB[:, columns].reshape(steps, count, COLUMNS)
+    return np.ascontiguousarray(whole.swapaxes(0, 1), np.int64)
 
 
 def _addresses(base: int, **places: int) -> dict[str, int]:

@@ -29,6 +29,11 @@ def pitch(features: int) -> int:
     return features + (features % 8 == 0)
 
 
+def padded(gates: int) -> int:
+    """Gates of a table's entry: whole registers."""
+    return -(-gates // LANES) * LANES
+
+
 class Plan:
     def __init__(
         self,
@@ -43,7 +48,10 @@ class Plan:
         self.cell, self.dilations, self.rows, self.last = cell, dilations, rows, last
         self.leaving = leaving  # the states leave
         self.depth, self.states, self.kinds = len(weights), STATES[cell], len(weights[0])
-        self.input_steps, self.batch, self.inputs = x_shape
+        # Of symbols [T, B], nothing lies in the workspace but the gates that they give.
+        self.input_steps, self.batch, *inputs = x_shape
+        self.inputs, self.symbols = sum(inputs), not inputs
+        self.looked_up = padded(weights[0][0].shape[0]) * self.symbols
         self.units = [w_hh.shape[1] for _, w_hh, *_ in weights]
         self.steps = []
         for taken in rows:
@@ -53,7 +61,7 @@ class Plan:
         # Rows of a layer's h (and c): s steps before the first, and T.
         lengths = zip(dilations, self.steps, self.units, strict=True)
         self.histories = [(s + steps) * pitch(units) for s, steps, units in lengths]
-        self.input_rows = self.input_steps * pitch(self.inputs)
+        self.input_rows = self.looked_up or self.input_steps * pitch(self.inputs)
 
     def kept(self) -> tuple[list[tuple[int, int, int]], int]:
         """Places of every layer's h, c and gates, and the rows in all. The input lies at 0."""
@@ -81,7 +89,7 @@ class Plan:
         longest, biases = max(self.histories), WORK[self.cell] * max(self.units) * LANES
         ring = max(s * pitch(units) for s, units in zip(self.dilations, self.units, strict=True))
         sizes = [longest, longest, inputs * self.input_rows, ring * (self.states > 1)]
-        sizes += [chunk * per_step, -(-biases // COLUMNS)]
+        sizes += [chunk * per_step + LANES, -(-biases // COLUMNS)]
         return np.cumsum([0, *sizes]).tolist(), chunk, per_step
 
     def split(self, tensors: Sequence) -> tuple[list, list]:

@@ -32,7 +32,7 @@ S0, S1, S2, S3, S4, S5 = (p * 0.25 ** (i + 1) for i, p in enumerate(P))
 R0, R1, R2, R3 = (q * 0.25**i for i, q in enumerate(Q))
 
 # The tiles: 5 rows of a product, 4 or 1 where 5 does not divide; of `outer` what registers hold.
-FIVE, FOUR, ONE = (0,) * 5, (0,) * 4, (0,)
+FIVE, FOUR, THREE, ONE = (0,) * 5, (0,) * 4, (0,) * 3, (0,)
 BIG, LESS = (FIVE, FOUR) if WIDE else ((0,) * 3, (0,) * 2)
 SIZE = len(BIG)
 
@@ -79,7 +79,7 @@ def cut(size, tile):
 
 @inline
 def _back(shape, out, fresh, w, w_step, x, count):
-    sums = zero_rows(shape) if fresh else load_rows(shape, out)
+    sums = zero_rows(shape) if fresh else load_rows(shape, out, ROW)
     store_rows(out, dot(sums, w, 4, w_step, x, count))
 
 

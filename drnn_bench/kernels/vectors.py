@@ -86,16 +86,6 @@ def load_int(typing, address):
 
 
 @intrinsic
-def spread(typing, address):
-    """A row that holds the float at an address in every column."""
-
-    def generate(context, builder, signature, args):
-        return _spread(builder, _float_at(builder, args[0], 0))
-
-    return row_type(types.intp), generate
-
-
-@intrinsic
 def constant(typing, value):
     def generate(context, builder, signature, args):
         return _spread(builder, builder.fptrunc(args[0], FLOAT))
@@ -147,14 +137,16 @@ def clamp(typing, row, bound):
 
 
 @intrinsic
-def load_rows(typing, shape, address):
-    """As many rows as `shape` has entries, one after the other in memory, as a tuple."""
+def load_rows(typing, shape, address, step):
+    """As many rows as `shape` has entries, one every `step` bytes, as a tuple."""
 
     def generate(context, builder, signature, args):
-        rows = [builder.load(_row_at(builder, args[1], r), align=ALIGN) for r in range(len(shape))]
+        _, at, step = args
+        places = [builder.add(at, builder.mul(step, INT(r))) for r in range(len(shape))]
+        rows = [builder.load(_row_at(builder, place, 0), align=ALIGN) for place in places]
         return _tuple(context, builder, signature, rows)
 
-    return types.UniTuple(row_type, len(shape))(shape, types.intp), generate
+    return types.UniTuple(row_type, len(shape))(shape, types.intp, types.intp), generate
 
 
 @intrinsic
@@ -167,14 +159,16 @@ def zero_rows(typing, shape):
 
 
 @intrinsic
-def spread_rows(typing, shape, address):
-    """As many rows as `shape` has entries, of the floats that lie one after the other."""
+def spread_rows(typing, shape, address, step):
+    """The same of floats, each spread over a row."""
 
     def generate(context, builder, signature, args):
-        rows = [_spread(builder, _float_at(builder, args[1], 4 * r)) for r in range(len(shape))]
+        _, at, step = args
+        places = [builder.add(at, builder.mul(step, INT(r))) for r in range(len(shape))]
+        rows = [_spread(builder, _float_at(builder, place, 0)) for place in places]
         return _tuple(context, builder, signature, rows)
 
-    return types.UniTuple(row_type, len(shape))(shape, types.intp), generate
+    return types.UniTuple(row_type, len(shape))(shape, types.intp, types.intp), generate
 
 
 @intrinsic
@@ -273,6 +267,63 @@ def outer(typing, shape, out, out_step, a, a_step, b, b_step, b_order, steps):
         return context.get_dummy_value()
 
     return types.void(shape, *(types.intp,) * 8), generate
+
+
+@intrinsic
+def look_up(typing, rows, table, table_step, symbols):
+    """A tile of LANES rows by LANES columns: column j becomes the LANES floats at
+    table + symbol[j]*table_step."""
+
+    def generate(context, builder, signature, args):
+        rows, table, table_step, symbols = args
+        entries = [
+            builder.load(at, align=4) for at in _entries(builder, table, table_step, symbols)
+        ]
+        for i, row in enumerate(_transposed(builder, entries)):
+            at = builder.add(rows, INT(i * ROW))
+            builder.store(row, _pointer(builder, at, REGISTER), align=4 * LANES)
+        return context.get_dummy_value()
+
+    return types.void(*(types.intp,) * 4), generate
+
+
+@intrinsic
+def add_up(typing, rows, table, table_step, symbols):
+    """The way back: adds column j of the tile to the entry of symbol[j]."""
+
+    def generate(context, builder, signature, args):
+        rows, table, table_step, symbols = args
+        tile = []
+        for i in range(LANES):
+            at = builder.add(rows, INT(i * ROW))
+            tile.append(builder.load(_pointer(builder, at, REGISTER), align=4 * LANES))
+        columns = _transposed(builder, tile)
+        for at, column in zip(_entries(builder, table, table_step, symbols), columns, strict=True):
+            # one after the other: the same symbol may come twice
+            builder.store(builder.fadd(builder.load(at, align=4), column), at, align=4)
+        return context.get_dummy_value()
+
+    return types.void(*(types.intp,) * 4), generate
+
+
+def _entries(builder, table, table_step, symbols):
+    """Where the table's entries of LANES symbols begin."""
+    for j in range(LANES):
+        at = _pointer(builder, builder.add(symbols, INT(8 * j)), INT)
+        offset = builder.mul(builder.load(at, align=8), table_step)
+        yield _pointer(builder, builder.add(table, offset), REGISTER)
+
+
+def _transposed(builder, registers):
+    """LANES registers as the columns of what they were the rows of: the first half is dealt into
+    the second like a pack of cards, until every card is back but on its side."""
+    half = LANES // 2
+    low = _lanes([i // 2 + i % 2 * LANES for i in range(LANES)])
+    high = _lanes([half + i // 2 + i % 2 * LANES for i in range(LANES)])
+    for _ in range(LANES.bit_length() - 1):
+        pairs = list(zip(registers[:half], registers[half:], strict=True))
+        registers = [builder.shuffle_vector(a, b, part) for a, b in pairs for part in (low, high)]
+    return registers
 
 
 def _pointer(builder, address, kind):

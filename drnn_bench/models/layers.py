@@ -152,6 +152,8 @@ class SequenceModel(nn.Module):
     where the sequence's are `layer.dilation` apart; its `stream(x_TBI, state)` goes on from state.
     """
 
+    takes_symbols = False
+
     def __init__(self, layers: list[nn.Module], head: CausalHead):
         super().__init__()
         self.layers = nn.ModuleList(layers)
@@ -190,7 +192,12 @@ class SequenceModel(nn.Module):
 
 
 class RecurrentStack(SequenceModel):
-    """Recurrent layers of one cell. The kernels take the whole stack at once."""
+    """Recurrent layers of one cell. The kernels take the whole stack at once.
+
+    Symbols x_BT, whole numbers, may stand in place of their one-hot x_BTI.
+    """
+
+    takes_symbols = True
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
         length = x_BTI.shape[1]
@@ -205,6 +212,7 @@ class RecurrentStack(SequenceModel):
         h_TBH = x_BTI.transpose(0, 1)
         rings, tail = state or (None, None)
         if single_step(h_TBH):
+            h_TBH = kernels.one_hot(h_TBH, self.layers[0].w_ih)
             rings = rings or [layer.empty(h_TBH) for layer in self.layers]
             for layer, ring in zip(self.layers, rings, strict=True):
                 h_TBH = layer.step(h_TBH, ring)
