@@ -21,7 +21,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -177,11 +176,17 @@ def memory(cell: str, kind: str) -> int:
 
 
 def memory_here(cell: str, kind: str) -> int:
-    """A step over few steps first: libraries, code and pools are not what is asked for."""
+    """After a step over few steps: libraries, code and pools are not what is asked for."""
     for steps in (10, POINT[0]):
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = high_water()
         contenders(cell, (steps, *POINT[1:]), None)[kind](True)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
+    return (high_water() - before) // 1024
+
+
+def high_water() -> int:
+    """The most memory this process has held, in KB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
 
 
 def main() -> None:
