@@ -73,11 +73,13 @@ def train_final(job: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
     """
     import torch
 
+    from drnn_bench import kernels
     from drnn_bench.training import Diverged, evaluate, train
 
     spec, task, arrays = StudySpec(**job["spec"]), prepared.task, prepared.arrays()
     net = finalist_config(task, spec.family, job["best"]["config"])
     row = identity(spec, task, job["best"]) | {"seed": job["seed"]}
+    kernels.used()  # forget who ran before
     started = records.now()
     outcome: dict[str, Any] = {"validation": None, "test": None}
     try:
@@ -114,6 +116,7 @@ def train_final(job: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
         row | outcome,
         **provenance(job["device"], torch.get_num_threads()),
         started=started,
+        kernels=kernels.used() or "torch",
         peak_memory_mb=_peak_memory(job["device"]),
     )
 

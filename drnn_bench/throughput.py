@@ -112,12 +112,11 @@ def _rows(cell: list[Workload], device: str) -> list[Row]:
 
 
 def _kernels_of(runner: Runner) -> str:
-    """The layer scans that a model runs on, as `kernels` tells them; so far there is one."""
-    used: Callable[[], str] = getattr(kernels, "used", lambda: "torch")
-    used()  # forget who ran before
+    """The kernels that a model's layers run on."""
+    kernels.used()  # forget who ran before
     for name in MEASURES:
         getattr(runner, name)()
-    return used()
+    return kernels.used() or "torch"
 
 
 def pace(job: Row, prepared: Prepared) -> Row:

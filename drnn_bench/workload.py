@@ -15,7 +15,7 @@ from drnn_bench.models import make_config
 from drnn_bench.models.architecture import Architecture
 from drnn_bench.recipe import Recipe
 from drnn_bench.tasks.task import Task
-from drnn_bench.training import cross_entropy
+from drnn_bench.training import cross_entropy, flatten
 
 STREAM_STEPS = 64  # in one timed run: some families do more at some steps than at others
 
@@ -73,7 +73,8 @@ class Runner:
         self.work, batch, net = work, work.recipe.batch_size, work.net
         self.model = net.build().to(device)
         self.at_rest = copy.deepcopy(self.model).eval()  # no dropout where nothing is trained
-        self.optimizer = work.recipe.make_optimizer(self.model.parameters(), 1e-4)
+        self.weights = flatten(self.model)
+        self.optimizer = work.recipe.make_optimizer(self.weights, 1e-4)
         self.x_BTI = torch.rand(batch, work.length, net.input_size, device=device)
         self.y_BT = torch.randint(net.output_size, (batch, work.scored), device=device)
         self._state: Any = None
@@ -84,9 +85,9 @@ class Runner:
         """One training step at the recipe's batch."""
         logits_BTO = self.model(self.x_BTI, last=self.work.last)
         loss = cross_entropy(logits_BTO[:, -self.work.scored :], self.y_BT)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=False)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.work.recipe.clip_norm)
+        torch.nn.utils.clip_grad_norm_(self.weights, self.work.recipe.clip_norm)
         self.optimizer.step()
 
     @torch.no_grad()

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drnn_bench import kernels
 from drnn_bench.api import configure
 from drnn_bench.budget import count_parameters
 from drnn_bench.errors import UserError
@@ -99,10 +100,45 @@ def oracle_output(family, options, model, x):
     return oracles.causal_head(h, model.head.weight, model.head.bias)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
+def fused_or_skip():
+    if not pytest.importorskip("drnn_bench.kernels.vectors").SUPPORTED:
+        pytest.skip("this processor has neither AVX-512 nor AVX2")
+
+
+@pytest.mark.parametrize("family", ["dilated_rnn", "lstm", "skip_rnn"])
+def test_symbols_stand_for_their_one_hot_inputs(family):
+    model = make(family, NETS[family][0])
+    symbols = torch.randint(INPUTS, (2, 20))
+    hot = torch.nn.functional.one_hot(symbols, INPUTS).float()
+    assert close(model(symbols), model(hot), 1e-5)
+    for sizes in ([7, 13], [1] * 20):
+        with torch.no_grad():
+            state, parts = None, []
+            for chunk in symbols.split(sizes, dim=1):
+                y, state = model.stream(chunk, state)
+                parts.append(y)
+        assert close(torch.cat(parts, 1), model(hot), 1e-5)
+
+
+WITHOUT_SCAN = ("dilated_cnn", "tcn", "min_gru", "s4d")  # families that no kernel is chosen for
+
+
+@pytest.mark.parametrize(
+    ("kernel", "dtype", "tolerance"),
+    [
+        ("torch", torch.float32, 1e-5),
+        ("torch", torch.float64, 1e-10),
+        ("reference", torch.float64, 1e-10),
+        ("fused", torch.float32, 1e-5),
+    ],
+)
 @pytest.mark.parametrize("length", [1, 7, 24, 37])
 @pytest.mark.parametrize(("family", "options"), CASES)
-def test_outputs_and_gradients_equal_the_oracle(family, options, length, dtype, tolerance):
+def test_outputs_and_gradients_equal_the_oracle(family, options, length, kernel, dtype, tolerance):
+    if kernel != "torch" and family in WITHOUT_SCAN:
+        pytest.skip("no kernel to choose")
+    if kernel == "fused":
+        fused_or_skip()
     slow = make(family, options).double()
     fast = make(family, options).to(dtype)
     torch.manual_seed(2)
@@ -113,7 +149,8 @@ def test_outputs_and_gradients_equal_the_oracle(family, options, length, dtype, 
         (fast, lambda m, v: m(v)),
     ):
         mine = x.detach().clone().to(next(model.parameters()).dtype).requires_grad_()
-        y = run(model, mine)
+        with kernels.forced(kernel):
+            y = run(model, mine)
         y.sin().sum().backward()
         # A weight that this length never uses has no gradient on one side and zero on the other.
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters()]

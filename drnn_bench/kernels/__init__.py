@@ -1,15 +1,203 @@
-"""The layer scan: one recurrent layer over a whole sequence, with any dilation.
+"""The layer scan: recurrent layers over a whole sequence, with any dilation.
 
     y, state = scan(cell, x_TBI, weights, dilation, state)
+    y, states = stack(cell, x_TBI, [weights, ...], [dilation, ...], ...)
 
-computes c_t = f(x_t, c_{t-s}) for s = dilation (Chang et al. 2017, eq. 1).
+computes c_t = f(x_t, c_{t-s}) for s = dilation (Chang et al. 2017, eq. 1), one layer or one upon
+the other.
 
 Legend: T steps, B batch, I inputs, H units, G gates (rnn 1, gru 3, lstm 4), s dilation.
-weights = (w_ih [G*H, I], w_hh [G*H, H], bias [G*H]): one bias per gate.
+weights = (w_ih [G*H, I], w_hh [G*H, H], bias [G*H]): one bias per gate. The cell `skip` is an rnn
+          with a second edge and a fourth weight: tanh(W x + U h_{t-s} + b + V h_{t-1}).
 state   = a tuple of [s, B, H] tensors, one per state variable of the cell, oldest step first:
           entry j is the state that step j of this call continues. None means zeros.
+
+Three kernels do the same:
+reference  a loop over the steps in plain torch: what the others are tested against
+torch      torch's own recurrent kernels on the reshaped sequence, on any device
+fused      all gates of a unit in vector registers, forward and backward (CPU, float32)
+The choice is by device, dtype and shape. DRNN_BENCH_KERNEL, or `forced`, makes it by name; where
+the fused kernel cannot run, it is torch all the same.
 """
 
-from drnn_bench.kernels.stock import STATES, gates, scan
+from __future__ import annotations
 
-__all__ = ["STATES", "gates", "scan"]
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from drnn_bench.errors import UserError, nearest
+from drnn_bench.kernels import reference, stock
+from drnn_bench.kernels.clockwork import scan as clockwork_scan
+from drnn_bench.kernels.clockwork import schedule
+from drnn_bench.kernels.stock import STATES, State, Weights, gates
+
+__all__ = [
+    "NAMES",
+    "STATES",
+    "State",
+    "Weights",
+    "clockwork",
+    "forced",
+    "gates",
+    "scan",
+    "stack",
+    "used",
+]
+
+NAMES = ("auto", "reference", "torch", "fused")
+SHORT = 8  # steps below which a call of the fused kernel costs more than it saves
+# Per cell: up to so many units, the fused kernel is the faster where sequences fill at least this
+# share of its blocks' columns (benchmarks/kernels.py). Torch's LSTM is its best kernel.
+_MOST = ((32, 0.0), (64, 0.25), (float("inf"), 0.5))
+FILLED = {
+    "rnn": _MOST,
+    "gru": _MOST,
+    "skip": _MOST,
+    "lstm": ((8, 0.25), (48, 0.75), (float("inf"), 0.95)),
+}
+
+_forced: list[str] = []
+_used: set[str] = set()
+
+
+def scan(
+    cell: str, x_TBI: Tensor, weights: Weights, dilation: int = 1, state: State | None = None
+) -> tuple[Tensor, State]:
+    """One layer: the outputs [T, B, H], and the state to go on with."""
+    y, states = stack(cell, x_TBI, [weights], [dilation], states=None if state is None else [state])
+    return y, states[0]
+
+
+def stack(
+    cell: str,
+    x_TBI: Tensor,
+    weights: Sequence[Weights],
+    dilations: Sequence[int],
+    rows: Sequence[np.ndarray | None] | None = None,
+    last: int | None = None,
+    states: Sequence[State] | None = None,
+    leaving: bool = True,
+) -> tuple[Tensor, list[State]]:
+    """Layers one upon the other: the last `last` outputs of the top one, and the states of all to
+    go on with (none are owed where not `leaving`).
+
+    Whole numbers x_TB in place of x_TBI are symbols, one-hot inputs in short. `rows`: per layer,
+    which steps of the layer below it takes, as whole numbers (None: all).
+    """
+    rows = rows or [None] * len(weights)
+    steps = next((len(r) for r in reversed(rows) if r is not None), len(x_TBI))
+    last = steps if last is None else min(last, steps)
+    name = _choose(cell, x_TBI, weights)
+    _used.add(name)
+    if name == "fused":
+        from drnn_bench.kernels import fused
+
+        return fused.stack(cell, x_TBI, weights, dilations, rows, last, states, leaving)
+    run = stock.scan if name == "torch" else reference.scan
+    h_TBH, after = one_hot(x_TBI, weights[0][0]), []
+    for i, (taken, layer, dilation) in enumerate(zip(rows, weights, dilations, strict=True)):
+        if taken is not None:
+            h_TBH = h_TBH.index_select(0, torch.from_numpy(taken).to(h_TBH.device))
+        h_TBH, state = run(cell, h_TBH, layer, dilation, states and states[i])
+        after.append(state)
+    return h_TBH[steps - last :], after
+
+
+def clockwork(
+    x_TBI: Tensor,
+    weights: Sequence[Weights],
+    periods: tuple[int, ...],
+    clock: int,
+    hidden: Sequence[Tensor],
+    last: int,
+) -> tuple[Tensor, list[Tensor]]:
+    """A clockwork RNN's modules, fastest first: the last `last` states of all [last, B, sum H],
+    and those that are held at the end.
+
+    Module i has the weights of an rnn, reads the inputs and then the states of all slower modules,
+    and starts from hidden[i] [B, H]; it fires where periods[i] divides the step, the first step
+    being number `clock`.
+    """
+    when = schedule(periods, clock, len(x_TBI))
+    name = _choose("rnn", x_TBI, weights)
+    if name == "fused":
+        _used.add(name)
+        from drnn_bench.kernels import fused_clockwork
+
+        return fused_clockwork.scan(x_TBI, weights, when, hidden, last)
+    with forced(name):
+        return clockwork_scan(scan, x_TBI, weights, when, hidden, last)
+
+
+def one_hot(x: Tensor, w_ih: Tensor) -> Tensor:
+    """Symbols as the inputs that these weights take; anything else as it is."""
+    if x.is_floating_point():
+        return x
+    return torch.nn.functional.one_hot(x, w_ih.shape[1]).to(w_ih.dtype)
+
+
+@contextlib.contextmanager
+def forced(name: str) -> Iterator[None]:
+    """Within it, this kernel and no other; `auto` gives the choice back."""
+    _forced.append(_known(name))
+    try:
+        yield
+    finally:
+        _forced.pop()
+
+
+def used() -> str:
+    """The kernels that have run since this was last asked, for the record: `fused+torch`."""
+    names = "+".join(sorted(_used))
+    _used.clear()
+    return names
+
+
+def _choose(cell: str, x_TBI: Tensor, weights: Sequence[Weights]) -> str:
+    name = _forced[-1] if _forced else _known(os.environ.get("DRNN_BENCH_KERNEL", "auto"))
+    steps, batch, *_ = x_TBI.shape
+    if name in ("reference", "torch"):
+        return name
+    tensors = [w for layer in weights for w in layer]
+    tensors += [x_TBI] if x_TBI.is_floating_point() else []
+    if x_TBI.device.type != "cpu" or any(t.dtype != torch.float32 for t in tensors):
+        return "torch"
+    if not steps or not batch or (name == "auto" and steps < SHORT) or not _fused_runs():
+        return "torch"
+    return "fused" if name == "fused" or _pays(cell, batch, weights) else "torch"
+
+
+def _pays(cell: str, batch: int, weights: Sequence[Weights]) -> bool:
+    from drnn_bench.kernels.vectors import COLUMNS
+
+    units = max(w_hh.shape[1] for _, w_hh, *_ in weights)
+    share = batch / (-(-batch // COLUMNS) * COLUMNS)
+    return share >= next(least for most, least in FILLED[cell] if units <= most)
+
+
+def _known(name: str) -> str:
+    if name not in NAMES:
+        raise UserError(f"unknown kernel {name!r}: {nearest(name, list(NAMES))}")
+    return name
+
+
+@lru_cache
+def _fused_runs() -> bool:
+    """Whether this machine can; where not, that is said once."""
+    try:
+        from drnn_bench.kernels.vectors import SUPPORTED
+    except ImportError as error:
+        why = f"Numba is missing ({error})"
+    else:
+        if SUPPORTED:
+            return True
+        why = "this processor has neither AVX-512 nor AVX2"
+    print(f"recurrent layers run on torch's kernels, several times slower: {why}", file=sys.stderr)
+    return False

@@ -11,11 +11,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-STATES = {"rnn": 1, "gru": 1, "lstm": 2}  # state variables of each cell: h, and the LSTM's c
-_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+STATES = {
+    "rnn": 1,
+    "gru": 1,
+    "lstm": 2,
+    "skip": 1,
+}  # state variables of each cell: h, and the LSTM's c
+_GATES = {"rnn": 1, "gru": 3, "lstm": 4, "skip": 1}
 
 State = tuple[Tensor, ...]
-Weights = tuple[Tensor, Tensor, Tensor]
+Weights = tuple[Tensor, ...]
 
 
 def gates(cell: str) -> int:
@@ -31,6 +36,8 @@ def scan(
     if state is None:
         zeros = x_TBI.new_zeros(dilation, batch, width)
         state = (zeros,) * STATES[cell]
+    if cell == "skip":
+        return _skip(x_TBI, weights, state[0])
     rounds, rest = divmod(steps, dilation)
     whole = rounds * dilation
     outputs = []
@@ -62,3 +69,17 @@ def _chains(
         run = torch.rnn_tanh if cell == "rnn" else torch.gru
         y, *last = run(x, hidden[0], *settings)
     return y.reshape(steps, batch, -1), tuple(h.reshape(-1, batch, h.shape[-1]) for h in last)
+
+
+def _skip(x_TBI: Tensor, weights: Weights, past_sBH: Tensor) -> tuple[Tensor, State]:
+    """h_{t-s} lies s steps back, so a block of s steps knows all of its own: block by block, each
+    is a plain recurrence with h_{t-s} as further inputs."""
+    w_ih, w_skip, bias, w_last = weights
+    weights = torch.cat([w_ih, w_skip], 1), w_last, bias
+    outputs = []
+    for block in x_TBI.split(len(past_sBH)):
+        x = torch.cat([block, past_sBH[: len(block)]], 2)
+        y, _ = _chains("rnn", x, weights, len(block), (past_sBH[-1:],))
+        past_sBH = torch.cat([past_sBH[len(y) :], y])
+        outputs.append(y)
+    return torch.cat(outputs), (past_sBH,)

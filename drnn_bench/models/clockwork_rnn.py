@@ -6,10 +6,9 @@ reads modules of its own or a longer period, never a shorter one:
 
     h_i(t) = tanh(W_i x_t + b_i + sum_{T_j >= T_i} U_ij h_j(t-1))   where t mod T_i = 0.
 
-Slow never depends on fast. So the modules are run slowest first, each as a plain recurrence over
-its own steps, with the states of the slower ones as further inputs: the work per step is what the
-paper promises, and there is no loop over time. Parameters: with n units in g equal modules of k,
-n*I + k^2*g(g+1)/2 + n, and the output layer.
+Slow never depends on fast, so that the modules can be run one after the other, slowest first
+(kernels/clockwork.py): the work per step is what the paper promises. Parameters: with n units in g
+equal modules of k, n*I + k^2*g(g+1)/2 + n, and the output layer.
 
 Legend: B batch, T steps, I inputs, H units of a module, O outputs.
 """
@@ -19,9 +18,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
+from drnn_bench import kernels
 from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import Architecture, Paths, at_least, max_levels
 from drnn_bench.models.layers import CausalHead, RecurrentLayer
@@ -119,29 +118,7 @@ class ClockworkLayer(nn.Module):
         length, batch, _ = x_TBI.shape
         if hidden is None:
             hidden = [x_TBI.new_zeros(batch, units) for units in self.units]
-        slower: list[tuple[Tensor, int, int]] = []  # states after each firing, first, period
-        out, after = [], []
-        for i in reversed(range(len(self.periods))):
-            period, layer = self.periods[i], self.modules_[i]
-            first = -clock % period
-            fires = torch.arange(first, max(first, length), period, device=x_TBI.device)
-            # A firing at step t reads what the slower modules held after step t-1.
-            inputs = [x_TBI.index_select(0, fires)]
-            inputs += [_held(states, fires - 1, f, p) for states, f, p in reversed(slower)]
-            states = hidden[i].unsqueeze(0)
-            if len(fires):
-                y, _ = layer.scan(torch.cat(inputs, dim=2), state=(states,))
-                states = torch.cat([states, y])
-            slower.append((states, first, period))
-            steps = torch.arange(length - last, length, device=x_TBI.device)
-            out.append(_held(states, steps, first, period))
-            after.append(states[-1])
-        y_TBO = self.head(torch.cat(out[::-1], dim=2), last)
-        return y_TBO.transpose(0, 1), ((clock + length) % max(self.periods), after[::-1])
-
-
-def _held(states: Tensor, steps: Tensor, first: int, period: int) -> Tensor:
-    """A module's state after each of `steps`; `states` holds the one before the first firing,
-    then the one after each firing (at first, first + period, ...)."""
-    fired = torch.div(steps - first, period, rounding_mode="floor") + 1
-    return states.index_select(0, fired.clamp(min=0))
+        weights = [module.weights for module in self.modules_]
+        out, after = kernels.clockwork(x_TBI, weights, self.periods, clock, hidden, last)
+        y_TBO = self.head(out, last)
+        return y_TBO.transpose(0, 1), ((clock + length) % max(self.periods), after)

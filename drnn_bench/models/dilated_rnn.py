@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import Architecture, Paths, at_least, max_levels, one_of
-from drnn_bench.models.layers import INITS, SequenceModel, recurrent_stack
+from drnn_bench.models.layers import INITS, RecurrentStack, recurrent_stack
 
 CELLS = ("rnn", "gru", "lstm")
 
@@ -104,7 +104,7 @@ class DilatedRNN(Architecture):
             return {}
         return {"start": max(0, levels - 2), "depth": levels - start}
 
-    def network(self) -> SequenceModel:
+    def network(self) -> RecurrentStack:
         return recurrent_stack(
             self.cell,
             self.input_size,

@@ -19,6 +19,8 @@ class Embedded(nn.Module):
     looked up. Drawn from N(0, 1), as torch's embeddings are.
     """
 
+    takes_symbols = True
+
     def __init__(self, net: nn.Module, input_size: int, embedding: int):
         super().__init__()
         self.table = nn.Parameter(torch.randn(input_size, embedding))

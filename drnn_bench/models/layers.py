@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drnn_bench import kernels
-from drnn_bench.models.needed import chains, keep, needed_steps
+from drnn_bench.models.needed import chains, keep, needed_steps, thinned
 from drnn_bench.models.streaming import Ring, single_step
 
 # How recurrent layers and their output layer begin:
@@ -77,25 +77,34 @@ class RecurrentLayer(nn.Module):
         if self.cell == "lstm":
             self.bias[width : 2 * width] = 1
 
+    @property
+    def weights(self) -> kernels.Weights:
+        return self.w_ih, self.w_hh, self.bias
+
+    @property
+    def back(self) -> int:
+        """How many steps it looks back, and so remembers."""
+        return self.dilation
+
+    def back_among(self, chains: int) -> int:
+        """The same where only the steps of so many of its chains are kept."""
+        return chains
+
     def scan(
         self, x_TBI: Tensor, dilation: int | None = None, state: kernels.State | None = None
     ) -> tuple[Tensor, kernels.State]:
-        weights = (self.w_ih, self.w_hh, self.bias)
-        return kernels.scan(self.cell, x_TBI, weights, dilation or self.dilation, state)
+        return kernels.scan(self.cell, x_TBI, self.weights, dilation or self.back, state)
 
-    def forward(self, x_TBI: Tensor, chains: int) -> Tensor:
-        return self.scan(x_TBI, chains)[0]
+    def step(self, x_TBI: Tensor, ring: Ring) -> Tensor:
+        """One step, without gradients; the ring turns in place."""
+        y, newest = self.scan(x_TBI, 1, ring.back(ring.size))
+        ring.push(newest)
+        return y
 
-    def stream(self, x_TBI: Tensor, ring: Ring | None) -> tuple[Tensor, Ring]:
-        if ring is None:
-            zeros = x_TBI.new_zeros(self.dilation, x_TBI.shape[1], self.width)
-            ring = Ring((zeros,) * kernels.STATES[self.cell])
-        if single_step(x_TBI):
-            y, newest = self.scan(x_TBI, 1, ring.back(ring.size))
-            ring.push(newest)
-            return y, ring
-        y, state = self.scan(x_TBI, state=ring.ordered())
-        return y, Ring(state)
+    def empty(self, x_TBI: Tensor) -> Ring:
+        """What a sequence begins with."""
+        zeros = x_TBI.new_zeros(self.back, x_TBI.shape[1], self.width)
+        return Ring((zeros,) * kernels.STATES[self.cell])
 
 
 class CausalHead(nn.Module):
@@ -143,6 +152,8 @@ class SequenceModel(nn.Module):
     where the sequence's are `layer.dilation` apart; its `stream(x_TBI, state)` goes on from state.
     """
 
+    takes_symbols = False
+
     def __init__(self, layers: list[nn.Module], head: CausalHead):
         super().__init__()
         self.layers = nn.ModuleList(layers)
@@ -180,6 +191,44 @@ class SequenceModel(nn.Module):
         return x_TBI
 
 
+class RecurrentStack(SequenceModel):
+    """Recurrent layers of one cell. The kernels take the whole stack at once.
+
+    Symbols x_BT, whole numbers, may stand in place of their one-hot x_BTI.
+    """
+
+    takes_symbols = True
+
+    def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
+        length = x_BTI.shape[1]
+        last = length if last is None else min(last, length)
+        seen = min(length, last + self.head.kernel - 1)
+        rows, chains = thinned(tuple(layer.dilation for layer in self.layers), length, seen)
+        backs = [layer.back_among(n) for layer, n in zip(self.layers, chains, strict=True)]
+        h_TBH, _ = self._stack(x_BTI.transpose(0, 1), backs, rows=rows, last=seen, leaving=False)
+        return self.head(h_TBH, last).transpose(0, 1)
+
+    def stream(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        h_TBH = x_BTI.transpose(0, 1)
+        rings, tail = state or (None, None)
+        if single_step(h_TBH):
+            h_TBH = kernels.one_hot(h_TBH, self.layers[0].w_ih)
+            rings = rings or [layer.empty(h_TBH) for layer in self.layers]
+            for layer, ring in zip(self.layers, rings, strict=True):
+                h_TBH = layer.step(h_TBH, ring)
+        else:
+            states = rings and [ring.ordered() for ring in rings]
+            backs = [layer.back for layer in self.layers]
+            h_TBH, states = self._stack(h_TBH, backs, states=states)
+            rings = [Ring(state) for state in states]
+        y_TBO, tail = self.head.stream(h_TBH, tail)
+        return y_TBO.transpose(0, 1), (rings, tail)
+
+    def _stack(self, x_TBI: Tensor, backs: list[int], **options: Any) -> tuple[Tensor, list]:
+        weights = [layer.weights for layer in self.layers]
+        return kernels.stack(self.layers[0].cell, x_TBI, weights, backs, **options)
+
+
 def recurrent_stack(
     cell: str,
     input_size: int,
@@ -188,11 +237,11 @@ def recurrent_stack(
     output_size: int,
     kernel: int = 1,
     init: str = "orthogonal",
-) -> SequenceModel:
+) -> RecurrentStack:
     """Recurrent layers of these widths and dilations, and an output layer of this kernel."""
     sizes = (input_size, *widths)
     layers = [
         RecurrentLayer(cell, sizes[i], width, dilation, init)
         for i, (width, dilation) in enumerate(zip(widths, dilations, strict=True))
     ]
-    return SequenceModel(layers, CausalHead(widths[-1], output_size, kernel, init))
+    return RecurrentStack(layers, CausalHead(widths[-1], output_size, kernel, init))

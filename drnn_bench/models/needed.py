@@ -36,9 +36,25 @@ def chains(steps: np.ndarray, dilation: int) -> int:
     return max(1, int(np.count_nonzero(steps < dilation)))
 
 
+def taken(present: np.ndarray | None, wanted: np.ndarray, length: int) -> np.ndarray | None:
+    """Which rows of the `present` steps (None: all of the length) are the `wanted` ones; None:
+    all of them."""
+    if len(wanted) == (length if present is None else len(present)):
+        return None
+    return wanted if present is None else np.searchsorted(present, wanted)
+
+
 def keep(x_TBI: Tensor, present: np.ndarray | None, wanted: np.ndarray) -> Tensor:
     """The rows of x for the `wanted` steps, where its rows are the `present` ones (None: all)."""
-    if len(wanted) == len(x_TBI):
-        return x_TBI
-    rows = wanted if present is None else np.searchsorted(present, wanted)
-    return x_TBI.index_select(0, torch.from_numpy(rows).to(x_TBI.device))
+    rows = taken(present, wanted, len(x_TBI))
+    return x_TBI if rows is None else x_TBI.index_select(0, torch.from_numpy(rows).to(x_TBI.device))
+
+
+@lru_cache(maxsize=4096)
+def thinned(
+    dilations: tuple[int, ...], length: int, last: int
+) -> tuple[list[np.ndarray | None], list[int]]:
+    """Per layer of a stack, the rows that it takes of the one below, and its chains among them."""
+    kept = needed_steps(dilations, length, last)
+    rows = [taken(a, b, length) for a, b in zip([None, *kept], kept, strict=False)]
+    return rows, [chains(steps, s) for steps, s in zip(kept, dilations, strict=True)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from drnn_bench.models.architecture import Stepwise, one_of
-from drnn_bench.models.layers import INITS, SequenceModel, recurrent_stack
+from drnn_bench.models.layers import INITS, RecurrentStack, recurrent_stack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class PlainStack(Stepwise):
         one_of("init", self.init, INITS)
         super().__post_init__()
 
-    def network(self) -> SequenceModel:
+    def network(self) -> RecurrentStack:
         ones = (1,) * self.depth
         return recurrent_stack(
             self.cell, self.input_size, self.widths, ones, self.output_size, init=self.init

@@ -6,9 +6,6 @@ It keeps the edge from t-1 that a dilated net removes, so it has two recurrent m
 sequential steps a layer. Every layer has the same skip, or exponential ones: layer l has
 s = skip * base^(l-1).
 
-h_{t-s} lies s steps back, so a block of s steps knows all of its own: a layer runs block by block,
-each a plain recurrence with h_{t-s} as further inputs.
-
 Legend: B batch, T steps, I inputs, H units, s skip.
 """
 
@@ -22,8 +19,8 @@ from torch import Tensor, nn
 
 from drnn_bench import kernels
 from drnn_bench.models.architecture import Architecture, Paths, at_least
-from drnn_bench.models.layers import CausalHead, SequenceModel
-from drnn_bench.models.streaming import Ring, single_step
+from drnn_bench.models.layers import CausalHead, RecurrentLayer, RecurrentStack
+from drnn_bench.models.streaming import Ring
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,18 +71,20 @@ class SkipRNN(Architecture):
             depth += 1
         return {"skip": length - 1, "depth": depth}
 
-    def network(self) -> SequenceModel:
+    def network(self) -> RecurrentStack:
         sizes = (self.input_size, *self.widths)
         layers = [SkipLayer(sizes[i], sizes[i + 1], s) for i, s in enumerate(self.skips)]
-        return SequenceModel(layers, CausalHead(sizes[-1], self.output_size))
+        return RecurrentStack(layers, CausalHead(sizes[-1], self.output_size))
 
 
-class SkipLayer(nn.Module):
-    dilation = 1  # every step needs the one before
+class SkipLayer(RecurrentLayer):
+    """Its cell is called `skip`: an rnn whose edge from s steps back is the usual one, and that
+    from the step before another."""
 
     def __init__(self, input_size: int, width: int, skip: int):
-        super().__init__()
-        self.skip, self.width = skip, width
+        nn.Module.__init__(self)
+        self.cell, self.skip, self.width = "skip", skip, width
+        self.dilation = 1  # every step needs the one before
         self.w_ih = nn.Parameter(torch.empty(width, input_size))
         self.w_hh = nn.Parameter(torch.empty(width, width))
         self.w_skip = nn.Parameter(torch.empty(width, width))
@@ -94,31 +93,20 @@ class SkipLayer(nn.Module):
         for weight in (self.w_hh, self.w_skip):
             nn.init.orthogonal_(weight, gain=2**-0.5)  # two of them keep the state's size
 
-    def forward(self, x_TBI: Tensor, chains: int) -> Tensor:
-        return self._run(x_TBI, self._zeros(x_TBI))[0]
+    @property
+    def weights(self) -> kernels.Weights:
+        return self.w_ih, self.w_skip, self.bias, self.w_hh
 
-    def stream(self, x_TBI: Tensor, ring: Ring | None) -> tuple[Tensor, Ring]:
-        ring = ring or Ring((self._zeros(x_TBI),))
-        if single_step(x_TBI):
-            (skipped,), (before,) = ring.back(ring.size), ring.back(1)
-            y, newest = self._block(x_TBI, skipped, before)
-            ring.push(newest)
-            return y, ring
-        y, past = self._run(x_TBI, ring.ordered()[0])
-        return y, Ring((past,))
+    @property
+    def back(self) -> int:
+        return self.skip
 
-    def _zeros(self, x_TBI: Tensor) -> Tensor:
-        return x_TBI.new_zeros(self.skip, x_TBI.shape[1], self.width)
+    def back_among(self, chains: int) -> int:
+        return self.skip
 
-    def _run(self, x_TBI: Tensor, past_sBH: Tensor) -> tuple[Tensor, Tensor]:
-        """Outputs, and the last s of them; `past` holds the s before, oldest first."""
-        outputs = []
-        for block in x_TBI.split(self.skip):
-            y, _ = self._block(block, past_sBH[: len(block)], past_sBH[-1:])
-            past_sBH = y if len(y) == self.skip else torch.cat([past_sBH[len(y) :], y])
-            outputs.append(y)
-        return torch.cat(outputs), past_sBH
-
-    def _block(self, x_TBI: Tensor, skipped_TBH: Tensor, before: Tensor) -> tuple[Tensor, tuple]:
+    def step(self, x_TBI: Tensor, ring: Ring) -> Tensor:
+        x = torch.cat([x_TBI, *ring.back(ring.size)], 2)
         weights = (torch.cat([self.w_ih, self.w_skip], 1), self.w_hh, self.bias)
-        return kernels.scan("rnn", torch.cat([x_TBI, skipped_TBH], 2), weights, 1, (before,))
+        y, newest = kernels.scan("rnn", x, weights, 1, ring.back(1))
+        ring.push(newest)
+        return y

@@ -1,0 +1,234 @@
+"""How fast the layer scan is, kernel by kernel, and how near to the floor of this machine.
+
+    python benchmarks/kernels.py              # the grid: some 15 minutes
+    python benchmarks/kernels.py --point      # T=784, B=128, 9 layers of 20 only
+
+One thread, one process; the kernels take turns (fused torch nn fused torch nn ...), so that what
+slows the machine slows them all: ratios are of medians, and +- is half the distance of the
+quartiles. `nn` is a plain stack of torch's own layers of the same size, undilated. The floor is
+what the multiply-adds take at this core's measured peak, and the activations at the rate of our
+own, with no memory traffic at all. Memory is what one training step adds to a fresh process.
+
+Legend: T steps, B batch, H units, L layers of dilation 1, 2, 4, ...; outputs: of all steps, or of
+the last step alone, where a dilated stack computes only the chains that end there.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from drnn_bench import kernels
+from drnn_bench.api import build
+from drnn_bench.kernels import fused
+from drnn_bench.kernels.compiled import helper
+from drnn_bench.kernels.layout import empty
+from drnn_bench.kernels.products import FIVE, tanh
+from drnn_bench.kernels.vectors import ROW, dot, load, store, store_rows, zero_rows
+from drnn_bench.provenance import processor
+
+CELLS = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
+ACTIVATIONS = {"gru": 3, "lstm": 5, "rnn": 1}  # per unit and step
+POINT = (784, 128, 20, 9)
+GRID = [
+    POINT,
+    *((784, 128, h, 9) for h in (8, 32, 50, 64, 128)),
+    (784, 32, 20, 9),
+    (784, 512, 20, 9),
+    (64, 128, 20, 6),
+    (784, 128, 64, 1),
+    (2000, 128, 20, 11),
+]
+FAMILIES = [("skip_rnn", {"width": 20}), ("clockwork_rnn", {"budget": 21_500})]
+KINDS = ("fused", "torch", "nn")
+REPEATS, LEAST, SECONDS = 9, 3, 10.0  # per kernel: as many, or what fits, but at least
+
+
+@helper
+def multiply_adds(w, x, out, count, times):
+    for _ in range(times):
+        store_rows(out, dot(zero_rows(FIVE), w, 4 * count, 4, x, count))
+
+
+@helper
+def activations(x, out, rows, times):
+    for _ in range(times):
+        for at in range(0, rows * ROW, ROW):
+            store(out + at, tanh(load(x + at)))
+
+
+def rates() -> tuple[float, float]:
+    """Multiply-adds and activations per second of one core, at best."""
+    memory = empty(100, ROW // 4)
+    memory.fill_(0.01)
+    w, x, out = (memory[i].data_ptr() for i in (0, 20, 80))
+    row, count, times = ROW // 4, 50, 20_000
+    adds = best(lambda: multiply_adds(w, x, out, count, times))
+    acts = best(lambda: activations(x, out, 16, times))
+    return 5 * row * count * times / adds, row * 16 * times / acts
+
+
+def best(run: Callable[[], None]) -> float:
+    return min(timed(run) for _ in range(20))
+
+
+def timed(run: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def floor(cell: str, point: tuple, train: bool, rate: tuple[float, float]) -> float:
+    """Seconds of all layers at all steps."""
+    steps, batch, units, layers = point
+    rows = kernels.gates(cell) * units
+    first, other = rows * (1 + units), (layers - 1) * rows * 2 * units
+    forward = steps * batch * (first + other)
+    backward = 2 * forward - steps * batch * rows  # nobody asks for the input's gradient
+    adds = forward + backward * train
+    acts = steps * batch * layers * units * ACTIVATIONS[cell]
+    return adds / rate[0] + acts / rate[1]
+
+
+def contenders(cell: str, point: tuple, last: int | None) -> dict[str, Callable[[bool], None]]:
+    """Kernel -> a training step's forward and backward (True), or inference (False)."""
+    steps, batch, units, layers = point
+    torch.manual_seed(0)
+    x = torch.randn(batch, steps, 1)
+    options = {"cell": cell, "width": units, "depth": layers}
+    net = build("dilated_rnn", input_size=1, output_size=10, **options)
+    plain, head = CELLS[cell](1, units, layers, batch_first=True), nn.Linear(units, 10)
+
+    def scan(name: str) -> Callable[[], torch.Tensor]:
+        def run() -> torch.Tensor:
+            with kernels.forced(name):
+                return net(x, last=last)
+
+        return run
+
+    def stacked() -> torch.Tensor:
+        y = plain(x)[0]
+        return head(y if last is None else y[:, -last:])
+
+    runs = {"fused": scan("fused"), "torch": scan("torch"), "nn": stacked}
+    weights = [*net.parameters(), *plain.parameters(), *head.parameters()]
+    return {kind: both(run, weights) for kind, run in runs.items()}
+
+
+def both(run: Callable[[], torch.Tensor], weights: list) -> Callable[[bool], None]:
+    def call(train: bool) -> None:
+        with torch.set_grad_enabled(train):
+            y = run()
+        if train:
+            y.sum().backward()
+            for weight in weights:
+                weight.grad = None
+
+    return call
+
+
+def interleaved(runs: dict[str, Callable[[bool], None]], train: bool) -> dict[str, list[float]]:
+    seconds: dict[str, list[float]] = {kind: [] for kind in runs}
+    for run in runs.values():
+        run(train)
+    started = time.perf_counter()
+    for turn in range(REPEATS):
+        if turn >= LEAST and time.perf_counter() - started > SECONDS:
+            break
+        for kind, run in runs.items():
+            seconds[kind].append(timed(lambda run=run: run(train)))
+    return seconds
+
+
+def compare(title: str, runs: dict[str, Callable[[bool], None]], floors: tuple | None) -> None:
+    for train in (True, False):
+        seconds = interleaved(runs, train)
+        middle = {kind: statistics.median(s) for kind, s in seconds.items()}
+        line = [f"{title} {'train' if train else 'infer'} |"]
+        for kind, s in seconds.items():
+            low, _, high = statistics.quantiles(s, n=4)
+            line.append(f"{kind} {middle[kind] * 1e3:.1f} +-{(high - low) * 500:.1f} ms |")
+        for kind in list(seconds)[1:]:
+            line.append(f"{kind}/fused {middle[kind] / middle['fused']:.2f} |")
+        if floors:
+            bound = floors[0 if train else 1]
+            line.append(f"floor {bound * 1e3:.1f} ms | fused/floor {middle['fused'] / bound:.2f}")
+        print(*line, flush=True)
+
+
+def memory(cell: str, kind: str) -> int:
+    """MB that a training step at the point adds to a fresh process."""
+    command = [sys.executable, __file__, "--memory-of", json.dumps([cell, kind])]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def memory_here(cell: str, kind: str) -> int:
+    """After a step over few steps: libraries, code and pools are not what is asked for."""
+    for steps in (10, POINT[0]):
+        before = high_water()
+        contenders(cell, (steps, *POINT[1:]), None)[kind](True)
+    return (high_water() - before) // 1024
+
+
+def high_water() -> int:
+    """The most memory this process has held, in KB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--point", action="store_true", help="the one point only")
+    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.memory_of:
+        print(memory_here(*json.loads(options.memory_of)))
+        return
+    rate = rates()
+    flags = Path("/proc/cpuinfo").read_text().split("flags", 1)[1].split("\n", 1)[0].split()
+    print(processor(), "torch", torch.__version__)
+    print(*[f for f in flags if f.startswith(("avx", "fma"))])
+    print(f"multiply-adds {2 * rate[0] / 1e9:.0f} GFLOP/s, activations {1e9 / rate[1]:.3f} ns each")
+    for name in ("layout", "gru", "lstm", "rnn"):
+        fused.ready(name)
+    for point in [POINT] if options.point else GRID:
+        for cell in CELLS:
+            bounds = tuple(floor(cell, point, train, rate) for train in (True, False))
+            title = f"{cell} T={point[0]} B={point[1]} H={point[2]} L={point[3]}"
+            compare(f"{title} all", contenders(cell, point, None), bounds)
+            if point == POINT:
+                compare(f"{title} last", contenders(cell, point, 1), None)
+    steps, batch, *_ = POINT
+    for family, settings in FAMILIES:
+        runs = {}
+        net = build(family, input_size=1, output_size=10, **settings)
+        x = torch.randn(batch, steps, 1)
+        for kind in ("fused", "torch"):
+
+            def run(kind: str = kind, net: nn.Module = net, x: torch.Tensor = x) -> torch.Tensor:
+                with kernels.forced(kind):
+                    return net(x, last=1)
+
+            runs[kind] = both(run, list(net.parameters()))
+        compare(f"{family} {settings} T={steps} B={batch} last", runs, None)
+    for cell in CELLS:
+        used = {kind: memory(cell, kind) for kind in KINDS}
+        print(cell, "memory of a training step, MB:", used, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Between torch's tensors and the kernels' rows, and the memory in which rows live.
+
+Legend: T steps, B batch, I features of a step. A block is [T, I, COLUMNS], the batch innermost.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import weakref
+
+import numpy as np
+import torch
+from numba import float32, int64, types, void
+from torch import Tensor
+
+from drnn_bench.kernels.compiled import kernel
+from drnn_bench.kernels.vectors import COLUMNS
+
+_BLOCK = float32[:, :, :]
+_READ = types.Array(float32, 3, "A", readonly=True)
+
+
+@kernel
+def to_block(x_TBI, first, block):
+    """Copies the sequences from `first` on; behind the last one, it is repeated: a column that
+    nobody reads behaves as one that is read."""
+    steps, batch, features = x_TBI.shape
+    for t in range(steps):
+        for column in range(COLUMNS):
+            b = min(first + column, batch - 1)
+            for i in range(features):
+                block[t, i, column] = x_TBI[t, b, i]
+
+
+@kernel
+def put_in_block(x_TBI, first, block):
+    """Copies the sequences from `first` on; zeros behind the last one, as befits gradients."""
+    steps, batch, features = x_TBI.shape
+    full = min(COLUMNS, batch - first)
+    for t in range(steps):
+        for column in range(full):
+            for i in range(features):
+                block[t, i, column] = x_TBI[t, first + column, i]
+        for i in range(features):
+            for column in range(full, COLUMNS):
+                block[t, i, column] = 0
+
+
+@kernel
+def add_to_block(x_TBI, first, block, order):
+    """Adds the sequences from `first` on, step t to step order[t]."""
+    steps, batch, features = x_TBI.shape
+    for t in range(steps):
+        for column in range(min(COLUMNS, batch - first)):
+            for i in range(features):
+                block[order[t], i, column] += x_TBI[t, first + column, i]
+
+
+@kernel
+def from_block(block, order, first, x_TBI):
+    """Copies the steps of a block that `order` names into the sequences from `first` on."""
+    steps, batch, features = x_TBI.shape
+    for t in range(steps):
+        for column in range(min(COLUMNS, batch - first)):
+            for i in range(features):
+                x_TBI[t, first + column, i] = block[order[t], i, column]
+
+
+KERNELS = {
+    to_block: void(_READ, int64, _BLOCK),
+    put_in_block: void(_READ, int64, _BLOCK),
+    add_to_block: void(_READ, int64, _BLOCK, int64[::1]),
+    from_block: void(_BLOCK, int64[::1], int64, _BLOCK),
+}
+
+
+_idle: list[np.ndarray] = []
+_lock = threading.Lock()
+_KEPT = 4  # idle pieces: what a training step takes, and what an evaluation does
+
+
+def empty(*shape: int) -> Tensor:
+    """An uninitialised float32 tensor, aligned to 64 bytes.
+
+    Fresh memory costs a page fault every few KB, an eighth of a training step. So what torch lets
+    go of comes back here: no graph is ever shared, and none lives longer than torch wants it to.
+    """
+    need = math.prod(shape)
+    with _lock:
+        fits = [(len(m), i) for i, m in enumerate(_idle) if need <= len(m) <= 1.5 * need]
+        memory = _idle.pop(min(fits)[1]) if fits else None
+    if memory is None:
+        # NumPy asks for large pages, and torch does not: the processor looks up fewer of them.
+        memory = np.empty(need + 16, np.float32)
+        memory = memory[-memory.ctypes.data % 64 // 4 :][:need]
+    array = memory[:need].reshape(shape)
+    weakref.finalize(array, _give_back, memory).atexit = False
+    return torch.from_numpy(array)
+
+
+def _give_back(memory: np.ndarray) -> None:
+    with _lock:
+        _idle.append(memory)
+        del _idle[:-_KEPT]
+
+
+def numbers(count: int) -> np.ndarray:
+    """0, 1, 2, ...: at least `count` of them, always the same array for the same size."""
+    global _numbers
+    if len(_numbers) < count:
+        _numbers = np.arange(2 * count)
+    return _numbers
+
+
+_numbers = np.arange(1024)

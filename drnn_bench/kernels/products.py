@@ -1,0 +1,141 @@
+"""What every cell's kernel is made of: activations, and products of any size from register tiles.
+
+Legend: see `vectors`. A matrix [rows, columns] of weights is row-major float32, as torch has it.
+"""
+
+from __future__ import annotations
+
+from drnn_bench.kernels.compiled import helper, inline
+from drnn_bench.kernels.vectors import (
+    ROW,
+    WIDE,
+    clamp,
+    constant,
+    dot,
+    fma,
+    load_rows,
+    outer,
+    store_rows,
+    zero_rows,
+)
+
+# tanh(x) = x P(x^2) / Q(x^2) on |x| < 8.7, where it is 1 in float32: the minimax fit of relative
+# error 6e-8 (linear programs over Chebyshev points). 2.5e-7 in float32, near zero too, where forms
+# with an exponential cancel.
+EDGE = 8.7
+P = (0.999999961, 0.129361921, 2.93907411e-3, 9.43635138e-6, -1.32943051e-8, 1.95911721e-11)
+Q = (1.0, 0.462694886, 0.0238379178, 2.30643305e-4)
+P0, P1, P2, P3, P4, P5 = P
+Q0, Q1, Q2, Q3 = Q
+# sigmoid(x) = 1/2 + tanh(x/2) / 2, the halves folded in
+S0, S1, S2, S3, S4, S5 = (p * 0.25 ** (i + 1) for i, p in enumerate(P))
+R0, R1, R2, R3 = (q * 0.25**i for i, q in enumerate(Q))
+
+# The tiles: 5 rows of a product, 4 or 1 where 5 does not divide; of `outer` what registers hold.
+FIVE, FOUR, THREE, ONE = (0,) * 5, (0,) * 4, (0,) * 3, (0,)
+BIG, LESS = (FIVE, FOUR) if WIDE else ((0,) * 3, (0,) * 2)
+SIZE = len(BIG)
+
+
+@inline
+def tanh(x):
+    x = clamp(x, EDGE)
+    u = x * x
+    p = fma(u, constant(P5), constant(P4))
+    p = fma(u, p, constant(P3))
+    p = fma(u, p, constant(P2))
+    p = fma(u, p, constant(P1))
+    p = fma(u, p, constant(P0))
+    q = fma(u, constant(Q3), constant(Q2))
+    q = fma(u, q, constant(Q1))
+    q = fma(u, q, constant(Q0))
+    return x * p / q
+
+
+@inline
+def sigmoid(x):
+    x = clamp(x, 2 * EDGE)
+    u = x * x
+    p = fma(u, constant(S5), constant(S4))
+    p = fma(u, p, constant(S3))
+    p = fma(u, p, constant(S2))
+    p = fma(u, p, constant(S1))
+    p = fma(u, p, constant(S0))
+    q = fma(u, constant(R3), constant(R2))
+    q = fma(u, q, constant(R1))
+    q = fma(u, q, constant(R0))
+    return constant(0.5) + x * p / q
+
+
+@inline
+def cut(size, tile):
+    """Where tiles of this size end, and those of one less, when `size` is cut into both; what is
+    left (of 1, 2, 3, 6, 7, 11 for tiles of 5 and 4) goes one by one."""
+    less = -size % tile
+    if less * (tile - 1) > size:
+        return size - size % tile, size - size % tile
+    return size - less * (tile - 1), size
+
+
+@inline
+def _back(shape, out, fresh, w, w_step, x, count):
+    sums = zero_rows(shape) if fresh else load_rows(shape, out, ROW)
+    store_rows(out, dot(sums, w, 4, w_step, x, count))
+
+
+@helper
+def back(out, fresh, w, w_step, columns, x, count):
+    """out[i] += sum_k w[k, i] * x[k] for w [count, columns], a row every w_step bytes; `fresh`:
+    in place of what is there."""
+    fives, fours = cut(columns, 5)
+    i = 0
+    while i < columns:
+        if i < fives:
+            _back(FIVE, out + i * ROW, fresh, w + 4 * i, w_step, x, count)
+            i += 5
+        elif i < fours:
+            _back(FOUR, out + i * ROW, fresh, w + 4 * i, w_step, x, count)
+            i += 4
+        else:
+            _back(ONE, out + i * ROW, fresh, w + 4 * i, w_step, x, count)
+            i += 1
+
+
+@helper
+def gradient(out, out_step, columns, a, a_step, rows, b, b_step, b_order, steps):
+    """out[i, j] += sum over steps and sequences of a_t[i] * b_t[j], for out [rows, columns].
+
+    a_t[i] is the row at a + t*a_step + i*ROW, b_t[j] the one at
+    b + order[t]*b_step + j*ROW.
+    A panel of b, `SIZE` rows of every step, stays in the first cache while a streams past.
+    """
+    bigs, lesses = cut(columns, SIZE)
+    j = 0
+    while j < columns:
+        at, panel = out + 4 * j, b + j * ROW
+        if j < bigs:
+            _panel(BIG, at, out_step, a, a_step, rows, panel, b_step, b_order, steps)
+            j += SIZE
+        elif j < lesses:
+            _panel(LESS, at, out_step, a, a_step, rows, panel, b_step, b_order, steps)
+            j += SIZE - 1
+        else:
+            _panel(ONE, at, out_step, a, a_step, rows, panel, b_step, b_order, steps)
+            j += 1
+
+
+@inline
+def _panel(shape, out, step, a, a_step, rows, b, b_step, b_order, steps):
+    bigs, lesses = cut(rows, SIZE)
+    i = 0
+    while i < rows:
+        at, left = out + i * step, a + i * ROW
+        if i < bigs:
+            outer((BIG, shape), at, step, left, a_step, b, b_step, b_order, steps)
+            i += SIZE
+        elif i < lesses:
+            outer((LESS, shape), at, step, left, a_step, b, b_step, b_order, steps)
+            i += SIZE - 1
+        else:
+            outer((ONE, shape), at, step, left, a_step, b, b_step, b_order, steps)
+            i += 1
