@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import subprocess
@@ -267,6 +268,10 @@ def test_compiling_is_said_once_and_done_once_a_machine(tmp_path):
     assert first.stdout == "fused\n"
     assert "compiling" in first.stderr
     assert call_elsewhere(NUMBA_CACHE_DIR=str(tmp_path)).stderr == ""
+    # what is compiled is read without waiting for anyone
+    with next(tmp_path.glob("*/lock")).open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert call_elsewhere(NUMBA_CACHE_DIR=str(tmp_path)).stderr == ""
     # where nothing can be written, each process compiles for itself
     (tmp_path / "file").touch()
     alone = call_elsewhere(NUMBA_CACHE_DIR=str(tmp_path / "file"))

@@ -69,16 +69,26 @@ WORK = {"rnn": 1, "skip": 1, "gru": 4, "lstm": 4}  # rows of `work` per unit and
 
 @kernel
 def gru_forward(a):
+    if a.symbols:
+        _gru_steps(a, True)
+    else:
+        _gru_steps(a, False)
+
+
+@inline
+def _gru_steps(a, symbols):
+    """`symbols` is known when this is compiled, and so costs the inner loops no branch."""
     units, inputs = a.units, a.inputs
     for t in range(a.steps):
         x = a.x + load_int(a.order + 8 * t) * a.x_step
         before = a.h + t * a.h_step
         now = before + a.dilation * a.h_step
         kept = a.gates + t * a.gates_step
-        _look_up(a, t, 3 * units)
+        if symbols:
+            _look_up(a, t, 3 * units)
         for u in range(units):
             w, v = a.w_ih + u * a.w_step, a.w_hh + 4 * u * units
-            r, z, n = dot(_first(THREE, a, u, units), w, units * a.w_step, 4, x, inputs)
+            r, z, n = dot(_first(THREE, a, u, units, symbols), w, units * a.w_step, 4, x, inputs)
             r, z, m = dot((r, z, constant(0.0)), v, 4 * units * units, 4, before, units)
             r, z = sigmoid(r), sigmoid(z)
             n = tanh(fma(r, m, n))
@@ -126,16 +136,25 @@ def gru_backward(a):
 
 @kernel
 def lstm_forward(a):
+    if a.symbols:
+        _lstm_steps(a, True)
+    else:
+        _lstm_steps(a, False)
+
+
+@inline
+def _lstm_steps(a, symbols):
     units, inputs = a.units, a.inputs
     for t in range(a.steps):
         x = a.x + load_int(a.order + 8 * t) * a.x_step
         past, new = t * a.h_step, (t + a.dilation) * a.h_step
         before, now, c_before, c_now = a.h + past, a.h + new, a.c + past, a.c + new
         kept = a.gates + t * a.gates_step
-        _look_up(a, t, 4 * units)
+        if symbols:
+            _look_up(a, t, 4 * units)
         for u in range(units):
             w, v = a.w_ih + u * a.w_step, a.w_hh + 4 * u * units
-            sums = dot(_first(FOUR, a, u, units), w, units * a.w_step, 4, x, inputs)
+            sums = dot(_first(FOUR, a, u, units, symbols), w, units * a.w_step, 4, x, inputs)
             i, f, g, o = dot(sums, v, 4 * units * units, 4, before, units)
             i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
             c = fma(f, load(c_before + u * ROW), i * g)
@@ -180,39 +199,49 @@ def lstm_backward(a):
 
 @kernel
 def rnn_forward(a):
+    if a.symbols or a.w_last or a.sources != a.sources_end:
+        _rnn_steps(a, True)
+    else:
+        _rnn_steps(a, False)
+
+
+@inline
+def _rnn_steps(a, special):
     units = a.units
     for t in range(a.steps):
         x = a.x + load_int(a.order + 8 * t) * a.x_step
         before = a.h + t * a.h_step
         now = before + a.dilation * a.h_step
-        _look_up(a, t, units)
+        if special and a.symbols:
+            _look_up(a, t, units)
         fives, fours = cut(units, 5)
         u = 0
         while u < units:
             if u < fives:
-                _rnn_units(FIVE, a, t, u, x, before, now)
+                _rnn_units(FIVE, a, t, u, x, before, now, special)
                 u += 5
             elif u < fours:
-                _rnn_units(FOUR, a, t, u, x, before, now)
+                _rnn_units(FOUR, a, t, u, x, before, now, special)
                 u += 4
             else:
-                _rnn_units(ONE, a, t, u, x, before, now)
+                _rnn_units(ONE, a, t, u, x, before, now, special)
                 u += 1
 
 
 @inline
-def _rnn_units(shape, a, t, u, x, before, now):
+def _rnn_units(shape, a, t, u, x, before, now, special):
     units, inputs, out = a.units, a.inputs, now + u * ROW
-    sums = _first(shape, a, u, 1)
+    sums = _first(shape, a, u, 1, special and a.symbols != 0)
     sums = dot(sums, a.w_ih + u * a.w_step, a.w_step, 4, x, inputs)
-    column = a.w_ih + u * a.w_step + 4 * inputs
-    for at in range(a.sources, a.sources_end, SOURCE):
-        width = load_int(at)
-        row = load_int(at + 8) + load_int(load_int(at + 24) + 8 * t) * load_int(at + 16)
-        sums = dot(sums, column, a.w_step, 4, row, width)
-        column += 4 * width
+    if special:
+        column = a.w_ih + u * a.w_step + 4 * inputs
+        for at in range(a.sources, a.sources_end, SOURCE):
+            width = load_int(at)
+            row = load_int(at + 8) + load_int(load_int(at + 24) + 8 * t) * load_int(at + 16)
+            sums = dot(sums, column, a.w_step, 4, row, width)
+            column += 4 * width
     sums = dot(sums, a.w_hh + 4 * u * units, 4 * units, 4, before, units)
-    if a.w_last:  # the skip cell
+    if special and a.w_last:  # the skip cell
         sums = dot(sums, a.w_last + 4 * u * units, 4 * units, 4, now - a.h_step, units)
     store_rows(out, sums)
     for at in range(out, out + len(shape) * ROW, ROW):
@@ -270,19 +299,18 @@ def _gate(a, work, gate, row):
 
 @inline
 def _look_up(a, t, gates):
-    """Where the input is a symbol: the gates' rows of this step, from its entry of the table."""
-    if a.symbols:
-        symbols = a.symbols + 8 * COLUMNS * load_int(a.order + 8 * t)
-        for gate in range(0, gates, LANES):
-            for column in range(0, COLUMNS, LANES):
-                rows, entry = a.work + gate * ROW + 4 * column, a.table + 4 * gate
-                look_up(rows, entry, a.table_step, symbols + 8 * column)
+    """The gates' rows of this step, from the entries of its symbols in the table."""
+    symbols = a.symbols + 8 * COLUMNS * load_int(a.order + 8 * t)
+    for gate in range(0, gates, LANES):
+        for column in range(0, COLUMNS, LANES):
+            rows, entry = a.work + gate * ROW + 4 * column, a.table + 4 * gate
+            look_up(rows, entry, a.table_step, symbols + 8 * column)
 
 
 @inline
-def _first(shape, a, u, apart):
+def _first(shape, a, u, apart, symbols):
     """What the sums of gates u, u + apart, ... begin with: their biases, or the rows looked up."""
-    if a.symbols:
+    if symbols:
         sums = load_rows(shape, a.work + u * ROW, apart * ROW)
     else:
         sums = spread_rows(shape, a.bias + 4 * u, 4 * apart)
