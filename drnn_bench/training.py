@@ -104,11 +104,14 @@ def flatten(model: nn.Module) -> list[nn.Parameter]:
     own = list(model.parameters())
     if len({p.dtype for p in own}) > 1:
         return own
-    weights = nn.Parameter(torch.cat([p.detach().flatten() for p in own]))
+    # Each begins at a multiple of 16: a complex view, or a vector load, wants no odd place.
+    sizes = [-(-p.numel() // 16) * 16 for p in own]
+    weights = nn.Parameter(own[0].new_zeros(sum(sizes)))
     weights.grad = torch.zeros_like(weights)
-    sizes = [p.numel() for p in own]
-    for p, value, grad in zip(own, weights.split(sizes), weights.grad.split(sizes), strict=True):
-        p.data, p.grad = value.detach().view_as(p), grad.view_as(p)
+    parts = zip(own, weights.detach().split(sizes), weights.grad.split(sizes), strict=True)
+    for p, value, grad in parts:
+        value[: p.numel()] = p.detach().flatten()
+        p.data, p.grad = value[: p.numel()].view_as(p), grad[: p.numel()].view_as(p)
     return [weights]
 
 

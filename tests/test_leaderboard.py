@@ -79,7 +79,7 @@ class Searched:
             }  # fmt: skip
         row = identity(self.spec, self.task, self.best) | {"seed": seed} | outcome
         return records.make_row(
-            "final", row, **HERE, started=started(), peak_memory_mb=100.0
+            "final", row, **HERE, started=started(), kernels="fused", peak_memory_mb=100.0
         ) | changes  # fmt: skip
 
     def finals(self, *tests: float | None) -> list[Row]:

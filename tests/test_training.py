@@ -6,12 +6,14 @@ import math
 
 import pytest
 import torch
+from test_models import NETS
 
-from drnn_bench.api import configure
+from drnn_bench.api import build, configure
+from drnn_bench.models import FAMILIES
 from drnn_bench.recipe import Recipe
 from drnn_bench.tasks import parse_task
 from drnn_bench.tasks.cache import prepare
-from drnn_bench.training import Diverged, evaluate, train
+from drnn_bench.training import Diverged, evaluate, flatten, train
 
 NET = {"input_size": 1, "output_size": 10, "width": 12}
 
@@ -107,3 +109,19 @@ def test_evaluation_does_not_depend_on_the_batches(digits):
     for key in whole:
         mean = sum(p[key] * n for p, n in zip(parts, sizes, strict=True)) / len(x)
         assert whole[key] == pytest.approx(mean, rel=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_weights_made_one_are_still_the_models(family):
+    torch.manual_seed(0)
+    model = build(family, input_size=3, output_size=5, **NETS[family][0])
+    before = [p.detach().clone() for p in model.parameters()]
+    (weights,) = flatten(model)
+    assert all(torch.equal(p, was) for p, was in zip(model.parameters(), before, strict=True))
+    model(torch.randn(2, 9, 3)).square().sum().backward()
+    own = [p.grad.norm() for p in model.parameters()]
+    assert torch.isclose(weights.grad.norm(), torch.stack(own).norm())
+    with torch.no_grad():
+        weights += 1
+    for p, was in zip(model.parameters(), before, strict=True):
+        assert torch.equal(p, was + 1)
