@@ -82,6 +82,8 @@ def supervise(
         # Where it is the database that is gone, heartbeats will tell.
         with patience(5.0), contextlib.suppress(StorageInternalError, DBAPIError, sqlite3.Error):
             for _, study in studies:
+                # An interrupt within a read leaves it open, and our own writes would wait for it.
+                study._storage.remove_session()
                 release(study, lock, workers=names)
         raise
 
