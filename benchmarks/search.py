@@ -46,16 +46,24 @@ SIEGE = {"families": ("dilated_rnn", "lstm"), "trials": 12, "steps": 40, "seeds"
          "sampler": "random", "pruner": "none"}  # fmt: skip
 
 
-def search(folder: Path, *options: str) -> list[FrozenTrial]:
-    """Runs a search of equal trials in a new folder."""
+def begin(folder: Path, *options: str) -> subprocess.Popen:
+    """Begins a search of equal trials in a new folder."""
     folder.mkdir(parents=True)
     (folder / "space.toml").write_text(SPACE)
-    subprocess.run(
-        [*RUN, *HONEST, "--search-space=space.toml", *options],
-        cwd=folder, check=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    command = [*RUN, *HONEST, "--search-space=space.toml", *options]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+
+
+def end(folder: Path, process: subprocess.Popen) -> list[FrozenTrial]:
+    """The trials of a search that was begun, when it is over."""
+    if process.wait():
+        raise subprocess.CalledProcessError(process.returncode, process.args)
     (trials,) = studies(f"sqlite:///{folder}/runs/studies.db").values()
     return trials
+
+
+def search(folder: Path, *options: str) -> list[FrozenTrial]:
+    return end(folder, begin(folder, *options))
 
 
 def wall(trials: list[FrozenTrial]) -> float:
@@ -65,28 +73,35 @@ def wall(trials: list[FrozenTrial]) -> float:
 
 
 def speedup(folder: Path, trials: int, steps: int) -> list[str]:
-    """Four workers against one on the same trials, in turns."""
-    seconds: dict[int, list[float]] = {4: [], 1: []}
-    for turn in range(4):
-        workers = (4, 1)[turn % 2]
-        options = (f"--workers={workers}", f"--trials={trials}", f"--steps={steps}")
-        found = search(folder / f"speedup-{turn}", *options)
-        seconds[workers].append(wall(found))
-        note(f"speed-up: {workers} workers, {seconds[workers][-1]:.1f} s")
-    ratio = statistics.mean(seconds[1]) / statistics.mean(seconds[4])
-    shown = {n: " and ".join(f"{s:.1f}" for s in found) for n, found in seconds.items()}
+    """Four workers against one on the same trials, in turns, and against what the machine gives to
+    four searches that share nothing."""
+    seconds: dict[str, list[float]] = {"four": [], "one": [], "apart": []}
+    for turn in range(2):
+        for workers, kind in ((4, "four"), (1, "one")):
+            options = (f"--workers={workers}", f"--trials={trials}", f"--steps={steps}")
+            seconds[kind].append(wall(search(folder / f"{kind}-{turn}", *options)))
+        options = ("--workers=1", f"--trials={trials // 4}", f"--steps={steps}")
+        begun = {f: begin(f, *options) for f in (folder / f"apart-{turn}-{i}" for i in range(4))}
+        together = [wall(end(*each)) for each in begun.items()]
+        seconds["apart"].append(statistics.mean(together))
+        note(f"speed-up: {seconds}")
+    four, one, apart = (statistics.mean(found) for found in seconds.values())
+    shown = {kind: " and ".join(f"{s:.1f}" for s in found) for kind, found in seconds.items()}
     return [
         f"The same {trials} trials of {steps} steps, from the start of the first to the end of the "
-        f"last, in turns: one worker {shown[1]} s, four workers {shown[4]} s.",
-        f"**Four workers are {ratio:.2f} times as fast as one** (to reach on 4 cores: 3.6).",
+        f"last, in turns: one worker {shown['one']} s, four workers {shown['four']} s, four "
+        f"searches at once that share nothing, of {trials // 4} trials and one worker each, "
+        f"{shown['apart']} s.",
+        f"**Four workers are {one / four:.2f} times as fast as one** (to reach on 4 cores: 3.6); "
+        f"the machine gives four searches that share nothing {one / apart:.2f}.",
     ]
 
 
 def overhead(folder: Path, seconds: float) -> list[str]:
     """The share of the workers' time that is neither a training step nor an evaluation."""
     workers = min(4, len(os.sched_getaffinity(0)))
-    short = search(folder / "pace", f"--workers={workers}", f"--trials={workers}", "--steps=200")
-    pace = statistics.mean(t.user_attrs["seconds"] for t in short) / 200
+    short = search(folder / "pace", f"--workers={workers}", f"--trials={workers}", "--steps=2000")
+    pace = statistics.mean(t.user_attrs["seconds"] for t in short) / 2000
     steps = max(1, round(seconds / pace))
     options = (f"--workers={workers}", f"--trials={6 * workers}", f"--steps={steps}")
     trials = search(folder / "overhead", *options)
@@ -121,20 +136,21 @@ def start(folder: Path) -> list[str]:
     """From `bench run` to the first trial's first step, without the imports."""
     workers = min(4, len(os.sched_getaffinity(0)))
     runs = [_start(folder / f"start-{turn}", workers) for turn in range(5)]
-    whole, imports = (statistics.median(column) for column in zip(*runs, strict=True))
-    rest = statistics.median(whole - imports for whole, imports in runs)
+    whole, parents, each = (statistics.median(column) for column in zip(*runs, strict=True))
+    most, least = (statistics.median(w - p - share * o for w, p, o in runs) for share in (0, 1))
     return [
         f"Medians of 5 runs: {whole:.2f} s from typing `bench run` to the first trial, which "
-        f"trains at once. Of them {imports:.2f} s are imports, timed in the same runs by Python "
-        f"itself (PYTHONPROFILEIMPORTTIME): the parent's, then those of {workers} workers at a "
-        "time, their mean.",
-        f"**{rest:.2f} s are left** (to reach: 1.5): two Pythons that start, the data, the "
-        "database that is made, and the pace of the study that is measured.",
+        f"trains at once. Imports, timed in the same runs by Python itself "
+        f"(PYTHONPROFILEIMPORTTIME): {parents:.2f} s in the parent, {each:.2f} s in each of "
+        f"{workers} workers, which import while the parent opens the database.",
+        f"**{least:.2f} s are left** (to reach: 1.5) of starting Python twice, reading the data, "
+        "making the database and measuring a study's pace, as far as they do not hide behind the "
+        f"workers' imports; {most:.2f} s with those.",
     ]
 
 
-def _start(folder: Path, workers: int) -> tuple[float, float]:
-    """Seconds until the first trial starts, and those that imports took of them."""
+def _start(folder: Path, workers: int) -> tuple[float, float, float]:
+    """Seconds until the first trial starts, and of imports in the parent and in a worker."""
     folder.mkdir()
     (folder / "space.toml").write_text(SPACE)
     options = [f"--workers={workers}", "--trials=100", "--steps=1000", "--search-space=space.toml"]
@@ -149,9 +165,9 @@ def _start(folder: Path, workers: int) -> tuple[float, float]:
         process.send_signal(signal.SIGINT)
         process.wait()
     first = min(t.datetime_start for t in trials)
-    logs = ((folder / "errors", 1), (folder / "runs" / "workers.log", workers))
-    imports = sum(_import_seconds(path) / processes for path, processes in logs)
-    return (first - datetime.fromtimestamp(began)).total_seconds(), imports
+    whole = (first - datetime.fromtimestamp(began)).total_seconds()
+    workers_log = folder / "runs" / "workers.log"
+    return whole, _import_seconds(folder / "errors"), _import_seconds(workers_log) / workers
 
 
 def _import_seconds(log: Path) -> float:
@@ -197,7 +213,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", help="speedup, overhead, start, kills; default: all")
     parser.add_argument("--trials", type=int, default=40, help="of the speed-up")
-    parser.add_argument("--steps", type=int, default=300, help="of a trial of the speed-up")
+    parser.add_argument("--steps", type=int, default=1500, help="of a trial of the speed-up")
     parser.add_argument("--seconds", type=float, default=30, help="of a trial of the overhead")
     parser.add_argument("--kills", type=int, default=50)
     asked = parser.parse_args()

@@ -70,11 +70,9 @@ def run(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before long runs.")] = False,
 ) -> None:  # fmt: skip
     """Search, train finalists, measure throughput, write the leaderboard. Run again to continue."""
-    from drnn_bench import boards, records
-    from drnn_bench.console import Terminal, print_board
     from drnn_bench.job import Job
     from drnn_bench.plan import Request, make_plan, parse_budget
-    from drnn_bench.ranking import build, select
+    from drnn_bench.terminal import Terminal
 
     console = make_console()
     request = Request(
@@ -109,6 +107,10 @@ def run(
         ) from None
     if dry_run:
         return
+    from drnn_bench import boards, records  # pandas and scipy: the search need not wait for them
+    from drnn_bench.console import print_board
+    from drnn_bench.ranking import build, select
+
     rows, notes = records.read(Path(runs_dir) / "records.jsonl")
     for note in notes:
         _err(note)

@@ -1,4 +1,4 @@
-"""What a run looks like in the terminal; plain lines where there is none."""
+"""A board in the terminal, as wide as that allows."""
 
 from __future__ import annotations
 
@@ -10,69 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from drnn_bench import columns
-from drnn_bench.progress import Progress, Standing, duration
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from drnn_bench.plan import Plan
-    from drnn_bench.studies import Tally
-
 Row = dict[str, Any]
-
-ASK_ABOVE = 3600.0  # seconds of expected work above which a run at a terminal asks first
-PRUNED_SHARE = 0.7  # share of the full steps that a trial is expected to run, pruned ones included
-
-
-class Terminal:
-    """The reporter of `bench run`."""
-
-    def __init__(self, console: Console, confirm):
-        self.console, self.confirm = console, confirm
-        self.progress = Progress(console)
-
-    def plan(
-        self, plan: Plan, tallies: list[Tally], seconds: list[float | None], feasible: list[str]
-    ) -> bool:
-        table = Table(box=box.SIMPLE_HEAD, title=f"Plan: {plan.task.key}", title_justify="left")
-        titles = ["family", "budget", "trials to do", "steps", "s/step", "core hours"]
-        for title in [*titles, *(["feasible"] if feasible else [])]:
-            table.add_column(title, justify="left" if title == "family" else "right")
-        total = 0.0
-        for i, (spec, count, pace) in enumerate(zip(plan.specs, tallies, seconds, strict=True)):
-            left = max(0, plan.trials - count.done)
-            share = 1.0 if spec.pruner == "none" else PRUNED_SHARE
-            work = (left * share + plan.seeds) * spec.steps * (pace or 0.0)
-            total += work
-            todo = f"{left}" if left == plan.trials else f"{left} of {plan.trials}"
-            cost = ("–", "–") if pace is None else (f"{pace:.3f}", f"{work / 3600:.2f}")
-            cells = (spec.family, f"{spec.budget:,}", todo, f"{spec.steps:,}", *cost)
-            table.add_row(*cells, *feasible[i : i + 1])
-        for note in plan.notes:
-            self.say(note)
-        self.console.print(table)
-        wall = total / plan.workers
-        left = sum(max(0, plan.trials - t.done) for t in tallies)
-        finals = plan.seeds * len(plan.specs)
-        self.say(
-            f"{left} trials and {finals} finals on {plan.workers} workers ({plan.device}): "
-            f"about {duration(wall)}. Recipe: {plan.specs[0].make_space().recipe.words}."
-        )
-        if plan.request.warm_start:
-            self.say(f"Warm start: the first {plan.request.warm_start} trials are an expert's.")
-        self.progress.begin(sum(t.done for t in tallies))
-        return wall < ASK_ABOVE or self.confirm(f"Start {duration(wall)} of work?")
-
-    def search(self, rows: list[Standing]) -> None:
-        self.progress.show(rows)
-
-    def say(self, line: str) -> None:
-        self.console.print(
-            line, highlight=False, markup=False, soft_wrap=not self.console.is_terminal
-        )
-
-    def rest(self) -> None:
-        self.progress.end()
 
 
 def print_board(console: Console, board: pd.DataFrame) -> None:

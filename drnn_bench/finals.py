@@ -71,8 +71,6 @@ def train_final(job: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
     The weights come first: a row that names some has them, and a run that stopped between the two
     trains again and writes the same file.
     """
-    import torch
-
     from drnn_bench import kernels
     from drnn_bench.training import Diverged, evaluate, train
 
@@ -114,7 +112,7 @@ def train_final(job: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
     return records.make_row(
         "final",
         row | outcome,
-        **provenance(job["device"], torch.get_num_threads()),
+        **provenance(job["device"], job["threads"]),
         started=started,
         kernels=kernels.used() or "torch",
         peak_memory_mb=_peak_memory(job["device"]),

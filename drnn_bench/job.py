@@ -14,7 +14,7 @@ from drnn_bench.finals import final_seed, study_row
 from drnn_bench.importance import importance
 from drnn_bench.plan import Plan, Request, make_plan
 from drnn_bench.progress import Standing, standing
-from drnn_bench.provenance import provenance
+from drnn_bench.provenance import cores, provenance
 from drnn_bench.search import release
 from drnn_bench.storage import MAX_RETRIES, open_storage
 from drnn_bench.studies import StudySpec, Tally, ask_for, open_study, summarise, tally
@@ -88,31 +88,36 @@ class Job:
     def run(self, dry: bool = False) -> None:
         """Does what is left of the plan. On KeyboardInterrupt, what was running is queued again."""
         plan = self.plan
+        log = self.runs_dir / "workers.log"
         with (
             answering(plan.storage),
             only_run(plan.storage, self.runs_dir) as running,
             at_work(plan.storage) as (working, alone),
+            Pool(plan.workers, log, (running, *working)) as pool,  # they start up meanwhile
         ):
-            storage = open_storage(plan.storage)
-            self.lock = TrialLock(storage)
-            self.studies = [(spec, open_study(storage, spec, plan.task)) for spec in plan.specs]
-            for _, study in self.studies:
-                if alone:  # whoever ran these trials is dead
-                    release(study, self.lock)
-                ask_for(study, plan.trials)
+            self._open(alone)
             if not dry and self._complete():
                 return
-            with Pool(plan.workers, self.runs_dir / "workers.log", (running, *working)) as pool:
-                seconds = self._pace(pool)
-                feasible = self._feasible() if dry else []  # takes seconds
-                if not self.reporter.plan(plan, self._tallies(), seconds, feasible) or dry:
-                    return
-                try:
-                    self._search(pool, seconds)
-                finally:
-                    self.reporter.rest()
-                self._finals(pool)
-                self._speed(pool)
+            seconds = self._pace(pool)
+            feasible = self._feasible() if dry else []  # takes seconds
+            if not self.reporter.plan(plan, self._tallies(), seconds, feasible) or dry:
+                return
+            try:
+                self._search(pool, seconds)
+            finally:
+                self.reporter.rest()
+            self._finals(pool)
+            self._speed(pool)
+
+    def _open(self, alone: bool) -> None:
+        """Finds or makes the studies. `alone`: nobody else is at work on the storage."""
+        storage = open_storage(self.plan.storage)
+        self.lock = TrialLock(storage)
+        self.studies = [(s, open_study(storage, s, self.plan.task)) for s in self.plan.specs]
+        for _, study in self.studies:
+            if alone:  # whoever ran these trials is dead
+                release(study, self.lock)
+            ask_for(study, self.plan.trials)
 
     def _complete(self) -> bool:
         """Whether nothing is left to do."""
@@ -194,6 +199,9 @@ class Job:
         if not jobs:
             return
         self.reporter.say(f"finals: {len(jobs)} trainings on fresh seeds")
+        # Where they are fewer than the workers, each has several threads.
+        threads = max(1, min(self.plan.workers, cores()) // len(jobs))
+        jobs = [job | {"threads": threads} for job in jobs]
         tries: dict[tuple[str, int], int] = {}
         for event, job, answer in pool.run(jobs):
             if event == "done":

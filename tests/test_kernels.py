@@ -135,19 +135,19 @@ def test_symbols_are_one_hot_inputs(cell, batch, symbols, units):
 @pytest.mark.parametrize("cell", CELLS)
 def test_threads_change_no_bit(cell):
     fused_or_skip("fused")
+    from drnn_bench.kernels import fused
+
     torch.manual_seed(0)
     x, weights = torch.randn(30, 200, 3), weights_of(cell, (3, 6, 6))
     seen = []
-    try:
-        for threads in (1, 2, 3, 4):
-            torch.set_num_threads(threads)
+    for threads in (1, 2, 3, 4):
+        with kernels.shared(threads):
+            assert fused.threads(100) == threads
             outputs, gradients = run("fused", cell, x, weights, [1, 4])
             with torch.no_grad(), kernels.forced("fused"):
                 alone, _ = kernels.stack(cell, x, weights, [1, 4])
-            assert torch.equal(alone.double(), outputs[0])
-            seen.append([*outputs, *gradients])
-    finally:
-        torch.set_num_threads(1)
+        assert torch.equal(alone.double(), outputs[0])
+        seen.append([*outputs, *gradients])
     for other in seen[1:]:
         assert all(torch.equal(a, b) for a, b in zip(seen[0], other, strict=True))
 

@@ -78,7 +78,8 @@ def real_rows() -> dict[str, dict[str, Any]]:
     }
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(task, None, Path(folder))
-        job = {"spec": asdict(spec), "best": best, "seed": 7, "device": "cpu", "weights": folder}
+        job = {"spec": asdict(spec), "best": best, "seed": 7, "device": "cpu", "threads": 1}
+        job |= {"weights": folder}
         final = train_final(job, prepared)
     model = {"spec": asdict(spec), "best": best}
     speed = measure({"device": "cpu", "models": [model]}, task)[0]

@@ -198,8 +198,8 @@ def test_a_trial_that_hangs_is_ended_and_runs_again(tmp_path, monkeypatch):
             if stopped or not rows[0].tally.running or rows[0].tally.done < 1:
                 return
             study = job.studies[0][1]
-            (trial,) = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-            if "config" in trial.user_attrs:
+            found = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            for trial in (t for t in found if "config" in t.user_attrs):
                 worker = next(
                     w for w in pool_of(job).workers if w.name == trial.user_attrs["worker"]
                 )
@@ -215,7 +215,7 @@ def test_a_trial_that_hangs_is_ended_and_runs_again(tmp_path, monkeypatch):
         return pools[-1]
 
     request = Request(runs_dir=str(tmp_path / "runs"), device="cpu",
-                      **(SMALL | {"steps": 150, "trials": 3}))  # fmt: skip
+                      **(SMALL | {"steps": 200, "trials": 3}))  # fmt: skip
     job = Job(make_plan(request), Reporter())
     job.run()
     assert stopped

@@ -47,7 +47,9 @@ __all__ = [
     "forced",
     "gates",
     "scan",
+    "shared",
     "stack",
+    "threads",
     "used",
 ]
 
@@ -64,6 +66,7 @@ FILLED = {
 }
 
 _forced: list[str] = []
+_threads: list[int] = []
 _used: set[str] = set()
 
 
@@ -151,6 +154,22 @@ def forced(name: str) -> Iterator[None]:
         yield
     finally:
         _forced.pop()
+
+
+@contextlib.contextmanager
+def shared(count: int) -> Iterator[None]:
+    """Within it, so many threads share the sequences of a call of the fused kernels. Torch's own
+    number stays as it is, so that no result depends on this, to the last bit."""
+    _threads.append(count)
+    try:
+        yield
+    finally:
+        _threads.pop()
+
+
+def threads() -> int:
+    """How many threads may share a call: torch's number, unless `shared` says otherwise."""
+    return _threads[-1] if _threads else torch.get_num_threads()
 
 
 def used() -> str:

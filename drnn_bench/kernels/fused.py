@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from drnn_bench import kernels
 from drnn_bench.kernels import layout
 from drnn_bench.kernels.cells import GATES, KERNELS, Layer
 from drnn_bench.kernels.compiled import prepare
@@ -226,7 +227,7 @@ def _addresses(base: int, **places: int) -> dict[str, int]:
 
 def threads(blocks: int) -> int:
     """How many threads take so many blocks."""
-    return min(blocks, torch.get_num_threads())
+    return min(blocks, kernels.threads())
 
 
 def each_block(run: Callable[[int, np.ndarray], None], count: int, memories: np.ndarray) -> None:
