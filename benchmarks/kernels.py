@@ -3,11 +3,12 @@
     python benchmarks/kernels.py              # the grid: some 15 minutes
     python benchmarks/kernels.py --point      # T=784, B=128, 9 layers of 20 only
 
-One thread, one process; the kernels take turns (fused torch nn fused torch nn ...), so that what
-slows the machine slows them all: ratios are of medians, and +- is half the distance of the
-quartiles. `nn` is a plain stack of torch's own layers of the same size, undilated. The floor is
-what the multiply-adds take at this core's measured peak, and the activations at the rate of our
-own, with no memory traffic at all. Memory is what one training step adds to a fresh process.
+Recurrent layers alone, without an output layer. One thread, one process; the kernels take turns
+(fused torch nn fused torch nn ...), so that what slows the machine slows them all: ratios are of
+medians, and +- is half the distance of the quartiles. `nn` is a plain stack of torch's own layers
+of the same size, undilated. The floor is what the multiply-adds take at this core's measured peak,
+and the activations at the rate of our own, with no memory traffic at all. Memory is what one
+training step adds to a fresh process.
 
 Legend: T steps, B batch, H units, L layers of dilation 1, 2, 4, ...; outputs: of all steps, or of
 the last step alone, where a dilated stack computes only the chains that end there.
@@ -103,6 +104,15 @@ def floor(cell: str, point: tuple, train: bool, rate: tuple[float, float]) -> fl
     return adds / rate[0] + acts / rate[1]
 
 
+class NoHead(nn.Module):
+    """In place of the output layer, which is the same for every kernel."""
+
+    kernel = 1
+
+    def forward(self, h_TBH: torch.Tensor, last: int) -> torch.Tensor:
+        return h_TBH
+
+
 def contenders(cell: str, point: tuple, last: int | None) -> dict[str, Callable[[bool], None]]:
     """Kernel -> a training step's forward and backward (True), or inference (False)."""
     steps, batch, units, layers = point
@@ -110,7 +120,8 @@ def contenders(cell: str, point: tuple, last: int | None) -> dict[str, Callable[
     x = torch.randn(batch, steps, 1)
     options = {"cell": cell, "width": units, "depth": layers}
     net = build("dilated_rnn", input_size=1, output_size=10, **options)
-    plain, head = CELLS[cell](1, units, layers, batch_first=True), nn.Linear(units, 10)
+    net.head = NoHead()
+    plain = CELLS[cell](1, units, layers, batch_first=True)
 
     def scan(name: str) -> Callable[[], torch.Tensor]:
         def run() -> torch.Tensor:
@@ -121,10 +132,10 @@ def contenders(cell: str, point: tuple, last: int | None) -> dict[str, Callable[
 
     def stacked() -> torch.Tensor:
         y = plain(x)[0]
-        return head(y if last is None else y[:, -last:])
+        return y if last is None else y[:, -last:]
 
     runs = {"fused": scan("fused"), "torch": scan("torch"), "nn": stacked}
-    weights = [*net.parameters(), *plain.parameters(), *head.parameters()]
+    weights = [*net.parameters(), *plain.parameters()]
     return {kind: both(run, weights) for kind, run in runs.items()}
 
 

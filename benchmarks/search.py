@@ -1,9 +1,10 @@
 """How well the search uses a machine, and what it loses when it is killed.
 
-    python benchmarks/search.py [speedup] [overhead] [start] [kills] > benchmarks/search.md
+    python benchmarks/search.py [speedup] [overhead] [start] [kills] [kernels]
 
 Each part runs real commands on real digits in a temporary folder, and prints one section; without
-a name, all do. On a quiet machine: the load is printed beside the figures.
+a name, all do. `kernels` wants MNIST's four files. On a quiet machine: the load is printed beside
+the figures.
 """
 
 from __future__ import annotations
@@ -42,8 +43,12 @@ start = 0
 depth = 6
 learning_rate = { low = 1e-3, high = 1e-2, log = true }
 """
+RECURRENT = ("dilated_rnn", "lstm", "gru", "rnn", "clockwork_rnn")
 SIEGE = {"families": ("dilated_rnn", "lstm"), "trials": 12, "steps": 40, "seeds": 1,
          "sampler": "random", "pruner": "none"}  # fmt: skip
+
+
+PARTS = ("speedup", "overhead", "start", "kills", "kernels")
 
 
 def begin(folder: Path, *options: str) -> subprocess.Popen:
@@ -176,6 +181,55 @@ def _import_seconds(log: Path) -> float:
     return sum(map(int, found)) / 1e6
 
 
+def kernels(folder: Path, data: str, steps: int) -> list[str]:
+    """The same trials of a pixel_mnist search on our own kernels and on torch's, in turns."""
+    options = ["--task=pixel_mnist", f"--data-dir={Path(data).resolve()}", "--budget=7.3k"]
+    options += ["--sampler=random", "--pruner=none", "--seeds=1", "--trials=4", f"--steps={steps}"]
+    options += [f"--family={family}" for family in RECURRENT]
+    seconds: dict[str, list[float]] = {"auto": [], "torch": []}
+    spent: dict[str, Counter] = {"auto": Counter(), "torch": Counter()}
+    for turn in range(2):
+        for kernel in seconds:
+            at = folder / f"kernels-{kernel}-{turn}"
+            at.mkdir()
+            environment = os.environ | {"DRNN_BENCH_KERNEL": kernel}
+            process = subprocess.Popen(
+                [*RUN, *options], cwd=at, stdout=subprocess.DEVNULL, env=environment
+            )
+            storage = f"sqlite:///{at}/runs/studies.db"
+            finish(process, storage, 4 * len(RECURRENT))
+            found = studies(storage)
+            seconds[kernel].append(wall([t for trials in found.values() for t in trials]))
+            for name, trials in found.items():
+                family = next(f for f in sorted(RECURRENT, key=len, reverse=True) if f in name)
+                spent[kernel][family] += sum(t.user_attrs["seconds"] for t in trials)
+            note(f"kernels: {kernel} {seconds[kernel][-1]:.1f} s")
+    ours, torchs = (statistics.mean(found) for found in seconds.values())
+    each = ", ".join(f"{f} {spent['torch'][f] / spent['auto'][f]:.1f}" for f in RECURRENT)
+    count = 4 * len(RECURRENT)
+    shown = {kind: " and ".join(f"{s:.1f}" for s in found) for kind, found in seconds.items()}
+    return [
+        f"`bench run {' '.join(o for o in options if 'data-dir' not in o)}`, on the kernels that "
+        f"are chosen ({shown['auto']} s for the {count} trials) and with DRNN_BENCH_KERNEL=torch "
+        f"({shown['torch']} s), in turns: {3600 * count / ours:,.0f} trials an hour against "
+        f"{3600 * count / torchs:,.0f}.",
+        f"**{torchs / ours:.2f} times as many trials per hour** (to reach: 3). By the seconds of "
+        f"each family's trials, evaluations included: {each}.",
+    ]
+
+
+def finish(process: subprocess.Popen, storage: str, trials: int) -> None:
+    """Ends a run once its search has its trials: finals are not what is timed."""
+    while process.poll() is None:
+        done = [t for found in studies(storage).values() for t in found if t.state.is_finished()]
+        if len(done) == trials:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+            return
+        time.sleep(1.0)
+    raise subprocess.CalledProcessError(process.returncode, process.args)
+
+
 def kills(folder: Path, number: int) -> list[str]:
     """Searches whose workers and parents are killed at random moments, against undisturbed ones."""
     killed, wrong, searches = Counter(), [], 0
@@ -211,11 +265,12 @@ def note(line: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", help="speedup, overhead, start, kills; default: all")
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; default: all")
     parser.add_argument("--trials", type=int, default=40, help="of the speed-up")
     parser.add_argument("--steps", type=int, default=1500, help="of a trial of the speed-up")
     parser.add_argument("--seconds", type=float, default=30, help="of a trial of the overhead")
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--data-dir", help="of the kernels: MNIST's four files")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         parts = {
@@ -223,10 +278,13 @@ def main() -> None:
             "overhead": lambda: overhead(Path(folder), asked.seconds),
             "start": lambda: start(Path(folder)),
             "kills": lambda: kills(Path(folder), asked.kills),
+            "kernels": lambda: kernels(Path(folder), asked.data_dir, 100),
         }
         for name in asked.parts:
-            if name not in parts:
-                parser.error(f"unknown part {name!r}: known: {', '.join(parts)}")
+            if name not in PARTS:
+                parser.error(f"unknown part {name!r}: known: {', '.join(PARTS)}")
+        if "kernels" in (asked.parts or PARTS) and asked.data_dir is None:
+            parser.error("kernels: give --data-dir")
         print("# The search, measured\n")
         print(f"`python benchmarks/{' '.join(['search.py', *sys.argv[1:]])}` on {processor()}.")
         for name in asked.parts or parts:

@@ -1,5 +1,8 @@
 """Between torch's tensors and the kernels' rows, and the memory in which rows live.
 
+Each copy first takes the step out of both arrays: an index that is read anew for every number, for
+all the compiler knows, makes it four times slower.
+
 Legend: T steps, B batch, I features of a step. A block is [T, I, COLUMNS], the batch innermost.
 """
 
@@ -27,10 +30,11 @@ def to_block(x_TBI, first, block):
     nobody reads behaves as one that is read."""
     steps, batch, features = x_TBI.shape
     for t in range(steps):
+        source, into = x_TBI[t], block[t]
         for column in range(COLUMNS):
             b = min(first + column, batch - 1)
             for i in range(features):
-                block[t, i, column] = x_TBI[t, b, i]
+                into[i, column] = source[b, i]
 
 
 @kernel
@@ -39,32 +43,37 @@ def put_in_block(x_TBI, first, block):
     steps, batch, features = x_TBI.shape
     full = min(COLUMNS, batch - first)
     for t in range(steps):
+        source, into = x_TBI[t, first : first + full], block[t]
         for column in range(full):
             for i in range(features):
-                block[t, i, column] = x_TBI[t, first + column, i]
+                into[i, column] = source[column, i]
         for i in range(features):
             for column in range(full, COLUMNS):
-                block[t, i, column] = 0
+                into[i, column] = 0
 
 
 @kernel
 def add_to_block(x_TBI, first, block, order):
     """Adds the sequences from `first` on, step t to step order[t]."""
     steps, batch, features = x_TBI.shape
+    full = min(COLUMNS, batch - first)
     for t in range(steps):
-        for column in range(min(COLUMNS, batch - first)):
+        source, into = x_TBI[t, first : first + full], block[order[t]]
+        for column in range(full):
             for i in range(features):
-                block[order[t], i, column] += x_TBI[t, first + column, i]
+                into[i, column] += source[column, i]
 
 
 @kernel
 def from_block(block, order, first, x_TBI):
     """Copies the steps of a block that `order` names into the sequences from `first` on."""
     steps, batch, features = x_TBI.shape
+    full = min(COLUMNS, batch - first)
     for t in range(steps):
-        for column in range(min(COLUMNS, batch - first)):
+        source, into = block[order[t]], x_TBI[t, first : first + full]
+        for column in range(full):
             for i in range(features):
-                x_TBI[t, first + column, i] = block[order[t], i, column]
+                into[column, i] = source[i, column]
 
 
 KERNELS = {
