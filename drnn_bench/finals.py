@@ -104,6 +104,7 @@ def train_final(job: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
             "test_cross_entropy": test["cross_entropy"],
             "test_size": len(arrays["test"][1]),
             "best_step": trained.step,
+            "curve": trained.curve,
             "train_seconds": round(trained.seconds, 3),
             "weights": weights.save(trained.model, Path(job["weights"]) / weights.file_name(row)),
         }

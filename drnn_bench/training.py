@@ -44,6 +44,7 @@ class Trained:
     validation: float  # the task's metric at that checkpoint
     step: int
     seconds: float
+    curve: list[list[float]]  # [step, metric] of every evaluation
 
 
 def train(
@@ -70,7 +71,7 @@ def train(
         model, task, arrays["train"], recipe.batch_size, seed, device
     )
     better = max if task.direction == "max" else min
-    best, best_step, best_state = None, 0, None
+    best, best_step, best_state, curve = None, 0, None, []
     started = time.perf_counter()
     evaluations = recipe.evaluation_steps(steps)
     for step in range(1, steps + 1):
@@ -86,12 +87,13 @@ def train(
             metric = evaluate(model, task, held_out, device)[task.metric]
             if not math.isfinite(metric):
                 raise Diverged(step)
+            curve.append([step, metric])
             if best is None or better(metric, best) != best:
                 best, best_step = metric, step
                 best_state = {k: v.detach().clone() for k, v in model.state_dict().items()}
             report(evaluations.index(step) + 1, metric)
     model.load_state_dict(best_state)
-    return Trained(model, best, best_step, time.perf_counter() - started)
+    return Trained(model, best, best_step, time.perf_counter() - started, curve)
 
 
 def flatten(model: nn.Module) -> list[nn.Parameter]:

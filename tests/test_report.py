@@ -34,7 +34,7 @@ from drnn_bench.ranking import build
 from drnn_bench.report.chart import COLOURS
 from drnn_bench.report.drawing import _seen, draw, levels
 from drnn_bench.report.files import write_figures
-from drnn_bench.report.final_charts import accuracy_by_parameters, pareto_front
+from drnn_bench.report.final_charts import accuracy_by_parameters, learning_curves, pareto_front
 from drnn_bench.report.group import Group
 from drnn_bench.report.page import page
 from drnn_bench.report.sections import make_sections, warnings
@@ -60,7 +60,7 @@ def random_search(folder: Path) -> list[Row]:
     summary = summarise(study, spec, plan.task.direction)
     summary["importance"] = importance(study, spec.make_space())
     rows = [study_row(spec, plan.task, summary, "cpu") | {"started": records.now()}]
-    job = {"spec": rows[0]["spec"], "best": summary["best"], "device": "cpu"}
+    job = {"spec": rows[0]["spec"], "best": summary["best"], "device": "cpu", "threads": 1}
     job["weights"] = str(folder / "weights")
     return rows + [train_final(job | {"seed": seed}, plan.prepared) for seed in (1, 2)]
 
@@ -161,8 +161,8 @@ def test_every_chart_is_drawn(wide):
     marks = "[...e.querySelectorAll('.trace path, .trace .point')].length"
     assert min(wide.all(".chart", marks)) > 0
     keys = set(wide.all("section:has(> figure > .chart)", "e.dataset.chart"))
-    assert keys == {"parameters", "pareto", "mrl", "best-by-trials", "best-by-time", "importance",
-                    "start-accuracy", "start-time"}  # fmt: skip
+    assert keys == {"parameters", "pareto", "curves", "mrl", "best-by-trials", "best-by-time",
+                    "importance", "start-accuracy", "start-time"}  # fmt: skip
 
 
 def test_the_buttons_of_a_chart_have_names_and_none_sends_it_anywhere(wide):
@@ -394,6 +394,17 @@ def test_the_front_is_what_no_other_beats_in_both(drawn, direction):
     front = pareto_front(lines)
     assert {x["id"] for x in front} == expected
     assert [x["train_per_s"] for x in front] == sorted(x["train_per_s"] for x in front)
+
+
+def test_learning_curves_are_means_over_the_seeds_that_have_one():
+    one = searched()
+    rows = [one.study(), *one.finals(*GOOD)]
+    assert not learning_curves(group(rows)).series
+    curves = [[[10, 0.25], [20, 0.5]], [[10, 0.75], [20, 1.0]]]
+    finals = [row | {"curve": curve} for row, curve in zip(rows[1:], curves, strict=False)]
+    chart = learning_curves(group([rows[0], *finals, *rows[3:]]))
+    assert [(p.x, p.y) for p in chart.series[0].points] == [(10, 50.0), (20, 75.0)]
+    assert chart.rows[0][1:] == ("10", "50.0", "25.0", "75.0", "2")
 
 
 def trial(index: int, state: str, value: float | None, seconds: float = 3600.0) -> Row:

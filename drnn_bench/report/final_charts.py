@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import Any
 
 from drnn_bench.columns import shown_interval
@@ -111,6 +112,36 @@ def pareto(group: Group) -> Chart:
             for x in timed
         ),
     )  # fmt: skip
+
+
+def learning_curves(group: Group) -> Chart:
+    """How the finalists' validation went on with training."""
+    series, rows = [], []
+    for line in group.lines:
+        curves = [final["curve"] for final in group.finals[line["study"]] if final.get("curve")]
+        points = []
+        for at in zip(*curves, strict=True):  # all seeds are evaluated at the same steps
+            step, values = at[0][0], [value for _, value in at]
+            mean, n = statistics.mean(values), f"{len(values)}"
+            points.append(Point(step, group.scaled(mean), f"n = {n}"))
+            shown = (group.shown(v) for v in (mean, min(values), max(values)))
+            rows.append((group.name(line), f"{step:,}", *shown, n))
+        if points:
+            look = hue(line["family"]), group.mark(line)
+            series.append(Series(group.name(line), tuple(points), *look, "line"))
+    caption = "Validation of the finalists as they train: the mean over the fresh seeds."
+    if not series:
+        caption = "No finalist's curve is recorded."
+    return Chart(
+        "curves",
+        "Learning curves",
+        caption,
+        Axis("training steps"),
+        Axis(f"validation {group.metric}"),
+        tuple(series),
+        ("family", "step", "validation mean", "lowest", "highest", "n"),
+        tuple(rows),
+    )
 
 
 def pareto_front(timed: list[Row]) -> list[Row]:

@@ -16,10 +16,12 @@ DASH = "–"
 
 @dataclass(frozen=True)
 class Group:
-    """Lines of a board that belong together, and the newest row of each one's study."""
+    """Lines of a board that belong together, the newest row of each one's study, and the rows of
+    its finalist, one a seed."""
 
     lines: list[Row]
     studies: dict[str, Row]
+    finals: dict[str, list[Row]]
 
     @property
     def metric(self) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 
 from drnn_bench import columns
+from drnn_bench.ranking import finals_of
 from drnn_bench.report.chart import Chart
 from drnn_bench.report.drawing import draw
-from drnn_bench.report.final_charts import accuracy_by_parameters, pareto
+from drnn_bench.report.final_charts import accuracy_by_parameters, learning_curves, pareto
 from drnn_bench.report.group import Group
 from drnn_bench.report.trial_charts import (
     best_so_far,
@@ -68,8 +69,10 @@ def make_sections(board: pd.DataFrame, rows: list[Row]) -> list[Section]:
         title = f"{task}, {steps:,} steps"
         if tasks.count(task) > 1:
             title += f" (version {version}, data {data})"
-        whole = Group([line for lines in grouped for line in lines], studies)
-        boards = [_board(Group(lines, studies)) for lines in grouped]
+        flat = [line for lines in grouped for line in lines]
+        finals = {line["study"]: finals_of(line, rows) for line in flat}
+        boards = [_board(Group(lines, studies, finals)) for lines in grouped]
+        whole = Group(flat, studies, finals)
         sections.append(Section(task, title, [accuracy_by_parameters(whole)], boards))
     return sections
 
@@ -77,6 +80,7 @@ def make_sections(board: pd.DataFrame, rows: list[Row]) -> list[Section]:
 def _board(group: Group) -> Board:
     charts = [
         pareto(group),
+        learning_curves(group),
         mrl_against_metric(group),
         *best_so_far(group),
         importances(group),
