@@ -5,7 +5,7 @@
 
 Recurrent layers alone, without an output layer. One thread, one process; the kernels take turns
 (fused torch nn fused torch nn ...), so that what slows the machine slows them all: ratios are of
-medians, and +- is half the distance of the quartiles. `nn` is a plain stack of torch's own layers
+medians, and ± is half the distance of the quartiles. `nn` is a plain stack of torch's own layers
 of the same size, undilated. The floor is what the multiply-adds take at this core's measured peak,
 and the activations at the rate of our own, with no memory traffic at all. Memory is what one
 training step adds to a fresh process.
@@ -168,16 +168,18 @@ def compare(title: str, runs: dict[str, Callable[[bool], None]], floors: tuple |
     for train in (True, False):
         seconds = interleaved(runs, train)
         middle = {kind: statistics.median(s) for kind, s in seconds.items()}
-        line = [f"{title} {'train' if train else 'infer'} |"]
-        for kind, s in seconds.items():
-            low, _, high = statistics.quantiles(s, n=4)
-            line.append(f"{kind} {middle[kind] * 1e3:.1f} +-{(high - low) * 500:.1f} ms |")
-        for kind in list(seconds)[1:]:
-            line.append(f"{kind}/fused {middle[kind] / middle['fused']:.2f} |")
-        if floors:
-            bound = floors[0 if train else 1]
-            line.append(f"floor {bound * 1e3:.1f} ms | fused/floor {middle['fused'] / bound:.2f}")
-        print(*line, flush=True)
+        cells = [title, "train" if train else "infer"]
+        for kind in KINDS:
+            if kind in seconds:
+                low, _, high = statistics.quantiles(seconds[kind], n=4)
+                cells.append(f"{middle[kind] * 1e3:.1f} ± {(high - low) * 500:.1f}")
+            else:
+                cells.append("")
+        for kind in KINDS[1:]:
+            cells.append(f"{middle[kind] / middle['fused']:.2f}" if kind in middle else "")
+        bound = floors and floors[0 if train else 1]
+        cells += [f"{bound * 1e3:.1f}", f"{middle['fused'] / bound:.2f}"] if floors else ["", ""]
+        print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def memory(cell: str, kind: str) -> int:
@@ -211,18 +213,22 @@ def main() -> None:
         return
     rate = rates()
     flags = Path("/proc/cpuinfo").read_text().split("flags", 1)[1].split("\n", 1)[0].split()
-    print(processor(), "torch", torch.__version__)
-    print(*[f for f in flags if f.startswith(("avx", "fma"))])
-    print(f"multiply-adds {2 * rate[0] / 1e9:.0f} GFLOP/s, activations {1e9 / rate[1]:.3f} ns each")
+    print(f"{processor()}, torch {torch.__version__}, load {os.getloadavg()[0]:.1f} before.")
+    print(f"Flags: {' '.join(f for f in flags if f.startswith(('avx', 'fma')))}.")
+    print(
+        f"Multiply-adds {2 * rate[0] / 1e9:.0f} GFLOP/s, activations {1e9 / rate[1]:.3f} ns each.\n"
+    )
+    head = ["fused ms", "torch ms", "nn ms", "torch/fused", "nn/fused", "floor ms", "fused/floor"]
+    print(f"| layers | | {' | '.join(head)} |\n|---|---|{'---:|' * len(head)}")
     for name in ("layout", "gru", "lstm", "rnn"):
         fused.ready(name)
     for point in [POINT] if options.point else GRID:
         for cell in CELLS:
             bounds = tuple(floor(cell, point, train, rate) for train in (True, False))
             title = f"{cell} T={point[0]} B={point[1]} H={point[2]} L={point[3]}"
-            compare(f"{title} all", contenders(cell, point, None), bounds)
+            compare(title, contenders(cell, point, None), bounds)
             if point == POINT:
-                compare(f"{title} last", contenders(cell, point, 1), None)
+                compare(f"{title}, last step", contenders(cell, point, 1), None)
     steps, batch, *_ = POINT
     for family, settings in FAMILIES:
         runs = {}
@@ -235,10 +241,12 @@ def main() -> None:
                     return net(x, last=1)
 
             runs[kind] = both(run, list(net.parameters()))
-        compare(f"{family} {settings} T={steps} B={batch} last", runs, None)
+        size = " ".join(f"{name}={value}" for name, value in settings.items())
+        compare(f"{family} {size} T={steps} B={batch}, last step", runs, None)
+    print(f"\n| memory of a training step, MB | {' | '.join(KINDS)} |\n|---|{'---:|' * len(KINDS)}")
     for cell in CELLS:
-        used = {kind: memory(cell, kind) for kind in KINDS}
-        print(cell, "memory of a training step, MB:", used, flush=True)
+        used = [str(memory(cell, kind)) for kind in KINDS]
+        print(f"| {cell} | {' | '.join(used)} |", flush=True)
 
 
 if __name__ == "__main__":

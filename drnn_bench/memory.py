@@ -5,7 +5,7 @@ next model in it would use again and seem to need nothing; so each model has a p
 forked from one that has imported torch and done nothing else. Counted so is what the model takes
 from the machine: libraries' scratch space and the allocator's waste as well, which torch's own
 count of its tensors leaves out (of S4D's, a third), but not pages asked for and never touched. It
-differs from run to run by up to a tenth. On a GPU: torch's own allocator, which all goes through.
+differs from run to run by up to a sixth. On a GPU: torch's own allocator, which all goes through.
 """
 
 from __future__ import annotations
