@@ -113,6 +113,18 @@ def test_a_deep_stack_over_a_long_sequence(cell):
     assert_close(gradients, slow[1], GRADIENTS, 1e-9)
 
 
+def test_a_memory_of_a_thousand_steps():
+    """Where z is 1e-3 at every step, its error is the same at every step and adds up."""
+    fused_or_skip("fused")
+    torch.manual_seed(0)
+    x, ((w_ih, w_hh, bias),) = torch.randn(400, 64, 1), weights_of("min_gru", (1, 20))
+    call = ("min_gru", x, [(w_ih, w_hh, bias - 7)], [1])
+    outputs, gradients = run("fused", *call)
+    slow = run("reference", *call, dtype=torch.float64)
+    assert_close(outputs, slow[0], OUTPUTS, 1e-9)
+    assert_close(gradients, slow[1], GRADIENTS, 1e-9)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(("batch", "symbols", "units"), [(3, 2, 1), (70, 50, 9), (130, 5, 21)])
 def test_symbols_are_one_hot_inputs(cell, batch, symbols, units):

@@ -26,8 +26,8 @@ from drnn_bench.kernels.vectors import (
     two_to,
 )
 
-# e^r on |r| <= log(2)/2, of relative error 2e-9; log(2) in two parts, the first exact in its
-# products with whole numbers; a float whose last bit counts ones
+# e^r on |r| <= log(2)/2, of relative error 2e-9; log(2) in two parts, the first so short that its
+# products with whole numbers are exact; a float whose last bit counts ones
 E0, E1, E2, E3, E4, E5, E6 = (
     *(1.0, 1.00000004, 0.499999921, 0.166664201),
     *(0.0416682262, 8.37482405e-3, 1.38368352e-3),
@@ -37,8 +37,9 @@ LOG2, LOG2_REST, ONES = 0.693145751953125, 1.42860682e-6, 1.5 * 2.0**23
 
 @inline
 def rate(x):
-    """The sigmoid, to 2e-7 of itself. A unit that remembers a thousand steps has a z of 1e-3, of
-    which `products.sigmoid`, right to 6e-8, would lose the fifth digit at every step alike."""
+    """The sigmoid, to 2e-7 of itself. A unit that remembers a thousand steps has a z of 1e-3, and
+    `products.sigmoid`, off by up to 1e-7 anywhere, would err in its fourth digit at every step
+    alike."""
     x = clamp(x, -89.0, 87.0)
     m = fma(x, constant(-1.4426950408889634), constant(ONES))
     k = m - constant(ONES)
@@ -116,6 +117,7 @@ def min_gru_backward(a):
                 z, n = load(kept + at), load(kept + units * ROW + at)
                 d = load(d_now + at)
                 dn = d * z
+                # z (n - h) is also what h changed by, but of that most digits have cancelled
                 gate_gradient(a, work, u, (n - load(h + at)) * dn * (one - z))
                 gate_gradient(a, work, units + u, dn)
                 if carried:

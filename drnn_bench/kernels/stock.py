@@ -3,7 +3,8 @@
 A layer of dilation s is s interleaved chains that never meet (paper, section 2.1): viewed as
 [T/s, s*B, I] they are one plain recurrence of T/s steps over a batch of s*B. Where s does not
 divide T, the last T mod s steps are one more step of the first chains; nothing is padded, so the
-state that is left behind is exact.
+state that is left behind is exact. A min_gru, for which torch has no kernel, is linear in its
+state: each chain is a parallel scan.
 """
 
 from __future__ import annotations

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from drnn_bench import kernels
 from drnn_bench.models.architecture import ParallelScan
 from drnn_bench.models.layers import CausalHead, RecurrentLayer, RecurrentStack
+from drnn_bench.models.streaming import Ring
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,3 +55,10 @@ class MinGRULayer(RecurrentLayer):
     @property
     def weights(self) -> kernels.Weights:
         return self.weight, self.w_hh, self.bias
+
+    def step(self, x_TBI: Tensor, ring: Ring) -> Tensor:
+        z, candidate = F.linear(x_TBI, self.weight, self.bias).chunk(2, 2)
+        z, (h,) = torch.sigmoid(z), ring.back(1)
+        h = torch.addcmul((1 - z) * h, z, candidate)
+        ring.push((h,))
+        return h
