@@ -53,7 +53,11 @@ GRID = [
     (784, 128, 64, 1),
     (2000, 128, 20, 11),
 ]
-FAMILIES = [("skip_rnn", {"width": 20}), ("clockwork_rnn", {"budget": 21_500})]
+FAMILIES = [
+    ("skip_rnn", {"width": 20}),
+    ("clockwork_rnn", {"budget": 21_500}),
+    ("min_gru", {"width": 20, "depth": 9}),
+]
 KINDS = ("fused", "torch", "nn")
 REPEATS, LEAST, SECONDS = 9, 3, 10.0  # per kernel: as many, or what fits, but at least
 

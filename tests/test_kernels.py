@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from drnn_bench import kernels
 from drnn_bench.errors import UserError
 
-CELLS = ("rnn", "gru", "lstm", "skip")
+CELLS = ("rnn", "gru", "lstm", "skip", "min_gru")
 OUTPUTS, GRADIENTS = 2e-6, 1e-5  # largest error over the largest magnitude of a tensor
 
 
@@ -33,7 +33,8 @@ def weights_of(cell: str, sizes: tuple[int, ...]) -> list[tuple[torch.Tensor, ..
     """A stack's weights, small enough that no rounding is amplified over the steps."""
     layers, rows = [], kernels.gates(cell)
     for inputs, units in itertools.pairwise(sizes):
-        shapes = [(rows * units, inputs), (rows * units, units), (rows * units,)]
+        heard = 0 if cell == "min_gru" else rows * units
+        shapes = [(rows * units, inputs), (heard, units), (rows * units,)]
         shapes += [(units, units)] if cell == "skip" else []
         layers.append(tuple(torch.empty(*s).uniform_(-0.6, 0.6) * units**-0.5 for s in shapes))
     return layers
@@ -48,6 +49,7 @@ def run(name, cell, x, weights, dilations, states=None, dtype=torch.float32, **o
         y, left = kernels.stack(cell, x, weights, dilations, states=states, **options)
     out = [y, *(t for state in left for t in state)]
     into = [x, *(t for layer in weights for t in layer), *(t for s in states or () for t in s)]
+    into = [t for t in into if t.numel()]
     grads = torch.autograd.grad(sum((t * t).sin().sum() for t in out), into)
     return [t.detach().double() for t in out], [g.double() for g in grads]
 
@@ -111,6 +113,18 @@ def test_a_deep_stack_over_a_long_sequence(cell):
     assert_close(gradients, slow[1], GRADIENTS, 1e-9)
 
 
+def test_a_memory_of_a_thousand_steps():
+    """Where z is 1e-3 at every step, its error is the same at every step and adds up."""
+    fused_or_skip("fused")
+    torch.manual_seed(0)
+    x, ((w_ih, w_hh, bias),) = torch.randn(400, 64, 1), weights_of("min_gru", (1, 20))
+    call = ("min_gru", x, [(w_ih, w_hh, bias - 7)], [1])
+    outputs, gradients = run("fused", *call)
+    slow = run("reference", *call, dtype=torch.float64)
+    assert_close(outputs, slow[0], OUTPUTS, 1e-9)
+    assert_close(gradients, slow[1], GRADIENTS, 1e-9)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(("batch", "symbols", "units"), [(3, 2, 1), (70, 50, 9), (130, 5, 21)])
 def test_symbols_are_one_hot_inputs(cell, batch, symbols, units):
@@ -125,7 +139,9 @@ def test_symbols_are_one_hot_inputs(cell, batch, symbols, units):
         with kernels.forced(name):
             y, left = kernels.stack(cell, x, mine, [2, 3], rows=rows)
             out = [y, *(t for state in left for t in state)]
-            grads = torch.autograd.grad(sum(t.sin().sum() for t in out), sum(mine, ()))
+            grads = torch.autograd.grad(
+                sum(t.sin().sum() for t in out), [w for layer in mine for w in layer if w.numel()]
+            )
         results.append(([t.detach().double() for t in out], [g.double() for g in grads]))
     (outputs, gradients), slow = results
     assert_close(outputs, slow[0], OUTPUTS)
@@ -175,7 +191,7 @@ def test_nan_and_infinity_go_where_they_go_in_the_reference(name, cell):
     torch.manual_seed(0)
     x, weights = torch.randn(12, 70, 3), weights_of(cell, (3, 5, 6))
     x[2, 1, 0], x[3, 2, 1], x[4, 68, 2], x[7, 69] = np.nan, np.inf, -np.inf, np.nan
-    for spoilt in (None, *weights[0]):
+    for spoilt in (None, *(w for w in weights[0] if w.numel())):
         if spoilt is not None:
             kept = spoilt.clone()
             spoilt.view(-1)[-1] = np.nan

@@ -105,7 +105,7 @@ def fused_or_skip():
         pytest.skip("this processor has neither AVX-512 nor AVX2")
 
 
-@pytest.mark.parametrize("family", ["dilated_rnn", "lstm", "skip_rnn"])
+@pytest.mark.parametrize("family", ["dilated_rnn", "lstm", "skip_rnn", "min_gru"])
 def test_symbols_stand_for_their_one_hot_inputs(family):
     model = make(family, NETS[family][0])
     symbols = torch.randint(INPUTS, (2, 20))
@@ -120,7 +120,7 @@ def test_symbols_stand_for_their_one_hot_inputs(family):
         assert close(torch.cat(parts, 1), model(hot), 1e-5)
 
 
-WITHOUT_SCAN = ("dilated_cnn", "tcn", "min_gru", "s4d")  # families that no kernel is chosen for
+WITHOUT_SCAN = ("dilated_cnn", "tcn", "s4d")  # families that no kernel is chosen for
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,17 @@
 computes c_t = f(x_t, c_{t-s}) for s = dilation (Chang et al. 2017, eq. 1), one layer or one upon
 the other.
 
-Legend: T steps, B batch, I inputs, H units, G gates (rnn 1, gru 3, lstm 4), s dilation.
+Legend: T steps, B batch, I inputs, H units, G gates (rnn 1, gru 3, lstm 4, min_gru 2), s dilation.
 weights = (w_ih [G*H, I], w_hh [G*H, H], bias [G*H]): one bias per gate. The cell `skip` is an rnn
-          with a second edge and a fourth weight: tanh(W x + U h_{t-s} + b + V h_{t-1}).
+          with a second edge and a fourth weight: tanh(W x + U h_{t-s} + b + V h_{t-1}). No gate
+          of a `min_gru` hears the state: its w_hh is [0, H].
 state   = a tuple of [s, B, H] tensors, one per state variable of the cell, oldest step first:
           entry j is the state that step j of this call continues. None means zeros.
 
 Three kernels do the same:
 reference  a loop over the steps in plain torch: what the others are tested against
-torch      torch's own recurrent kernels on the reshaped sequence, on any device
+torch      torch's own recurrent kernels on the reshaped sequence, on any device; of a min_gru,
+           a parallel scan
 fused      all gates of a unit in vector registers, forward and backward (CPU, float32)
 The choice is by device, dtype and shape. DRNN_BENCH_KERNEL, or `forced`, makes it by name; where
 the fused kernel cannot run, it is torch all the same.
@@ -62,6 +64,7 @@ FILLED = {
     "rnn": _MOST,
     "gru": _MOST,
     "skip": _MOST,
+    "min_gru": ((float("inf"), 0.25),),
     "lstm": ((8, 0.25), (48, 0.75), (float("inf"), 0.95)),
 }
 

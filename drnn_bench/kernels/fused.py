@@ -20,8 +20,9 @@ from torch import Tensor
 
 from drnn_bench import kernels
 from drnn_bench.kernels import layout
-from drnn_bench.kernels.cells import GATES, KERNELS, Layer
+from drnn_bench.kernels.cells import KERNELS
 from drnn_bench.kernels.compiled import prepare
+from drnn_bench.kernels.layer import GATES, Layer
 from drnn_bench.kernels.layout import (
     add_to_block,
     empty,

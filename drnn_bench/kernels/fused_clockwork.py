@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drnn_bench.kernels.cells import Layer, rnn_backward, rnn_forward
+from drnn_bench.kernels.cells import rnn_backward, rnn_forward
 from drnn_bench.kernels.clockwork import Schedule
 from drnn_bench.kernels.fused import each_block, ready, threads
+from drnn_bench.kernels.layer import Layer
 from drnn_bench.kernels.layout import (
     add_to_block,
     empty,

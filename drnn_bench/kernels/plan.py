@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from drnn_bench.kernels.cells import GATES, WORK, Layer
+from drnn_bench.kernels.layer import GATES, WORK, Layer
 from drnn_bench.kernels.layout import numbers
 from drnn_bench.kernels.stock import STATES
 from drnn_bench.kernels.vectors import COLUMNS, LANES, ROW

@@ -39,7 +39,7 @@ SIZE = len(BIG)
 
 @inline
 def tanh(x):
-    x = clamp(x, EDGE)
+    x = clamp(x, -EDGE, EDGE)
     u = x * x
     p = fma(u, constant(P5), constant(P4))
     p = fma(u, p, constant(P3))
@@ -54,7 +54,7 @@ def tanh(x):
 
 @inline
 def sigmoid(x):
-    x = clamp(x, 2 * EDGE)
+    x = clamp(x, -2 * EDGE, 2 * EDGE)
     u = x * x
     p = fma(u, constant(S5), constant(S4))
     p = fma(u, p, constant(S3))

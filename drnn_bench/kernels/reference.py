@@ -33,6 +33,10 @@ def scan(
             i, f, g, o = (from_x + from_h).chunk(4, 1)
             new = torch.sigmoid(f) * c[0] + torch.sigmoid(i) * torch.tanh(g)
             past.append((torch.sigmoid(o) * torch.tanh(new), new))
+        elif cell == "min_gru":
+            z, new = from_x.chunk(2, 1)
+            z = torch.sigmoid(z)
+            past.append(((1 - z) * h + z * new,))
         else:
             if cell == "skip":
                 from_h = from_h + linear(past[-1][0], *w_last)

@@ -3,21 +3,26 @@
 A layer of dilation s is s interleaved chains that never meet (paper, section 2.1): viewed as
 [T/s, s*B, I] they are one plain recurrence of T/s steps over a batch of s*B. Where s does not
 divide T, the last T mod s steps are one more step of the first chains; nothing is padded, so the
-state that is left behind is exact.
+state that is left behind is exact. A min_gru, for which torch has no kernel, is linear in its
+state: each chain is a parallel scan.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
+
+from drnn_bench.kernels.linear import linear_scan
 
 STATES = {
     "rnn": 1,
     "gru": 1,
     "lstm": 2,
     "skip": 1,
+    "min_gru": 1,
 }  # state variables of each cell: h, and the LSTM's c
-_GATES = {"rnn": 1, "gru": 3, "lstm": 4, "skip": 1}
+_GATES = {"rnn": 1, "gru": 3, "lstm": 4, "skip": 1, "min_gru": 2}
 
 State = tuple[Tensor, ...]
 Weights = tuple[Tensor, ...]
@@ -58,6 +63,12 @@ def _chains(
     """`rounds` steps of T/rounds chains side by side."""
     steps, batch, inputs = x_TBI.shape
     w_ih, w_hh, bias = weights
+    if cell == "min_gru":
+        z, new = linear(x_TBI.reshape(rounds, -1, inputs), w_ih, bias).chunk(2, 2)
+        z = torch.sigmoid(z)
+        y = linear_scan(1 - z, z * new, state[0].reshape(-1, w_hh.shape[1]))
+        y = y.view(steps, batch, -1)
+        return y, (y[steps - steps // rounds :],)
     # Stock kernels take a second bias; it is no parameter of ours, and stays zero.
     params = [w_ih, w_hh, bias, torch.zeros_like(bias)]
     x = x_TBI.reshape(rounds, -1, inputs)

@@ -123,17 +123,30 @@ def fma(typing, a, b, c):
 
 
 @intrinsic
-def clamp(typing, row, bound):
-    """Within -bound .. bound; NaN stays NaN, as no comparison with it is true."""
+def clamp(typing, row, low, high):
+    """Within low .. high; NaN stays NaN, as no comparison with it is true."""
 
     def generate(context, builder, signature, args):
-        row, bound = args[0], builder.fptrunc(args[1], FLOAT)
-        for order, limit in ((">", bound), ("<", builder.fneg(bound))):
-            limit = _spread(builder, limit)
+        row = args[0]
+        for order, limit in ((">", args[2]), ("<", args[1])):
+            limit = _spread(builder, builder.fptrunc(limit, FLOAT))
             row = builder.select(builder.fcmp_ordered(order, row, limit), limit, row)
         return row
 
-    return row_type(row_type, types.float64), generate
+    return row_type(row_type, types.float64, types.float64), generate
+
+
+@intrinsic
+def two_to(typing, row):
+    """2^k of a sum k + 1.5 * 2^23, whose last bits are the whole number k: -126 <= k <= 128, the
+    last of which gives infinity, and -127 gives zero."""
+
+    def generate(context, builder, signature, args):
+        whole = ir.VectorType(ir.IntType(32), COLUMNS)
+        k = builder.shl(builder.bitcast(args[0], whole), ir.Constant(whole, [23] * COLUMNS))
+        return builder.bitcast(builder.add(k, ir.Constant(whole, [127 << 23] * COLUMNS)), VECTOR)
+
+    return row_type(row_type), generate
 
 
 @intrinsic

@@ -212,7 +212,7 @@ class RecurrentStack(SequenceModel):
         h_TBH = x_BTI.transpose(0, 1)
         rings, tail = state or (None, None)
         if single_step(h_TBH):
-            h_TBH = kernels.one_hot(h_TBH, self.layers[0].w_ih)
+            h_TBH = kernels.one_hot(h_TBH, self.layers[0].weights[0])
             rings = rings or [layer.empty(h_TBH) for layer in self.layers]
             for layer, ring in zip(self.layers, rings, strict=True):
                 h_TBH = layer.step(h_TBH, ring)

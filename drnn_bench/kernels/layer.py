@@ -1,0 +1,102 @@
+"""What a cell's kernel is told of one layer, and the parts that all cells' kernels share.
+
+Legend: T steps, I inputs, H units, s dilation; addresses are in bytes, of rows unless said.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+from drnn_bench.kernels.compiled import inline
+from drnn_bench.kernels.products import gradient
+from drnn_bench.kernels.vectors import (
+    COLUMNS,
+    LANES,
+    ROW,
+    add_sum,
+    add_up,
+    load_int,
+    load_rows,
+    look_up,
+    spread_rows,
+    store,
+)
+
+# One layer of one block. Forward:
+#   x, order    the inputs [*, I] and, per step, which of them it takes (T whole numbers)
+#   h, c        the states [s + T, H]: before step 0, then after every step
+#   x_step ..   bytes from step to step
+#   gates       what backward needs [T, H, ...]; gates_step is 0 to keep none
+#   w_ih, w_hh, bias, w_last   float32, as torch has them; w_last: the skip cell's edge from t-1
+#   w_step      bytes of a row of w_ih, which an rnn may share with more inputs:
+#   symbols     the input in place of x: whole numbers [*, COLUMNS]; or 0
+#   table       an entry of floats for each symbol: what it adds to each gate, with the bias;
+#               for backward, the gradient
+#   work        room for the gates that were looked up
+#   sources     for each, whole numbers: width, address, bytes from step to step, address of its
+#               order, address of its gradient
+# Backward adds:
+#   dh          gradient of h [s + T, H], changed in place; of the first s only if onward
+#   dc          gradient of c, a ring [s, H] in which step t of h has slot t mod s
+#   dx          gradient of the inputs, or 0; dx_fresh: written, not added
+#   d_w_ih .. d_w_last          float32, added to
+#   work, chunk gate gradients of up to `chunk` steps
+#   count       0, 1, 2, ...
+Layer = namedtuple(
+    "Layer",
+    "steps dilation inputs units x x_step order h h_step c gates gates_step "
+    "w_ih w_step w_hh bias w_last symbols table table_step sources sources_end "
+    "dh dh_step dc dx dx_step dx_fresh onward d_w_ih d_w_hh d_bias d_w_last "
+    "work work_step chunk count",
+)
+SOURCE = 40  # bytes
+# Rows of `gates` per unit, and of `work`.
+GATES = {"rnn": 0, "skip": 0, "gru": 4, "lstm": 4, "min_gru": 2}
+WORK = {"rnn": 1, "skip": 1, "gru": 4, "lstm": 4, "min_gru": 2}
+
+
+@inline
+def gate_gradient(a, work, gate, row):
+    """The gradient of one gate, for the products to come and for its bias."""
+    store(work + gate * ROW, row)
+    add_sum(a.d_bias + 4 * LANES * gate, row)
+
+
+@inline
+def look_up_gates(a, t, gates):
+    """The gates' rows of this step, from the entries of its symbols in the table."""
+    symbols = a.symbols + 8 * COLUMNS * load_int(a.order + 8 * t)
+    for gate in range(0, gates, LANES):
+        for column in range(0, COLUMNS, LANES):
+            rows, entry = a.work + gate * ROW + 4 * column, a.table + 4 * gate
+            look_up(rows, entry, a.table_step, symbols + 8 * column)
+
+
+@inline
+def first_sums(shape, a, u, apart, symbols):
+    """What the sums of gates u, u + apart, ... begin with: their biases, or the rows looked up."""
+    if symbols:
+        sums = load_rows(shape, a.work + u * ROW, apart * ROW)
+    else:
+        sums = spread_rows(shape, a.bias + 4 * u, 4 * apart)
+    return sums
+
+
+@inline
+def input_weights(a, gates, low, steps):
+    """Gradients of the input weights from the work of `steps` steps, the first of them `low`."""
+    order = a.order + 8 * low
+    if a.symbols:
+        for t in range(steps):
+            symbols = a.symbols + 8 * COLUMNS * load_int(order + 8 * t)
+            for gate in range(0, gates, LANES):
+                for column in range(0, COLUMNS, LANES):
+                    rows = a.work + t * a.work_step + gate * ROW + 4 * column
+                    add_up(rows, a.table + 4 * gate, a.table_step, symbols + 8 * column)
+    gradient(a.d_w_ih, a.w_step, a.inputs, a.work, a.work_step, gates, a.x, a.x_step, order, steps)
+
+
+@inline
+def state_weights(a, out, work, gates, h, steps):
+    """The same of weights that read the states from `h` on."""
+    gradient(out, 4 * a.units, a.units, work, a.work_step, gates, h, a.h_step, a.count, steps)
