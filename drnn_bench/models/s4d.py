@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drnn_bench.models.architecture import ParallelScan, at_least
-from drnn_bench.models.layers import CausalHead, SequenceModel
+from drnn_bench.models.layers import CausalHead, SequenceModel, affine
 
 CHUNK = 64  # steps at most; as fast as 32 and 96, at T = 64 with one chunk instead of two
 
@@ -84,17 +84,12 @@ class S4DModel(SequenceModel):
         size = math.ceil(steps / chunks)
         x_ITB = F.pad(x_BTI.permute(2, 1, 0), (0, 0, 0, chunks * size - steps))
         x_IQCB = x_ITB.unflatten(1, (chunks, size)).transpose(1, 2)
-        return _affine(self.encoder.weight, x_IQCB, self.encoder.bias)
+        return affine(self.encoder.weight, x_IQCB, self.encoder.bias)
 
     def _decode(self, u_HQCB: Tensor, steps: int) -> Tensor:
         """Logits [B, T, O] of all steps; of the last where u has no more."""
-        y_OQCB = _affine(self.head.weight[0], u_HQCB, self.head.bias)
+        y_OQCB = affine(self.head.weight[0], u_HQCB, self.head.bias)
         return y_OQCB.permute(3, 2, 1, 0).flatten(1, 2)[:, :steps]
-
-
-def _affine(weight_OI: Tensor, x_IQCB: Tensor, bias_O: Tensor) -> Tensor:
-    y_OX = torch.addmm(bias_O.unsqueeze(1), weight_OI, x_IQCB.flatten(1))
-    return y_OX.unflatten(1, x_IQCB.shape[1:])
 
 
 class S4DLayer(nn.Module):
