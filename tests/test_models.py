@@ -272,6 +272,28 @@ def test_complex_parameters_are_reals_and_follow_double():
     assert sum(p.numel() for p in model.parameters()) == 10 + 4 * 15 + (15 + 5) + 30 + 24
 
 
+@pytest.mark.parametrize("length", [64, 65, 131, 300])
+def test_a_state_space_goes_on_from_chunk_to_chunk(length):
+    """Chunks are of up to 64 steps, and the last of them may be shorter."""
+    options = NETS["s4d"][0]
+    model = make("s4d", options).double()
+    x = torch.randn(2, length, INPUTS, dtype=torch.float64)
+    whole = oracle_output("s4d", options, model, x)
+    assert close(model(x), whole, 1e-10)
+    assert close(model(x, last=1), whole[:, -1:], 1e-10)
+    for sizes in ([length - 1, 1], [1, length - 1], [length // 2, length - length // 2]):
+        state, parts = None, []
+        for chunk in x.split(sizes, dim=1):
+            y, state = model.stream(chunk, state)
+            parts.append(y)
+        assert close(torch.cat(parts, 1), whole, 1e-10)
+    parameters = list(model.parameters())
+    for fast, slow in ((model(x), whole), (model(x, last=1), whole[:, -1:])):
+        pairs = [torch.autograd.grad(y.sin().sum(), parameters, retain_graph=True)
+                 for y in (fast, slow)]  # fmt: skip
+        assert all(close(a, b, 1e-10) for a, b in zip(*pairs, strict=True))
+
+
 def test_the_papers_initialisation():
     model = make("dilated_rnn", {"cell": "gru", "depth": 3, "width": 40, "init": "paper"})
     assert model.head.weight.detach().std() == pytest.approx(1, abs=0.2)

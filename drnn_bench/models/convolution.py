@@ -1,4 +1,7 @@
-"""What the CNN families share: their config, and a causal dilated convolution over time.
+"""What the CNN families share: config, model, and a causal dilated convolution over time.
+
+A model holds its steps as [I, T, B], so that a tap of a convolution is one product of its weights
+with all steps at once, from some step on, and nothing is copied to bring taps together.
 
 Legend: T steps, B batch, I inputs, C channels, k kernel size, d dilation.
 """
@@ -13,6 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from drnn_bench.models.architecture import Architecture, Paths, at_least, max_levels
+from drnn_bench.models.layers import SequenceModel, affine
+from drnn_bench.models.needed import thinned
 from drnn_bench.models.streaming import Ring, single_step
 
 
@@ -61,15 +66,66 @@ class Convolutional(Architecture):
         return {} if levels is None else {"depth": levels}
 
 
-def causal_conv(
-    x_TBI: Tensor, weight_CIk: Tensor, dilation: int, bias: Tensor | None = None
-) -> Tensor:
-    """y_t = b + sum_j W[:, :, k-1-j] x_{t-j*d}: the taps' order is nn.Conv1d's, oldest first.
+class ConvolutionalModel(SequenceModel):
+    """The layers' `forward(x_ITB, chains)` gives [C, T, B]; their `stream` is as everywhere."""
 
-    One product over all taps, on the steps each tap reads; zeros stand before the sequence.
+    def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
+        length = x_BTI.shape[1]
+        last = length if last is None else min(last, length)
+        rows, chains = thinned(tuple(layer.dilation for layer in self.layers), length, last)
+        h_ITB = x_BTI.permute(2, 1, 0)
+        for layer, row, n in zip(self.layers, rows, chains, strict=True):
+            if row is not None:
+                h_ITB = h_ITB.index_select(1, torch.from_numpy(row).to(h_ITB.device))
+            h_ITB = layer(h_ITB, n)
+        y_OTB = affine(self.head.weight[0], h_ITB[:, -last:], self.head.bias)
+        return y_OTB.permute(2, 1, 0)
+
+
+def causal_conv(
+    x_ITB: Tensor, weight_CIk: Tensor, dilation: int, bias: Tensor | None = None
+) -> Tensor:
+    """y_t = b + sum_j W[:, :, k-1-j] x_{t-j*d}: the taps' order is nn.Conv1d's, oldest first."""
+    steps, batch = x_ITB.shape[1:]
+    y_CX = _CausalConv.apply(x_ITB.flatten(1), weight_CIk, dilation * batch, bias)
+    return y_CX.unflatten(1, (steps, batch))
+
+
+class _CausalConv(torch.autograd.Function):
+    """Over columns, a tap each `shift` columns.
+
+    Autograd would fill a whole tensor for each tap on its way back. nn.Conv1d is slower for few
+    taps, and on a GPU it takes TF32, where the streams' products are in float32.
     """
-    kernel = weight_CIk.shape[2]
-    return _taps(F.pad(x_TBI, (0, 0, 0, 0, (kernel - 1) * dilation, 0)), weight_CIk, dilation, bias)
+
+    @staticmethod
+    def forward(ctx, x_IX: Tensor, weight_CIk: Tensor, shift: int, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x_IX, weight_CIk)
+        ctx.shift = shift
+        newest, *older = weight_CIk.unbind(2)[::-1]
+        y = newest @ x_IX if bias is None else torch.addmm(bias.unsqueeze(1), newest, x_IX)
+        for back, weight in _taps_within(older, shift, x_IX):
+            y[:, back:].addmm_(weight, x_IX[:, :-back])
+        return y
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor, None, Tensor | None]:
+        x_IX, weight_CIk = ctx.saved_tensors
+        newest, *older = weight_CIk.unbind(2)[::-1]
+        by_x = newest.T @ grad if ctx.needs_input_grad[0] else None
+        by_taps = [grad @ x_IX.T]
+        for back, weight in _taps_within(older, ctx.shift, x_IX):
+            by_taps.append(grad[:, back:] @ x_IX[:, :-back].T)
+            if by_x is not None:
+                by_x[:, :-back].addmm_(weight.T, grad[:, back:])
+        unread = [torch.zeros_like(newest)] * (len(older) + 1 - len(by_taps))
+        by_weight = torch.stack([*by_taps, *unread][::-1], 2)
+        return by_x, by_weight, None, grad.sum(1) if ctx.needs_input_grad[3] else None
+
+
+def _taps_within(older: list[Tensor], shift: int, x_IX: Tensor) -> list[tuple[int, Tensor]]:
+    """How many columns back each older tap reads; those that read only zeros are left out."""
+    return list(zip(range(shift, x_IX.shape[1], shift), older, strict=False))
 
 
 def stream_conv(

@@ -14,8 +14,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from drnn_bench.models.convolution import Convolutional, causal_conv, stream_conv
-from drnn_bench.models.layers import CausalHead, SequenceModel
+from drnn_bench.models.convolution import (
+    Convolutional,
+    ConvolutionalModel,
+    causal_conv,
+    stream_conv,
+)
+from drnn_bench.models.layers import CausalHead
 from drnn_bench.models.streaming import Ring
 
 
@@ -23,13 +28,13 @@ from drnn_bench.models.streaming import Ring
 class DilatedCNN(Convolutional):
     family: ClassVar[str] = "dilated_cnn"
 
-    def network(self) -> SequenceModel:
+    def network(self) -> ConvolutionalModel:
         sizes = (self.input_size, *self.widths)
         layers = [
             ConvLayer(sizes[i], sizes[i + 1], self.kernel, dilation)
             for i, dilation in enumerate(self.layer_dilations)
         ]
-        return SequenceModel(layers, CausalHead(sizes[-1], self.output_size))
+        return ConvolutionalModel(layers, CausalHead(sizes[-1], self.output_size))
 
 
 class ConvLayer(nn.Module):
@@ -39,8 +44,8 @@ class ConvLayer(nn.Module):
         self.weight = nn.Parameter(torch.empty(channels, input_size, kernel))
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
 
-    def forward(self, x_TBI: Tensor, chains: int) -> Tensor:
-        return causal_conv(x_TBI, self.weight, chains).relu()
+    def forward(self, x_ITB: Tensor, chains: int) -> Tensor:
+        return causal_conv(x_ITB, self.weight, chains).relu_()
 
     def stream(self, x_TBI: Tensor, ring: Ring | None) -> tuple[Tensor, Ring]:
         y, ring = stream_conv(x_TBI, self.weight, self.dilation, ring)

@@ -143,6 +143,12 @@ class CausalHead(nn.Module):
         return self(seen, len(h_TBH)), seen[max(0, len(seen) - self.kernel + 1) :]
 
 
+def affine(weight_OI: Tensor, x: Tensor, bias_O: Tensor) -> Tensor:
+    """[O, ...] of x [I, ...]: a linear layer where what it mixes comes first."""
+    y_OX = torch.addmm(bias_O.unsqueeze(1), weight_OI, x.flatten(1))
+    return y_OX.unflatten(1, x.shape[1:])
+
+
 class SequenceModel(nn.Module):
     """Layers over time and a causal output layer: what every family builds.
 

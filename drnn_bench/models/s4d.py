@@ -4,10 +4,14 @@ Each channel has N complex states, s' = A s + u, y = 2 Re(C s) + D u, made discr
 hold: A_ = exp(dt A), B_ = (A_ - 1) / A, with A = -exp(log_a_re) + i a_im as in S4D-Lin. A layer is
 the residual block  u + W gelu(y) + b; a linear layer brings the inputs to the model's width.
 
-Over a sequence y is a convolution with the kernel K_t = 2 Re(C B_ A_^t), done by FFT; step by step
-it is the recurrence. Complex parameters are stored as pairs of reals: a complex number counts two.
+A sequence is cut into chunks of Q steps. Within each, y is the convolution with the kernel
+K_t = 2 Re(C B_ A_^t), as one product with its Toeplitz matrix for all chunks and sequences; between
+chunks goes the state. The work is linear in T and nearly all in matrix products. The same code
+streams, where the state comes from outside, and gives the last output alone, from the last state.
+Complex parameters are stored as pairs of reals: a complex number counts two.
 
-Legend: B batch, T steps, I inputs, H channels, N states, L layers.
+Legend: B batch, T steps, I inputs, H channels, N states, S their real and imaginary parts (2N),
+Q steps of a chunk, C chunks. Layers work on [H, Q, C, B], so that products need no copies.
 """
 
 from __future__ import annotations
@@ -21,7 +25,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drnn_bench.models.architecture import ParallelScan, at_least
-from drnn_bench.models.layers import CausalHead, SequenceModel
+from drnn_bench.models.layers import CausalHead, SequenceModel, affine
+
+CHUNK = 64  # steps at most; as fast as 32 and 96, at T = 64 with one chunk instead of two
+
+Parts = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +54,42 @@ class S4DModel(SequenceModel):
         super().__init__(layers, CausalHead(width, config.output_size))
         self.encoder = nn.Linear(config.input_size, width)
 
-    def encode(self, x_TBI: Tensor) -> Tensor:
-        return self.encoder(x_TBI)
+    def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
+        """For the last step alone, the top layer needs its last state alone."""
+        steps = x_BTI.shape[1]
+        *below, top = self.layers
+        u_HQCB = self._encode(x_BTI)
+        for layer in below:
+            u_HQCB, _ = layer(u_HQCB, steps)
+        u_HQCB, _ = top(u_HQCB, steps, only_last=last == 1)
+        return self._decode(u_HQCB, steps)[:, -(last or steps) :]
+
+    def stream(self, x_BTI: Tensor, state: list | None = None) -> tuple[Tensor, list]:
+        """`state`: per layer [H, N, B], complex, as every step leaves it."""
+        steps = x_BTI.shape[1]
+        u_HQCB = self._encode(x_BTI)
+        after = []
+        for layer, left in zip(self.layers, state or [None] * len(self.layers), strict=True):
+            if steps == 1:
+                u_HQCB, left = layer.step(u_HQCB, left)
+            else:
+                u_HQCB, left = layer(u_HQCB, steps, left, streams=True)
+            after.append(left)
+        return self._decode(u_HQCB, steps), after
+
+    def _encode(self, x_BTI: Tensor) -> Tensor:
+        """Chunks of one size; what is too much of the last one reaches no output."""
+        steps = x_BTI.shape[1]
+        chunks = math.ceil(steps / CHUNK)
+        size = math.ceil(steps / chunks)
+        x_ITB = F.pad(x_BTI.permute(2, 1, 0), (0, 0, 0, chunks * size - steps))
+        x_IQCB = x_ITB.unflatten(1, (chunks, size)).transpose(1, 2)
+        return affine(self.encoder.weight, x_IQCB, self.encoder.bias)
+
+    def _decode(self, u_HQCB: Tensor, steps: int) -> Tensor:
+        """Logits [B, T, O] of all steps; of the last where u has no more."""
+        y_OQCB = affine(self.head.weight[0], u_HQCB, self.head.bias)
+        return y_OQCB.permute(3, 2, 1, 0).flatten(1, 2)[:, :steps]
 
 
 class S4DLayer(nn.Module):
@@ -63,42 +105,101 @@ class S4DLayer(nn.Module):
         self.d = nn.Parameter(torch.randn(width))
         self.mix = nn.Linear(width, width)
 
-    def forward(self, u_TBH: Tensor, chains: int) -> Tensor:
-        return self._block(u_TBH, self._convolve(u_TBH))
+    def forward(
+        self,
+        u_HQCB: Tensor,
+        steps: int,
+        state: Tensor | None = None,
+        streams: bool = False,
+        only_last: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Outputs [H, Q, C, B], or with `only_last` of the last of the `steps` [H, 1, 1, B]; the
+        state after it, [H, N, B], if it `streams`."""
+        size, chunks = u_HQCB.shape[1:3]
+        powers, write, read = self._tables(size)
+        before = None
+        if state is not None:
+            before = torch.cat([state.real, state.imag], 1).unsqueeze(2)
+        if chunks > 1:
+            before = _entering(write @ u_HQCB.flatten(2), _parts(powers[..., size]), chunks, before)
+        if streams or only_last:
+            rest = steps - (chunks - 1) * size
+            u_HQB = u_HQCB.squeeze(2) if chunks == 1 else u_HQCB[:, :rest, -1]
+            after = write[..., size - rest :] @ u_HQB
+            if before is not None:
+                after = _turned(before[:, :, -1], _parts(powers[..., rest]), after)
+            if only_last:
+                u_HB = u_HQB[:, -1]
+                y_HB = (read[..., :1] * after).sum(1) + self.d.unsqueeze(1) * u_HB
+                return self._block(u_HB, y_HB)[:, None, None], None
+            state = torch.complex(*after.chunk(2, 1))
+        kernel = (write[..., -1:] * read[..., :size]).sum(1)
+        kernel = kernel + F.pad(self.d.unsqueeze(1), (0, size - 1))
+        y = _toeplitz(kernel) @ u_HQCB.flatten(2)
+        if before is not None:
+            y = torch.baddbmm(y, read[..., 1:].transpose(1, 2), before.flatten(2))
+        return self._block(u_HQCB.flatten(1), y.flatten(1)).view_as(u_HQCB), state
 
-    def stream(self, u_TBH: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        """`state` [B, H, N], complex, as every step leaves it."""
-        steps, batch, width = u_TBH.shape
+    def step(self, u_H11B: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        u_HB = u_H11B[:, 0, 0]
         log_a, b, c = self._discrete()
-        if state is None:
-            state = log_a.new_zeros(batch, width, log_a.shape[1])
-        if steps == 1:
-            state = torch.exp(log_a) * state + b * u_TBH[0].unsqueeze(-1)
-            y = 2 * (c * state).sum(-1).real.unsqueeze(0)
-            return self._block(u_TBH, y + self.d * u_TBH), state
-        powers = torch.exp(log_a * torch.arange(1, steps + 1, device=u_TBH.device)[:, None, None])
-        carried = 2 * torch.einsum("thn,bhn->tbh", c * powers, state).real
-        # State after the chunk: what it was, decayed, and each input as decayed since.
-        since = torch.cat([torch.ones_like(powers[:1]), powers[:-1]]).flip(0)
-        new = torch.einsum("thn,tbh->bhn", b * since, u_TBH.to(powers.dtype))
-        return self._block(u_TBH, self._convolve(u_TBH) + carried), powers[-1] * state + new
+        added = b * u_HB.unsqueeze(1)
+        state = added if state is None else torch.addcmul(added, log_a.exp(), state)
+        y_HB = 2 * (c * state).sum(1).real + self.d.unsqueeze(1) * u_HB
+        return self._block(u_HB, y_HB)[:, None, None], state
 
     def _discrete(self) -> tuple[Tensor, Tensor, Tensor]:
-        """log A_, B_ and C, complex [H, N]."""
+        """log A_, B_ and C, complex [H, N, 1]."""
         a = torch.complex(-self.log_a_re.exp(), self.a_im)
         log_a = a * self.log_dt.exp().unsqueeze(1)
-        return log_a, torch.expm1(log_a) / a, torch.view_as_complex(self.c)
+        b, c = torch.expm1(log_a) / a, torch.view_as_complex(self.c)
+        return log_a.unsqueeze(2), b.unsqueeze(2), c.unsqueeze(2)
 
-    def _convolve(self, u_TBH: Tensor) -> Tensor:
-        steps = len(u_TBH)
+    def _tables(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
+        """A_^t for t = 0..Q, complex [H, N, Q+1]; what the input of each step of a chunk adds to
+        the state after it, [H, S, Q]; what a state adds to the outputs 0..Q steps later,
+        [H, S, Q+1]."""
         log_a, b, c = self._discrete()
-        times = torch.arange(steps, device=u_TBH.device)[:, None, None]
-        kernel_TH = 2 * (c * b * torch.exp(log_a * times)).sum(-1).real
-        size = 2 * steps
-        spectrum = (
-            torch.fft.rfft(u_TBH, size, dim=0) * torch.fft.rfft(kernel_TH, size, dim=0)[:, None]
+        times = torch.arange(size + 1, device=b.device)
+        powers = torch.polar((log_a.real * times).exp(), log_a.imag * times)
+        write, read = b * powers[..., :size].flip(2), 2 * c * powers
+        return (
+            powers,
+            torch.cat([write.real, write.imag], 1),
+            torch.cat([read.real, -read.imag], 1),
         )
-        return torch.fft.irfft(spectrum, size, dim=0)[:steps] + self.d * u_TBH
 
-    def _block(self, u_TBH: Tensor, y_TBH: Tensor) -> Tensor:
-        return u_TBH + self.mix(F.gelu(y_TBH))
+    def _block(self, u_HX: Tensor, y_HX: Tensor) -> Tensor:
+        mixed = torch.addmm(u_HX, self.mix.weight, F.gelu(y_HX))
+        return mixed.add_(self.mix.bias.unsqueeze(1))
+
+
+def _entering(sums_HSX: Tensor, turn: Parts, chunks: int, first: Tensor | None) -> Tensor:
+    """The states [H, S, C, B] before the chunks, from what each adds and the first of them."""
+    sums = sums_HSX.unflatten(2, (chunks, -1)).unbind(2)
+    before = [torch.zeros_like(sums[0]) if first is None else first.squeeze(2)]
+    for added in sums[:-1]:
+        before.append(_turned(before[-1], turn, added))
+    return torch.stack(before, 2)
+
+
+def _parts(turn_HN: Tensor) -> Parts:
+    """[H, S, 1] each: what multiplies both parts of a state, and the same with parts swapped."""
+    re, im = turn_HN.real, turn_HN.imag
+    return torch.cat([re, re], 1).unsqueeze(2), torch.cat([-im, im], 1).unsqueeze(2)
+
+
+def _turned(state_HSB: Tensor, turn: Parts, added_HSB: Tensor) -> Tensor:
+    """turn * state + added."""
+    same, swapped = turn
+    added_HSB = torch.addcmul(added_HSB, same, state_HSB)
+    return torch.addcmul(added_HSB, swapped, state_HSB.roll(state_HSB.shape[1] // 2, 1))
+
+
+def _toeplitz(kernel_HQ: Tensor) -> Tensor:
+    """[H, Q, Q] with K_(i-j) at i, j and zeros above the diagonal: rows of 2Q numbers, the kernel
+    and zeros, laid one after another and cut to one number less, each a step further."""
+    size = kernel_HQ.shape[1]
+    rows = F.pad(kernel_HQ, (0, size)).unsqueeze(1).expand(-1, size, -1).flatten(1)
+    rows = rows[:, : size * (2 * size - 1)].unflatten(1, (size, 2 * size - 1))
+    return rows[..., :size].transpose(1, 2)

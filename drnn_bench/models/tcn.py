@@ -17,8 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drnn_bench.errors import UserError
-from drnn_bench.models.convolution import Convolutional, causal_conv, stream_conv
-from drnn_bench.models.layers import CausalHead, SequenceModel
+from drnn_bench.models.convolution import (
+    Convolutional,
+    ConvolutionalModel,
+    causal_conv,
+    stream_conv,
+)
+from drnn_bench.models.layers import CausalHead, affine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +41,13 @@ class TCN(Convolutional):
             raise UserError(f"dropout must be at least 0 and below 1, got {self.dropout!r}")
         super().__post_init__()
 
-    def network(self) -> SequenceModel:
+    def network(self) -> ConvolutionalModel:
         sizes = (self.input_size, *self.widths)
         blocks = [
             Block(sizes[i], sizes[i + 1], self.kernel, dilation, self.dropout)
             for i, dilation in enumerate(self.layer_dilations)
         ]
-        return SequenceModel(blocks, CausalHead(sizes[-1], self.output_size))
+        return ConvolutionalModel(blocks, CausalHead(sizes[-1], self.output_size))
 
 
 class Block(nn.Module):
@@ -53,11 +58,14 @@ class Block(nn.Module):
         self.conv2 = WeightNormedConv(channels, channels, kernel)
         self.shortcut = nn.Linear(input_size, channels) if input_size != channels else nn.Identity()
 
-    def forward(self, x_TBI: Tensor, chains: int) -> Tensor:
+    def forward(self, x_ITB: Tensor, chains: int) -> Tensor:
         def conv(part: WeightNormedConv, h: Tensor) -> Tensor:
             return causal_conv(h, part.weight, chains, part.bias)
 
-        return self._block(x_TBI, conv)
+        direct = x_ITB
+        if isinstance(self.shortcut, nn.Linear):
+            direct = affine(self.shortcut.weight, x_ITB, self.shortcut.bias)
+        return self._block(x_ITB, conv, direct)
 
     def stream(self, x_TBI: Tensor, rings: dict | None) -> tuple[Tensor, dict]:
         rings = dict(rings or {})
@@ -67,12 +75,12 @@ class Block(nn.Module):
             y, rings[name] = stream_conv(h, part.weight, self.dilation, rings.get(name), part.bias)
             return y
 
-        return self._block(x_TBI, conv), rings
+        return self._block(x_TBI, conv, self.shortcut(x_TBI)), rings
 
-    def _block(self, x_TBI: Tensor, conv) -> Tensor:
-        h = F.dropout(conv(self.conv1, x_TBI).relu(), self.dropout, self.training)
-        h = F.dropout(conv(self.conv2, h).relu(), self.dropout, self.training)
-        return (h + self.shortcut(x_TBI)).relu()
+    def _block(self, x: Tensor, conv, direct: Tensor) -> Tensor:
+        h = F.dropout(conv(self.conv1, x).relu_(), self.dropout, self.training)
+        h = F.dropout(conv(self.conv2, h).relu_(), self.dropout, self.training)
+        return (h + direct).relu_()
 
 
 class WeightNormedConv(nn.Module):
