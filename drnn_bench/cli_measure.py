@@ -32,6 +32,7 @@ def measure(
     format: FormatOption = Format.table,
 ) -> None:  # fmt: skip
     """Throughput, latency and memory of named models, measured in turns."""
+    from drnn_bench.allocator import keep_freed_memory
     from drnn_bench.measured import measure_models, parse_models
     from drnn_bench.plan import find_device, parse_budget
     from drnn_bench.provenance import cores
@@ -46,6 +47,7 @@ def measure(
     named = parse_models(
         models, sized, None if budget is None else parse_budget(budget), wanted_lengths
     )
+    keep_freed_memory()  # as the workers do that train
     console, found = make_console(), find_device(device)
     with console.status("", spinner="line") as status:
         rows = measure_models(

@@ -14,10 +14,12 @@ import traceback
 from collections import deque
 from typing import Any
 
+from drnn_bench.allocator import keep_freed_memory
 from drnn_bench.errors import JobError, UserError
 
 
 def main(name: str) -> None:
+    keep_freed_memory()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints goes to the log, not between the answers
     arrived: deque[dict[str, Any]] = deque()

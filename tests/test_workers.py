@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import resource
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -182,6 +184,34 @@ class TestStatus:
     def test_a_folder_without_a_search(self, bench):
         assert "no search in runs" in bench("status", code=2).stderr
         assert bench("status", "--storage", "sqlite:///none.db", "--json").stdout == "[]\n"
+
+
+FAULTS = """
+import resource, sys
+from drnn_bench.allocator import keep_freed_memory
+if sys.argv[1] == "kept":
+    keep_freed_memory()
+import torch
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def step():
+    parts = [torch.ones(300_000) for _ in range(8)]
+step()
+before = faults()
+for _ in range(10):
+    step()
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be asked")
+def test_freed_memory_stays_with_a_worker():
+    given, kept = (
+        int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True,
+                           text=True, check=True, env=ENV).stdout)
+        for how in ("given back", "kept")
+    )  # fmt: skip
+    assert kept < given / 10
 
 
 def test_a_trial_that_hangs_is_ended_and_runs_again(tmp_path, monkeypatch):
