@@ -22,7 +22,7 @@ CELLS, TURNS = ("gru", "lstm", "rnn"), 5
 STEPS = {
     "as it is": (),
     "Python's division": ("compiled.py", '"error_model": "numpy", ', ""),
-    "rows of one register": ("vectors.py", "COLUMNS = 64 if", "COLUMNS = 16 if"),
+    "rows of one register": ("registers.py", "COLUMNS = 64 if", "COLUMNS = 16 if"),
     "weight gradients 2 x 2": (
         "products.py",
         "BIG, LESS = (FIVE, FOUR) if WIDE else ((0,) * 3, (0,) * 2)",

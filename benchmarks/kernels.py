@@ -38,7 +38,9 @@ from drnn_bench.kernels import fused
 from drnn_bench.kernels.compiled import helper
 from drnn_bench.kernels.layout import empty
 from drnn_bench.kernels.products import FIVE, tanh
-from drnn_bench.kernels.vectors import ROW, dot, load, store, store_rows, zero_rows
+from drnn_bench.kernels.registers import ROW
+from drnn_bench.kernels.tiles import dot
+from drnn_bench.kernels.vectors import load, store, store_rows, zero_rows
 from drnn_bench.provenance import processor
 
 CELLS = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}

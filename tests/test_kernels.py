@@ -24,8 +24,8 @@ OUTPUTS, GRADIENTS = 2e-6, 1e-5  # largest error over the largest magnitude of a
 
 def fused_or_skip(name: str) -> None:
     if name == "fused":
-        vectors = pytest.importorskip("drnn_bench.kernels.vectors")
-        if not vectors.SUPPORTED:
+        registers = pytest.importorskip("drnn_bench.kernels.registers")
+        if not registers.SUPPORTED:
             pytest.skip("this processor has neither AVX-512 nor AVX2")
 
 

@@ -101,7 +101,7 @@ def oracle_output(family, options, model, x):
 
 
 def fused_or_skip():
-    if not pytest.importorskip("drnn_bench.kernels.vectors").SUPPORTED:
+    if not pytest.importorskip("drnn_bench.kernels.registers").SUPPORTED:
         pytest.skip("this processor has neither AVX-512 nor AVX2")
 
 

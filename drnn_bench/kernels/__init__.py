@@ -197,7 +197,7 @@ def _choose(cell: str, x_TBI: Tensor, weights: Sequence[Weights]) -> str:
 
 
 def _pays(cell: str, batch: int, weights: Sequence[Weights]) -> bool:
-    from drnn_bench.kernels.vectors import COLUMNS
+    from drnn_bench.kernels.registers import COLUMNS
 
     units = max(w_hh.shape[1] for _, w_hh, *_ in weights)
     share = batch / (-(-batch // COLUMNS) * COLUMNS)
@@ -214,7 +214,7 @@ def _known(name: str) -> str:
 def _fused_runs() -> bool:
     """Whether this machine can; where not, that is said once."""
     try:
-        from drnn_bench.kernels.vectors import SUPPORTED
+        from drnn_bench.kernels.registers import SUPPORTED
     except ImportError as error:
         why = f"Numba is missing ({error})"
     else:

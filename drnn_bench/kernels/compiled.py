@@ -20,7 +20,7 @@ from pathlib import Path
 import llvmlite.binding as llvm
 import numba
 
-from drnn_bench.kernels.vectors import FEATURES
+from drnn_bench.kernels.registers import FEATURES
 
 PATIENCE = 60.0  # seconds that one process waits for another to compile
 # Without "numpy" errors, a division carries a test for zero that keeps it from being a vector's.

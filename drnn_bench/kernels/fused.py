@@ -32,7 +32,7 @@ from drnn_bench.kernels.layout import (
     to_block,
 )
 from drnn_bench.kernels.plan import WEIGHTS, Plan, chunks, view
-from drnn_bench.kernels.vectors import COLUMNS, LANES, ROW
+from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
 
 
 def stack(

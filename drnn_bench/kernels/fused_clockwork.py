@@ -25,7 +25,7 @@ from drnn_bench.kernels.layout import (
     to_block,
 )
 from drnn_bench.kernels.plan import CHUNK, NOTHING, chunks, pitch, view
-from drnn_bench.kernels.vectors import COLUMNS, LANES, ROW
+from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
 
 
 def scan(

@@ -18,7 +18,7 @@ from numba import float32, int64, types, void
 from torch import Tensor
 
 from drnn_bench.kernels.compiled import kernel
-from drnn_bench.kernels.vectors import COLUMNS
+from drnn_bench.kernels.registers import COLUMNS
 
 _BLOCK = float32[:, :, :]
 _READ = types.Array(float32, 3, "A", readonly=True)

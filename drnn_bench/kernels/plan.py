@@ -15,8 +15,8 @@ from torch import Tensor
 
 from drnn_bench.kernels.layer import GATES, WORK, Layer
 from drnn_bench.kernels.layout import numbers
+from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
 from drnn_bench.kernels.stock import STATES
-from drnn_bench.kernels.vectors import COLUMNS, LANES, ROW
 
 CACHE, CHUNK = 384 * 1024, (8, 16)  # gate gradients that wait: bytes; fewest and most steps
 WEIGHTS = ("w_ih", "w_hh", "bias", "w_last")
