@@ -94,12 +94,15 @@ def run(
         seed=seed,
     )
 
+    asks = not (dry_run or yes) and sys.stdin.isatty() and console.is_terminal
+
     def confirm(question: str) -> bool:
-        return yes or not (sys.stdin.isatty() and console.is_terminal) or typer.confirm(question)
+        return not asks or typer.confirm(question)
 
     try:
         plan = make_plan(request)
-        Job(plan, Terminal(console, confirm)).run(dry=dry_run)
+        job = Job(plan, Terminal(console, confirm))
+        job.preview() if dry_run else job.run()
     except KeyboardInterrupt:
         raise Interrupted(
             f"stopped: finished trials are saved in {runs_dir}, the running ones are queued "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from drnn_bench import records, weights
 from drnn_bench.database import TrialLock, answering
@@ -13,11 +13,20 @@ from drnn_bench.feasible import count_feasible
 from drnn_bench.finals import final_seed, study_row
 from drnn_bench.importance import importance
 from drnn_bench.plan import Plan, Request, make_plan
-from drnn_bench.progress import Standing, standing
+from drnn_bench.progress import standing
 from drnn_bench.provenance import cores, provenance
+from drnn_bench.reporter import Reporter, Silent
 from drnn_bench.search import release
-from drnn_bench.storage import MAX_RETRIES, open_storage
-from drnn_bench.studies import StudySpec, Tally, ask_for, open_study, summarise, tally
+from drnn_bench.storage import MAX_RETRIES, has_tables, open_storage
+from drnn_bench.studies import (
+    StudySpec,
+    Tally,
+    ask_for,
+    open_study,
+    studies_of,
+    summarise,
+    tally,
+)
 from drnn_bench.supervise import at_work, check, only_run, supervise
 from drnn_bench.workers import Pool
 
@@ -25,43 +34,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Row = dict[str, Any]
-
-
-class Reporter(Protocol):
-    """Who is told how the job goes."""
-
-    def plan(
-        self, plan: Plan, tallies: list[Tally], seconds: list[float | None], feasible: list[str]
-    ) -> bool:
-        """Shows the plan; False: do not start. Seconds are of one training step, per study;
-        `feasible` says how many architectures are, nothing outside a dry run."""
-
-    def search(self, rows: list[Standing]) -> None:
-        """Shows how far the search is."""
-
-    def say(self, line: str) -> None:
-        """One line about what happens."""
-
-    def rest(self) -> None:
-        """Whatever is drawn live ends here."""
-
-
-class Silent:
-    """Tells nobody."""
-
-    def plan(
-        self, plan: Plan, tallies: list[Tally], seconds: list[float | None], feasible: list[str]
-    ) -> bool:
-        return True
-
-    def search(self, rows: list[Standing]) -> None:
-        pass
-
-    def say(self, line: str) -> None:
-        pass
-
-    def rest(self) -> None:
-        pass
 
 
 def run(**request: Any) -> pd.DataFrame:
@@ -84,23 +56,35 @@ class Job:
         self.plan, self.reporter = plan, reporter
         self.runs_dir = Path(plan.request.runs_dir)
         self.records = self.runs_dir / "records.jsonl"
+        self.log = self.runs_dir / "workers.log"
 
-    def run(self, dry: bool = False) -> None:
+    def preview(self) -> None:
+        """Shows the plan. Nothing is written to the storage, and others may be at work on it."""
+        plan = self.plan
+        with answering(plan.storage), Pool(plan.workers, self.log) as pool:
+            begun = has_tables(plan.storage)
+            storage = open_storage(plan.storage, create=False) if begun else None
+            known = {s.identity: study for s, study in studies_of(storage)} if begun else {}
+            trials = [
+                known[s.identity].get_trials(deepcopy=False) if s.identity in known else []
+                for s in plan.specs
+            ]
+            self.reporter.plan(plan, [*map(tally, trials)], self._pace(pool), self._feasible())
+
+    def run(self) -> None:
         """Does what is left of the plan. On KeyboardInterrupt, what was running is queued again."""
         plan = self.plan
-        log = self.runs_dir / "workers.log"
         with (
             answering(plan.storage),
             only_run(plan.storage, self.runs_dir) as running,
             at_work(plan.storage) as (working, alone),
-            Pool(plan.workers, log, (running, *working)) as pool,  # they start up meanwhile
+            Pool(plan.workers, self.log, (running, *working)) as pool,  # they start up meanwhile
         ):
             self._open(alone)
-            if not dry and self._complete():
+            if self._complete():
                 return
             seconds = self._pace(pool)
-            feasible = self._feasible() if dry else []  # takes seconds
-            if not self.reporter.plan(plan, self._tallies(), seconds, feasible) or dry:
+            if not self.reporter.plan(plan, self._tallies(), seconds, feasible=[]):
                 return
             try:
                 self._search(pool, seconds)

@@ -31,10 +31,11 @@ from drnn_bench import cli, columns, plugins, records, weights
 from drnn_bench.errors import JobError, UserError
 from drnn_bench.export import best_final, choose, export_to
 from drnn_bench.finals import final_seed, study_row, train_final
-from drnn_bench.job import Job, Silent
+from drnn_bench.job import Job
 from drnn_bench.loading import CARD, CONFIG, WEIGHTS, load
 from drnn_bench.plan import Request, make_plan
 from drnn_bench.ranking import build, finals_of, select
+from drnn_bench.reporter import Silent
 from drnn_bench.studies import open_study, summarise
 from drnn_bench.tasks import parse_task
 from drnn_bench.tasks.cache import all_prepared

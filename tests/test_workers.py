@@ -24,10 +24,11 @@ from drnn_bench import join as join_module
 from drnn_bench import supervise as supervise_module
 from drnn_bench.database import TrialLock, patience
 from drnn_bench.errors import JobError
-from drnn_bench.job import Job, Silent
+from drnn_bench.job import Job
 from drnn_bench.join import join
 from drnn_bench.plan import Request, make_plan
 from drnn_bench.progress import Progress
+from drnn_bench.reporter import Silent
 from drnn_bench.storage import open_storage, sqlite_url
 from drnn_bench.studies import ask_for, open_study, studies_of, tally
 
