@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 def read(runs_dir: Path) -> tuple[list[Row], list[str]]:
     """All rows, and a line on whatever could not be read or has nothing to show."""
-    rows, notes = records.read(runs_dir / "records.jsonl")
+    rows, notes = records.read_folder(runs_dir)
     if (runs_dir / "studies.db").exists():
         recorded = {row["study"] for row in rows if row["role"] == "study"}
         try:

@@ -37,7 +37,7 @@ def leaderboard(
 
     Raises ValueError where nothing has been run, or nothing of what was asked for.
     """
-    rows, _ = records.read(Path(runs_dir) / "records.jsonl")
+    rows, _ = records.read_folder(Path(runs_dir))
     board = select(build(rows), task=task, family=family, budget=budget, where=str(runs_dir))
     return board.convert_dtypes()
 

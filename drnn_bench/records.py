@@ -99,5 +99,14 @@ def read(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
     return list(rows.values()), notes
 
 
+def read_folder(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of a runs folder (`records.jsonl`), or of published boards (`records/*.jsonl`)."""
+    rows, notes = [], []
+    for path in [folder / "records.jsonl", *sorted((folder / "records").glob("*.jsonl"))]:
+        for known, more in zip((rows, notes), read(path), strict=True):
+            known += more
+    return rows, notes
+
+
 def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

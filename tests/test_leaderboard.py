@@ -74,7 +74,7 @@ class Searched:
         if test is not None:
             outcome = {
                 "state": "complete", "validation": test, "test": test, "test_accuracy": 0.5,
-                "test_cross_entropy": 1.0, "test_size": 360, "best_step": 90,
+                "test_cross_entropy": 1.0, "test_size": 360, "best_step": 90, "curve": [[90, test]],
                 "train_seconds": 1.5, "weights": "0" * 64,
             }  # fmt: skip
         row = identity(self.spec, self.task, self.best) | {"seed": seed} | outcome
@@ -781,6 +781,18 @@ def test_publishing_writes_the_records_of_the_task_and_both_boards(tmp_path):
     assert path.with_suffix(".csv").read_text() == columns.to_csv(build(mine))
     assert columns.to_markdown(build(mine)) in path.read_text()
     assert "pixel_mnist" not in path.read_text()
+
+
+def test_published_boards_are_read_like_a_runs_folder(tmp_path):
+    rows = flat(different_studies())
+    tasks = {row["task"] for row in rows}
+    for task in tasks:
+        boards.publish(rows, task, tmp_path)
+    assert len(tasks) > 1
+    read, notes = records.read_folder(tmp_path)
+    assert {row["id"] for row in read} == {row["id"] for row in rows}
+    assert notes == []
+    assert set(leaderboard(tmp_path)["task"]) == tasks
 
 
 def test_publishing_again_changes_no_byte_and_doubles_no_record(tmp_path):
