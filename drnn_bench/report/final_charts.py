@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from typing import Any
 
@@ -24,9 +25,9 @@ def accuracy_by_parameters(group: Group) -> Chart:
             name,
             tuple(
                 Point(
-                    line["parameters"],
+                    _beside(line, budgets, i, len(named)),
                     group.scaled(line["test_mean"]),
-                    f"{line['architecture']} (n = {line['n']})",
+                    f"{line['parameters']:,} parameters: {line['architecture']} (n = {line['n']})",
                     *(
                         None if line[end] is None else group.scaled(line[end])
                         for end in ("test_low", "test_high")
@@ -37,12 +38,14 @@ def accuracy_by_parameters(group: Group) -> Chart:
             hue(lines[0]["family"]),
             group.mark(lines[0]),
         )
-        for name, lines in named.items()
+        for i, (name, lines) in enumerate(named.items())
     )
     several = len(budgets) > 1
     ticks = tuple((float(b), f"{b:,}") for b in budgets) if several else ()
     single = sorted({group.name(x) for x in tested if x["n"] == 1})
     caption = "Test mean over fresh seeds, with its 95 % Student t interval."
+    if several:
+        caption += " Side by side at each budget, in the order of the legend."
     if single:
         caption += f" One seed only, so no interval (n = 1): {', '.join(single)}."
     if not tested:
@@ -52,7 +55,7 @@ def accuracy_by_parameters(group: Group) -> Chart:
         "Accuracy against parameters" if tested and tested[0]["metric"] == "accuracy"
         else "Test metric against parameters",
         caption,
-        Axis("parameters really used", log=several, ticks=ticks),
+        Axis("parameters at most" if several else "parameters really used", several, ticks),
         Axis(f"test {group.metric}"),
         series,
         ("family", "budget", "parameters", "test", "n", "architecture"),
@@ -62,6 +65,15 @@ def accuracy_by_parameters(group: Group) -> Chart:
             for x in sorted(tested, key=lambda x: (x["budget"], group.lines.index(x)))
         ),
     )  # fmt: skip
+
+
+def _beside(line: Row, budgets: list[int], place: int, places: int) -> float:
+    """Where a line stands: with several budgets, side by side around its own, within a third of
+    the way to the next; nets that use nearly the same number would hide one another."""
+    if len(budgets) == 1:
+        return line["parameters"]
+    ratio = min(b / a for a, b in itertools.pairwise(budgets))
+    return line["budget"] * ratio ** (((place + 0.5) / places - 0.5) * 2 / 3)
 
 
 def pareto(group: Group) -> Chart:
