@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import json
 import math
-import re
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from drnn_bench.commands import again
 from drnn_bench.correlation import Correlation
 
 Row = dict[str, Any]
 MISSING = "–"
 UNITS = {"accuracy": "accuracy %", "cross_entropy": "nats", "bits_per_character": "bits/char"}
-NESTED = ("config", "trials", "recipe", "tests", "on_edge", "mrl_correlation", "left_out", "apart")
+NESTED = (
+    "config",
+    "trials",
+    "recipe",
+    "space",
+    "tests",
+    "on_edge",
+    "mrl_correlation",
+    "left_out",
+    "apart",
+)
 
 
 @dataclass(frozen=True)
@@ -242,34 +253,6 @@ def _left_out(lines: list[Row]) -> list[str]:
     return said
 
 
-def commands(lines: list[Row]) -> list[str]:
-    """The commands that make a group again: one for each sampler, pruner and seed. (Other settings
-    that differ within it, such as a search space, cannot be in it.)"""
-    kinds: dict[tuple, list[Row]] = {}
-    for line in lines:
-        key = (line["sampler"], line["pruner"], line["search_seed"])
-        kinds.setdefault(key, []).append(line)
-    return [_command(kind) for kind in kinds.values()]
-
-
-def _command(lines: list[Row]) -> str:
-    first = lines[0]
-    families = {x["family"] for x in lines}
-    # A record names a text or data set, not where it lies.
-    task = re.sub(r"\b(text|data)=", "path=", first["task"])
-    words = ["bench run", f"--task {task}", *(f"--family {f}" for f in sorted(families))]
-    words.append(f"--budget {first['budget']} --steps {first['steps']}")
-    trials = max(x["trials"]["complete"] + x["trials"]["pruned"] for x in lines)
-    words.append(
-        f"--trials {trials} --seeds {max(x['n'] + x['diverged_finals'] for x in lines) or 1}"
-    )
-    words.append(f"--sampler {first['sampler']} --pruner {first['pruner']}")
-    if first["warm"]:
-        words.append(f"--warm-start {first['warm']}")
-    words.append(f"--seed {first['search_seed']}")
-    return " ".join(words)
-
-
 def to_markdown(board: pd.DataFrame) -> str:
     parts = []
     for lines in groups(board):
@@ -277,8 +260,8 @@ def to_markdown(board: pd.DataFrame) -> str:
         align = ["right" if column.right else "left" for column in table.columns]
         frame = pd.DataFrame(table.cells, columns=table.titles)
         text = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
-        again = "\n".join(f"    {command}" for command in commands(lines))
-        parts += [f"### {heading(lines)}", text, caption(lines), again]
+        shell = textwrap.indent(again(lines), "    ")
+        parts += [f"### {heading(lines)}", text, caption(lines), shell]
     return "\n\n".join(parts) + "\n"
 
 

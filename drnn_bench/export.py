@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drnn_bench import columns, weights
+from drnn_bench.commands import commands
 from drnn_bench.errors import UserError
 from drnn_bench.finals import finalist_config
 from drnn_bench.loading import CARD, CONFIG, FORMAT, WEIGHTS, load
@@ -100,7 +101,7 @@ def best_final(line: Row, finals: list[Row], kept: Path) -> Row:
         why = "are not in" if "weights" in best else "were not kept then; they would be in"
         raise UserError(
             f"{line['family']}: seed {best['seed']} is the best by validation, but its weights "
-            f"{why} {kept}; train again in another --runs-dir: {columns.commands([line])[0]}"
+            f"{why} {kept}; train again in another --runs-dir: {commands([line])[0]}"
         )
     return best
 

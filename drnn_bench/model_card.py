@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from drnn_bench import columns
+from drnn_bench.commands import again
 from drnn_bench.tasks.cache import Prepared
 
 Row = dict[str, Any]
@@ -21,7 +23,7 @@ def model_card(lines: list[Row], line: Row, final: Row, prepared: Prepared) -> s
         _use(prepared),
         "## How it was trained",
         _training(line, final),
-        *(f"    {command}" for command in columns.commands([line])),
+        textwrap.indent(again([line]), "    "),
         "## Limits",
         "\n".join(f"- {limit}" for limit in _limits(line, final, task.length)),
         "## Provenance",

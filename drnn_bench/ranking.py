@@ -147,6 +147,7 @@ def _line(study: Row, rows: list[Row], base: str) -> Row:
     line = {key: study[key] for key in keys}
     mean, validation = _mean(tests), _mean([r["validation"] for r in complete])
     return line | {
+        "space": study["spec"]["space"],
         "n": len(tests),
         "diverged_finals": len(finals) - len(complete),
         "test_mean": mean,

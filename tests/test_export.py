@@ -28,6 +28,7 @@ from test_search import World
 
 import drnn_bench
 from drnn_bench import cli, columns, plugins, records, weights
+from drnn_bench.commands import commands
 from drnn_bench.errors import JobError, UserError
 from drnn_bench.export import best_final, choose, export_to
 from drnn_bench.finals import final_seed, study_row, train_final
@@ -292,6 +293,7 @@ def place(tmp_path_factory) -> Path:
                 "spec": asdict(spec),
                 "best": summary["best"],
                 "device": "cpu",
+                "threads": 1,
                 "seed": final_seed(spec, number),
                 "weights": str(folder / "runs" / "weights"),
             }
@@ -349,7 +351,7 @@ def test_a_finalist_is_exported_and_does_again_what_its_record_says(place, bench
     assert f"{best['parameters']:,} of at most 300" in card
     assert f"SHA-256 {best['weights']}" in card
     assert "adam, batch 128" in card
-    assert columns.commands([lines[1]])[0] in card
+    assert commands([lines[1]])[0] in card
     assert parse_task("own").licence.capitalize()[:20] in card
     assert str(place) not in card + json.dumps(told)
     assert re.search(r"\b(nan|None)\b", card) is None

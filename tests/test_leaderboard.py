@@ -10,6 +10,7 @@ import json
 import math
 import os
 import random
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from rich.console import Console
 from test_records import real_rows
 
 from drnn_bench import boards, columns, comparison, records
+from drnn_bench.commands import again
 from drnn_bench.console import print_board
 from drnn_bench.errors import UserError
 from drnn_bench.finals import identity, study_row
@@ -28,6 +30,7 @@ from drnn_bench.models import make_config
 from drnn_bench.provenance import provenance
 from drnn_bench.ranking import GROUP, build, leaderboard, select
 from drnn_bench.recipe import Recipe
+from drnn_bench.search_space import default_path, read_space
 from drnn_bench.studies import StudySpec
 from drnn_bench.tasks import parse_task
 
@@ -129,7 +132,7 @@ def searched(
     spec = StudySpec(
         task=kind.key, task_version=version, data_hash=data_hash, family=family, budget=budget,
         steps=steps, recipe=Recipe().table, sampler="tpe", pruner="asha",
-        space={"learning_rate": 1e-2}, seed=seed,
+        space=read_space(default_path(family)).table, seed=seed,
     )  # fmt: skip
     best = {
         "index": 1, "value": value, "config": net.config, "learning_rate": 1e-2, "on_edge": [],
@@ -683,6 +686,25 @@ def test_each_kind_of_search_has_a_command_that_makes_it_again():
     ]
     board = build([one.study(), other.study(), wild.study()])
     assert "of several searches" in comparison.to_text(board, "lstm", csv=False)
+
+
+def test_a_search_space_of_ones_own_comes_with_its_command(tmp_path):
+    """What stands on the board is a shell's: it writes the file that its command reads."""
+    rate = {"low": 1e-4, "high": 1.0, "log": True}
+    table = {"depth": {"low": 2, "high": 3}, "learning_rate": rate}
+    recipe = Recipe(optimizer="rmsprop", clip_norm=math.inf)
+    one = searched()
+    spec = dataclasses.replace(one.spec, space=table, recipe=recipe.table)
+    own = dataclasses.replace(one, spec=spec)
+    shell = again(build([one.study(), own.study()]).to_dict("records"))
+    write, _, runs = shell.partition("\nbench run")
+    subprocess.run(["sh", "-c", write], cwd=tmp_path, check=True)
+    [path] = tmp_path.iterdir()
+    assert f"--search-space {path.name} --budget 1000" in runs
+    assert runs.count("--search-space") == 1
+    assert "--family lstm --budget 1000" in runs
+    space = read_space(path)
+    assert (space.family, space.table, space.recipe) == ("lstm", table, recipe)
 
 
 def different_studies() -> list[list[Row]]:

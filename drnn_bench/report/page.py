@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from drnn_bench import columns
+from drnn_bench.commands import again
 from drnn_bench.report.chart import Chart
 from drnn_bench.report.plotly_figure import figure
 from drnn_bench.report.sections import Board, Section, provenance_rows, warnings
@@ -82,12 +83,11 @@ def _section(section: Section, number: int) -> str:
 
 def _board(board: Board) -> str:
     lines = board.group.lines
-    again = "\n".join(columns.commands(lines))
     return (
         f"<section><h3>{escape(columns.heading(lines))}</h3>"
         f"{_ranked(lines)}"
         f'<p class="prose">{escape(columns.caption(lines))}</p>'
-        f"<pre><code>{escape(again)}</code></pre>"
+        f"<pre><code>{escape(again(lines))}</code></pre>"
         f"{_warnings('Warnings', warnings(board.group), 4)}</section>"
     )
 
