@@ -209,6 +209,11 @@ def caption(lines: list[Row]) -> str:
         "not gradient decay. Equal parameters are not equal compute: see the steps that must "
         "follow one another, and the speed.",
     ]
+    finals = sum(x["n"] * x["train_seconds"] for x in lines if x["n"])
+    said.append(
+        f"Training took {_hours(sum(x['search_seconds'] for x in lines))} hours of one core in "
+        f"search and {_hours(finals)} in finals."
+    )
     if hardware:
         said.append(
             f"Speed: {hardware}, {_all(lines, 'threads')} thread, models in turns"
@@ -232,6 +237,11 @@ def caption(lines: list[Row]) -> str:
     said += _left_out(lines)
     said.append(f"Last run {max(x['date'] for x in lines)}, data {first['data_hash']}.")
     return " ".join(said)
+
+
+def _hours(seconds: float) -> str:
+    """Two digits, whatever they are."""
+    return f"{float(f'{seconds / 3600:.2g}'):g}"
 
 
 def _left_out(lines: list[Row]) -> list[str]:

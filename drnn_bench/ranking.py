@@ -170,6 +170,7 @@ def _line(study: Row, rows: list[Row], base: str) -> Row:
         "machine": speed and speed["machine"],
         "hardware": speed and ", ".join(str(speed[key]) for key in HARDWARE),
         "threads": speed and speed["threads"],
+        "search_seconds": study["search_seconds"],
         "train_seconds": _mean([r["train_seconds"] for r in complete]),
         "harness_version": study["harness_version"],
         "git_commit": study["git_commit"],
