@@ -39,18 +39,20 @@ KEYS = (
 def tables(board: pd.DataFrame, base: str, gap: str = " ") -> list[tuple[str, pd.DataFrame]]:
     """For each task and number of steps, a heading and a table: a row a family, a column a budget.
 
-    Where a family has several studies at a budget, the best validated one stands for it. `gap`
-    parts a cell's metric from what it cost.
+    The families stand as they rank at the largest budget. Where one has several studies at a
+    budget, the best validated one stands for it. `gap` parts a cell's metric from what it cost.
     """
     out = []
     for (task, version, data, steps), part in board.groupby(
         ["task", "task_version", "data_hash", "steps"], sort=True
     ):
         metric, direction = part["metric"].iloc[0], part["direction"].iloc[0]
+        # As the board ranks them at the largest budget, then those that are only at smaller ones.
+        families = part.sort_values("budget", ascending=False, kind="stable")["family"].unique()
         part = part.sort_values("validation_best", ascending=direction == "min")
         budgets = sorted(part["budget"].unique())
         rows = []
-        for family in dict.fromkeys(part["family"]):
+        for family in families:
             row = {"family": family}
             for budget in budgets:
                 found = part[(part["family"] == family) & (part["budget"] == budget)]

@@ -433,6 +433,17 @@ def test_the_speed_ratio_may_be_to_any_family():
     assert (one["speed_ratio"], one["speed_base"]) == (pytest.approx(0.16), "dilated_cnn")
 
 
+def test_budgets_side_by_side_stand_as_they_rank_at_the_largest():
+    small, large = searched("lstm", value=0.9), searched("lstm", budget=2000, width=12, value=0.1)
+    other = searched("gru", budget=2000, width=12, value=0.5)
+    only_small = searched("rnn", value=0.95)
+    rows = [small.study(), *small.finals(0.9, 0.91), large.study(), *large.finals(0.3, 0.31),
+            other.study(), *other.finals(0.5, 0.51),
+            only_small.study(), *only_small.finals(0.8, 0.81)]  # fmt: skip
+    [_, _, *body] = table(comparison.to_text(build(rows), "lstm", csv=False))
+    assert [family for family, *_ in body] == ["gru", "lstm", "rnn"]
+
+
 def test_a_terminal_of_80_columns_shows_whole_cells_and_says_what_it_dropped():
     rows, order = three()
     console = Console(width=80, record=True, file=io.StringIO())
