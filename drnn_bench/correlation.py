@@ -66,13 +66,24 @@ def cell_type(family: str, config: Row) -> str:
 
 
 def mrl_correlations(study: Row) -> dict[str, Correlation | None]:
-    """MRL against validation, for each cell type of a random study; empty for any other study."""
+    """MRL against validation, for each cell type of a random study; empty for any other study.
+    Where some nets cannot cross every span, those that can are looked at alone too: infinity
+    against the rest may be all there is."""
     if not is_sample(study):
         return {}
-    pairs: dict[str, list[tuple[float, float]]] = {}
+    cells: dict[str, list[tuple[float, float]]] = {}
     for trial in study["complete"]:
-        if not math.isfinite(trial["value"]):
-            continue
-        cell = cell_type(study["family"], trial["config"])
-        pairs.setdefault(cell, []).append((float(trial["mrl"]), trial["value"]))
-    return {cell: spearman(*zip(*pairs[cell], strict=True)) for cell in sorted(pairs)}
+        if math.isfinite(trial["value"]):
+            cell = cell_type(study["family"], trial["config"])
+            cells.setdefault(cell, []).append((float(trial["mrl"]), trial["value"]))
+    found = {}
+    for cell, pairs in sorted(cells.items()):
+        finite = [pair for pair in pairs if math.isfinite(pair[0])]
+        found[cell] = _of(pairs)
+        if len(finite) < len(pairs):
+            found[f"{cell} of finite MRL"] = _of(finite)
+    return found
+
+
+def _of(pairs: list[tuple[float, float]]) -> Correlation | None:
+    return spearman([mrl for mrl, _ in pairs], [value for _, value in pairs])

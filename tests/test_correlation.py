@@ -88,12 +88,14 @@ def test_the_interval_covers_as_often_as_promised():
     assert hits / times == pytest.approx(LEVEL, abs=0.015)
 
 
-def study(**changes: Any) -> dict[str, Any]:
+def study(infinite: bool = False, **changes: Any) -> dict[str, Any]:
     complete = [
         {"config": {"cell": cell}, "mrl": mrl, "value": value}
         for cell, sign in (("gru", 1), ("rnn", -1))
-        for mrl, value in ((2.0, 0.5), (3.0, 0.5 + sign * 0.1), ("inf", 0.5 + sign * 0.2))
+        for mrl, value in ((2.0, 0.5), (3.0, 0.5 + sign * 0.1), (4.0, 0.5 + sign * 0.2))
     ]
+    if infinite:
+        complete += [{"config": {"cell": "rnn"}, "mrl": "inf", "value": 0.9}] * 2
     family = {"family": "dilated_rnn", "sampler": "random", "pruner": "none"}
     return family | {"complete": complete} | changes
 
@@ -104,6 +106,14 @@ def test_cell_types_are_never_put_together():
         "dilated_rnn gru": Correlation(1.0, 3),
         "dilated_rnn rnn": Correlation(-1.0, 3),
     }
+
+
+def test_nets_that_cannot_cross_every_span_are_in_it_and_the_others_also_alone():
+    found = mrl_correlations(study(infinite=True))
+    assert list(found) == ["dilated_rnn gru", "dilated_rnn rnn", "dilated_rnn rnn of finite MRL"]
+    assert found["dilated_rnn rnn of finite MRL"] == Correlation(-1.0, 3)
+    assert found["dilated_rnn rnn"].n == 5
+    assert found["dilated_rnn rnn"].rho > 0
 
 
 def test_a_value_that_is_no_number_is_no_pair():
