@@ -294,6 +294,19 @@ def test_a_state_space_goes_on_from_chunk_to_chunk(length):
         assert all(close(a, b, 1e-10) for a, b in zip(*pairs, strict=True))
 
 
+@pytest.mark.parametrize("family", ["dilated_cnn", "tcn"])
+@pytest.mark.parametrize(("base", "kernel"), [(1, 2), (2, 2), (2, 5), (3, 2), (3, 3), (4, 7)])
+def test_the_last_step_of_a_convolution_for_any_stride_and_taps(family, base, kernel):
+    """Between layers only every base-th step is kept; taps may overlap, or read only zeros."""
+    model = make(family, {"base": base, "depth": 3, "kernel": kernel, "width": 3}).double()
+    for length in (1, 2, 3, 7, 16, 30, 65):
+        x = torch.randn(2, length, INPUTS, dtype=torch.float64, requires_grad=True)
+        outputs = model(x)[:, -1:], model(x, last=1)
+        grads = [torch.autograd.grad(y.sin().sum(), [x, *model.parameters()]) for y in outputs]
+        assert close(outputs[1], outputs[0], 1e-10)
+        assert all(close(a, b, 1e-10) for a, b in zip(*grads, strict=True))
+
+
 def test_the_papers_initialisation():
     model = make("dilated_rnn", {"cell": "gru", "depth": 3, "width": 40, "init": "paper"})
     assert model.head.weight.detach().std() == pytest.approx(1, abs=0.2)

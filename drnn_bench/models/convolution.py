@@ -67,26 +67,35 @@ class Convolutional(Architecture):
 
 
 class ConvolutionalModel(SequenceModel):
-    """The layers' `forward(x_ITB, chains)` gives [C, T, B]; their `stream` is as everywhere."""
+    """The layers' `forward(x_ITB, chains, stride)` gives [C, T', B], of which T' is every
+    `stride`-th step up to the last; their `stream` is as everywhere."""
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
         length = x_BTI.shape[1]
         last = length if last is None else min(last, length)
-        rows, chains = thinned(tuple(layer.dilation for layer in self.layers), length, last)
+        dilations = [layer.dilation for layer in self.layers]
         h_ITB = x_BTI.permute(2, 1, 0)
-        for layer, row, n in zip(self.layers, rows, chains, strict=True):
-            if row is not None:
-                h_ITB = h_ITB.index_select(1, torch.from_numpy(row).to(h_ITB.device))
-            h_ITB = layer(h_ITB, n)
+        if last == 1:  # what comes out of a layer is what the next one's taps read, and no more
+            for layer, d, above in zip(self.layers, dilations, [*dilations[1:], None], strict=True):
+                h_ITB = layer(h_ITB, 1, h_ITB.shape[1] if above is None else above // d)
+        else:
+            rows, chains = thinned(tuple(dilations), length, last)
+            for layer, row, n in zip(self.layers, rows, chains, strict=True):
+                if row is not None:
+                    h_ITB = h_ITB.index_select(1, torch.from_numpy(row).to(h_ITB.device))
+                h_ITB = layer(h_ITB, n, 1)
         y_OTB = affine(self.head.weight[0], h_ITB[:, -last:], self.head.bias)
         return y_OTB.permute(2, 1, 0)
 
 
 def causal_conv(
-    x_ITB: Tensor, weight_CIk: Tensor, dilation: int, bias: Tensor | None = None
+    x_ITB: Tensor, weight_CIk: Tensor, dilation: int, bias: Tensor | None = None, stride: int = 1
 ) -> Tensor:
-    """y_t = b + sum_j W[:, :, k-1-j] x_{t-j*d}: the taps' order is nn.Conv1d's, oldest first."""
+    """y_t = b + sum_j W[:, :, k-1-j] x_{t-j*d}: the taps' order is nn.Conv1d's, oldest first.
+    A stride, of dilation 1 only, gives every so manieth step up to the last."""
     steps, batch = x_ITB.shape[1:]
+    if stride > 1:
+        return _StridedConv.apply(x_ITB, weight_CIk, stride, bias).unflatten(1, (-1, batch))
     y_CX = _CausalConv.apply(x_ITB.flatten(1), weight_CIk, dilation * batch, bias)
     return y_CX.unflatten(1, (steps, batch))
 
@@ -121,6 +130,48 @@ class _CausalConv(torch.autograd.Function):
         unread = [torch.zeros_like(newest)] * (len(older) + 1 - len(by_taps))
         by_weight = torch.stack([*by_taps, *unread][::-1], 2)
         return by_x, by_weight, None, grad.sum(1) if ctx.needs_input_grad[3] else None
+
+
+class _StridedConv(torch.autograd.Function):
+    """What the taps read lies side by side: at a stride, that is few copies, and one product."""
+
+    @staticmethod
+    def forward(ctx, x_ITB: Tensor, weight_CIk: Tensor, stride: int, bias: Tensor | None) -> Tensor:
+        inputs, steps, batch = x_ITB.shape
+        kernel, count = weight_CIk.shape[2], (steps - 1) // stride + 1
+        ctx.sizes, ctx.reads = (steps, batch), _strided(steps, stride, kernel)
+        taps_kITB = x_ITB.new_empty(kernel, inputs, count, batch)
+        for tap, (skipped, rows) in zip(taps_kITB, ctx.reads, strict=True):
+            tap[:, :skipped] = 0
+            tap[:, skipped:] = x_ITB[:, rows]
+        weight = weight_CIk.transpose(1, 2).flatten(1)
+        columns = taps_kITB.view(kernel * inputs, count * batch)
+        ctx.save_for_backward(columns, weight)
+        return weight @ columns if bias is None else torch.addmm(bias[:, None], weight, columns)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor, None, Tensor | None]:
+        columns, weight = ctx.saved_tensors
+        kernel, (steps, batch) = len(ctx.reads), ctx.sizes
+        by_weight = (grad @ columns.T).unflatten(1, (kernel, -1)).transpose(1, 2)
+        by_x = None
+        if ctx.needs_input_grad[0]:
+            taps_kITB = (weight.T @ grad).view(kernel, len(columns) // kernel, -1, batch)
+            by_x = grad.new_zeros(taps_kITB.shape[1], steps, batch)
+            for tap, (skipped, rows) in zip(taps_kITB, ctx.reads, strict=True):
+                by_x[:, rows] += tap[:, skipped:]
+        return by_x, by_weight, None, grad.sum(1) if ctx.needs_input_grad[3] else None
+
+
+def _strided(steps: int, stride: int, kernel: int) -> list[tuple[int, slice]]:
+    """For each tap, oldest first: how many of the outputs it reads zeros for, and then its rows."""
+    first = (steps - 1) % stride
+    reads = []
+    for back in range(kernel - 1, -1, -1):
+        skipped = max(0, -(-(back - first) // stride))
+        start = first + skipped * stride - back
+        reads.append((skipped, slice(start, max(start, steps - back), stride)))
+    return reads
 
 
 def _taps_within(older: list[Tensor], shift: int, x_IX: Tensor) -> list[tuple[int, Tensor]]:

@@ -44,8 +44,8 @@ class ConvLayer(nn.Module):
         self.weight = nn.Parameter(torch.empty(channels, input_size, kernel))
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
 
-    def forward(self, x_ITB: Tensor, chains: int) -> Tensor:
-        return causal_conv(x_ITB, self.weight, chains).relu_()
+    def forward(self, x_ITB: Tensor, chains: int, stride: int) -> Tensor:
+        return causal_conv(x_ITB, self.weight, chains, stride=stride).relu_()
 
     def stream(self, x_TBI: Tensor, ring: Ring | None) -> tuple[Tensor, Ring]:
         y, ring = stream_conv(x_TBI, self.weight, self.dilation, ring)

@@ -58,13 +58,14 @@ class Block(nn.Module):
         self.conv2 = WeightNormedConv(channels, channels, kernel)
         self.shortcut = nn.Linear(input_size, channels) if input_size != channels else nn.Identity()
 
-    def forward(self, x_ITB: Tensor, chains: int) -> Tensor:
+    def forward(self, x_ITB: Tensor, chains: int, stride: int) -> Tensor:
         def conv(part: WeightNormedConv, h: Tensor) -> Tensor:
-            return causal_conv(h, part.weight, chains, part.bias)
+            strides = stride if part is self.conv2 else 1
+            return causal_conv(h, part.weight, chains, part.bias, strides)
 
-        direct = x_ITB
+        direct = x_ITB[:, (x_ITB.shape[1] - 1) % stride :: stride]
         if isinstance(self.shortcut, nn.Linear):
-            direct = affine(self.shortcut.weight, x_ITB, self.shortcut.bias)
+            direct = affine(self.shortcut.weight, direct, self.shortcut.bias)
         return self._block(x_ITB, conv, direct)
 
     def stream(self, x_TBI: Tensor, rings: dict | None) -> tuple[Tensor, dict]:
