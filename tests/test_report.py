@@ -475,6 +475,18 @@ def test_several_searches_of_a_family_are_told_apart():
     ]
 
 
+def test_a_budget_of_one_family_compares_nothing():
+    one, other = searched(), searched("gru")
+    alone = at_random(searched(budget=2000, width=12))
+    rows = [x for s in (one, other, alone) for x in (s.study(), *s.finals(*GOOD))]
+    section = make_sections(build(rows), rows)[0]
+    whole = next(chart for chart in section.charts if chart.key == "parameters")
+    assert [series.name for series in whole.series] == ["gru", "lstm"]
+    assert "Left out, with one family alone: 2,000." in whole.caption
+    mine = accuracy_by_parameters(group([alone.study(), *alone.finals(*GOOD)]))
+    assert len(mine.series) == 1  # where nothing else was run, it is shown
+
+
 def test_budgets_stand_side_by_side_and_other_data_apart():
     small, large = searched(budget=1000), searched(budget=2000, width=12)
     other = searched(data_hash="fedcba9876543210")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
+from dataclasses import replace
 from typing import Any
 
 from drnn_bench.columns import shown_interval
@@ -16,7 +17,12 @@ Row = dict[str, Any]
 def accuracy_by_parameters(group: Group) -> Chart:
     """Over all budgets of a task that share version, data and steps."""
     tested = [x for x in group.lines if x["n"]]
-    budgets = sorted({x["budget"] for x in tested})
+    families = {b: {x["family"] for x in tested if x["budget"] == b} for b in _budgets(tested)}
+    alone = [
+        b for b, found in families.items() if len(found) == 1 < max(map(len, families.values()))
+    ]
+    tested = [x for x in tested if x["budget"] not in alone]
+    group, budgets = replace(group, lines=tested or group.lines), _budgets(tested)
     named: dict[str, list[Row]] = {}
     for line in tested:
         named.setdefault(group.name(line), []).append(line)
@@ -46,6 +52,8 @@ def accuracy_by_parameters(group: Group) -> Chart:
     caption = "Test mean over fresh seeds, with its 95 % Student t interval."
     if several:
         caption += " Side by side at each budget, in the order of the legend."
+    if alone:
+        caption += f" Left out, with one family alone: {', '.join(f'{b:,}' for b in alone)}."
     if single:
         caption += f" One seed only, so no interval (n = 1): {', '.join(single)}."
     if not tested:
@@ -65,6 +73,10 @@ def accuracy_by_parameters(group: Group) -> Chart:
             for x in sorted(tested, key=lambda x: (x["budget"], group.lines.index(x)))
         ),
     )  # fmt: skip
+
+
+def _budgets(lines: list[Row]) -> list[int]:
+    return sorted({x["budget"] for x in lines})
 
 
 def _beside(line: Row, budgets: list[int], place: int, places: int) -> float:
