@@ -4,7 +4,7 @@ figures 1 and 2. What the last output can see is drawn strong, the rest faint.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -41,6 +41,20 @@ def levels(net: Architecture) -> list[Level]:
     return rows + [Level(f"convolution over {len(w)}", w, recurrent=False) for w in windows]
 
 
+@dataclass
+class _Part:
+    """What is drawn alike, as two paths, for a page holds many drawings."""
+
+    edges: list[str] = field(default_factory=list)
+    nodes: list[str] = field(default_factory=list)  # lines of no length, with round ends
+
+    @property
+    def drawn(self) -> str:
+        return (
+            f'<path d="{"".join(self.edges)}"/><path stroke-width="6" d="{"".join(self.nodes)}"/>'
+        )
+
+
 def draw(family: str, config: dict[str, Any], length: int) -> str:
     """The drawing as an SVG element, with a title and a description for who cannot see it.
 
@@ -55,14 +69,12 @@ def draw(family: str, config: dict[str, Any], length: int) -> str:
     def place(row: int, step: int) -> tuple[int, int]:  # row 0 is the input, at the bottom
         return LEFT + STEP * step + STEP // 2, TOP + ROW * (len(rows) - row)
 
-    faint: list[str] = []
-    strong: list[str] = []
+    faint, strong = _Part(), _Part()
     for row, level in enumerate([Level("input", ()), *rows]):
         for step in _nodes(level, steps):
             mine = strong if step in seen[row] else faint
-            mine += _edges(row, step, level, place)
-            x, y = place(row, step)
-            mine.append(f'<circle cx="{x}" cy="{y}" r="3" fill="currentColor" stroke="none"/>')
+            mine.edges += _edges(row, step, level, place)
+            mine.nodes.append("M{} {}h0".format(*place(row, step)))
     labels = [
         f'<text x="{LEFT - 8}" y="{place(row, 0)[1] + 4}" text-anchor="end">{escape(name)}</text>'
         for row, name in enumerate(["input", *(level.name for level in rows)])
@@ -77,9 +89,9 @@ def draw(family: str, config: dict[str, Any], length: int) -> str:
         f'width="{width}" height="{height}" role="img">'
         f"<title>{escape(family)} over the last {steps} steps</title>"
         f"<desc>From the input up: {escape(said)}.</desc>"
-        '<g fill="none" stroke="currentColor">'
-        f'<g opacity="0.22">{"".join(faint)}</g><g color="{"#2f7fc1"}" stroke-width="1.4">'
-        f"{''.join(strong)}</g></g>"
+        '<g fill="none" stroke="currentColor" stroke-linecap="round">'
+        f'<g opacity="0.22">{faint.drawn}</g>'
+        f'<g color="#2f7fc1" stroke-width="1.4">{strong.drawn}</g></g>'
         '<g font-family="sans-serif" font-size="12" fill="currentColor">'
         f"{''.join(labels)}</g></svg>"
     )
@@ -119,15 +131,15 @@ def _edges(row: int, step: int, level: Level, place) -> list[str]:
     x, y = place(row, step)
     out = []
     if level.recurrent and row and level.every == 1:
-        out.append(f'<path d="M{x} {place(row - 1, step)[1]}V{y}"/>')
+        out.append(f"M{x} {place(row - 1, step)[1]}V{y}")
     for back in level.back:
         if not level.recurrent:
             if step >= back:
                 from_x, from_y = place(row - 1, step - back)
-                out.append(f'<path d="M{from_x} {from_y}L{x} {y}"/>')
+                out.append(f"M{from_x} {from_y}L{x} {y}")
         elif back == 1 and step:
-            out.append(f'<path d="M{x - STEP} {y}H{x}"/>')
+            out.append(f"M{x - STEP} {y}H{x}")
         elif step >= back:
             from_x, bend = place(row, step - back)[0], min(26, 8 + 2 * back)
-            out.append(f'<path d="M{from_x} {y}Q{(from_x + x) / 2:g} {y - bend} {x} {y}"/>')
+            out.append(f"M{from_x} {y}Q{(from_x + x) / 2:g} {y - bend} {x} {y}")
     return out
