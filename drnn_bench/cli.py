@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from drnn_bench.cli_boards import compare, leaderboard
+from drnn_bench.cli_describe import describe
 from drnn_bench.cli_doctor import doctor
 from drnn_bench.cli_export import export
 from drnn_bench.cli_ls import ls
 from drnn_bench.cli_measure import measure
 from drnn_bench.cli_options import (
-    BudgetOption,
     DataOption,
     DeviceOption,
-    Format,
-    FormatOption,
-    JsonOption,
     RunsOption,
     StorageOption,
-    TaskOption,
     make_console,
+    say_error,
 )
 from drnn_bench.cli_report import report
 from drnn_bench.cli_workers import status, worker
-from drnn_bench.errors import Interrupted, JobError, UserError, nearest
+from drnn_bench.errors import Interrupted, JobError, UserError
 
 app = typer.Typer(
     add_completion=False,
@@ -116,7 +113,7 @@ def run(
 
     rows, notes = records.read(Path(runs_dir) / "records.jsonl")
     for note in notes:
-        _err(note)
+        say_error(note)
     board = build(rows)
     wanted = {spec.identity for spec in plan.specs}
     if board.empty or not board["study"].isin(wanted).any():
@@ -129,151 +126,9 @@ def run(
     console.print(f"Written to {path} and {path.with_suffix('.csv')}", highlight=False)
 
 
-@app.command()
-def leaderboard(
-    task: TaskOption = None,
-    family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
-    budget: BudgetOption = None,
-    sort: Annotated[str | None, typer.Option(help="Sort by this column of the CSV.")] = None,
-    runs_dir: RunsOption = "runs",
-    format: FormatOption = Format.table,
-    output: Annotated[str | None, typer.Option(help="Write to this file.")] = None,
-    check: Annotated[bool, typer.Option("--check", help="Rebuild the published boards and compare.")] = False,
-) -> None:  # fmt: skip
-    """The ranked table of what has been run."""
-    from drnn_bench import boards, columns
-
-    if check:
-        wrong = boards.check()
-        for line in wrong:
-            _err(line)
-        if wrong:
-            raise typer.Exit(1)
-        print("every published board is what its records give")
-        return
-    board = _board(runs_dir, task, family, budget)
-    if sort is not None:
-        board = _sorted(board, sort)
-    texts = {Format.markdown: columns.to_markdown, Format.csv: columns.to_csv}
-    if format == Format.table and output is None:
-        from drnn_bench.console import print_board
-
-        print_board(make_console(), board)
-        return
-    text = texts.get(format, columns.to_json if format == Format.json else columns.to_markdown)(
-        board
-    )
-    _emit(text, output)
-
-
-@app.command()
-def compare(
-    task: TaskOption = None,
-    runs_dir: RunsOption = "runs",
-    base: Annotated[str, typer.Option(help="The family that speed is compared with.")] = "lstm",
-    format: FormatOption = Format.table,
-) -> None:
-    """Families against budgets: the metric, and what it cost in parameters, speed and MRL."""
-    from drnn_bench import comparison
-    from drnn_bench.models import FAMILIES
-
-    if base not in FAMILIES:
-        raise UserError(f"unknown family {base!r}: {nearest(base, list(FAMILIES))}")
-    board = _board(runs_dir, task, None, None, base)
-    if format == Format.json:
-        print(json.dumps(comparison.to_records(board, base), indent=2))
-        return
-    if format == Format.table:
-        comparison.print_tables(make_console(), board, base)
-        return
-    print(comparison.to_text(board, base, csv=format == Format.csv), end="")
-
-
-@app.command()
-def describe(
-    family: Annotated[str, typer.Argument(help="A family: see `bench ls families`.")],
-    options: Annotated[list[str] | None, typer.Argument(help="key=value, such as cell=gru.")] = None,
-    task: TaskOption = None,
-    budget: BudgetOption = None,
-    as_json: JsonOption = False,
-) -> None:  # fmt: skip
-    """A network without training it: parameters, dilations, mean recurrent length, reach."""
-    from drnn_bench.api import describe as describe_network
-    from drnn_bench.options import parse_options
-    from drnn_bench.plan import parse_budget
-
-    config: dict[str, Any] = parse_options(family, options or [])
-    if task is not None:
-        from drnn_bench.tasks import sized_task
-
-        named = sized_task(task)
-        config |= {"length": named.length}
-        config |= {"input_size": named.input_size, "output_size": named.output_size}
-    if budget is not None:
-        config["budget"] = parse_budget(budget)
-    missing = [key for key in ("input_size", "output_size") if key not in config]
-    if missing:
-        raise UserError(f"give --task, or {' and '.join(f'{key}=N' for key in missing)}")
-    facts = describe_network(family, **config)
-    facts = {k: "inf" if v == float("inf") else v for k, v in facts.items()}
-    if as_json:
-        print(json.dumps(facts, indent=2))
-        return
-    width = max(map(len, facts))
-    for key, value in facts.items():
-        if isinstance(value, dict):
-            value = " ".join(f"{k}={v}" for k, v in value.items())
-        print(f"{key:<{width}}  {'–' if value is None else value}")
-
-
-def _board(
-    runs_dir: str, task: str | None, family: str | None, budget: str | None, base: str = "lstm"
-):
-    from drnn_bench import live
-    from drnn_bench.plan import parse_budget
-    from drnn_bench.ranking import build, select
-
-    rows, notes = live.read(Path(runs_dir))
-    for note in notes:
-        _err(note)
-    return select(
-        build(rows, base),
-        task=task,
-        family=family,
-        budget=None if budget is None else parse_budget(budget),
-        where=runs_dir,
-    )
-
-
-def _sorted(board, column: str):
-    """Within each group: best first where a column has a direction, largest first elsewhere."""
-    from drnn_bench.ranking import GROUP
-
-    if column not in board:
-        raise UserError(f"no column {column!r} to sort by: {nearest(column, list(board))}")
-    down = not (column.startswith(("test", "validation")) and (board["direction"] == "min").all())
-    try:
-        return board.sort_values(
-            [*GROUP, column], ascending=[True] * len(GROUP) + [not down], na_position="last"
-        ).reset_index(drop=True)
-    except TypeError:
-        raise UserError(f"column {column!r} cannot be sorted") from None
-
-
-def _emit(text: str, output: str | None) -> None:
-    if output is None:
-        print(text, end="" if text.endswith("\n") else "\n")
-        return
-    try:
-        Path(output).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"output {output}: cannot be written ({error.strerror})") from None
-
-
-def _err(line: str) -> None:
-    print(f"bench: {line}", file=sys.stderr)
-
-
+app.command()(leaderboard)
+app.command()(compare)
+app.command()(describe)
 app.command()(measure)
 app.command()(report)
 app.command()(export)
@@ -288,21 +143,21 @@ def main() -> None:
     try:
         code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
         if code == 130:  # how typer hands on an interruption that nobody took
-            _err("stopped")
+            say_error("stopped")
     except Interrupted as stopped:
-        _err(str(stopped))
+        say_error(str(stopped))
         code = 130
     except typer.TyperException as error:  # a word of the command line that typer refuses
-        _err(" ".join(error.format_message().split()) + " (--help shows what there is)")
+        say_error(" ".join(error.format_message().split()) + " (--help shows what there is)")
         code = error.exit_code
     except UserError as error:
-        _err(str(error))
+        say_error(str(error))
         code = 2
     except JobError as error:
-        _err(str(error))
+        say_error(str(error))
         code = 1
     except typer.Abort:
-        _err("not started")
+        say_error("not started")
         code = 130
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

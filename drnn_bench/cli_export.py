@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from drnn_bench.cli_options import BudgetOption, RunsOption, TaskOption
+from drnn_bench.cli_options import BudgetOption, RunsOption, TaskOption, say_error
 
 
 def export(
@@ -28,7 +27,7 @@ def export(
     folder = Path(runs_dir)
     rows, notes = live.read(folder)
     for note in notes:
-        print(f"bench: {note}", file=sys.stderr)
+        say_error(note)
     parameters = None if budget is None else parse_budget(budget)
     board = select(build(rows), task=task, budget=parameters, where=runs_dir)
     lines = choose(board, rows, steps)

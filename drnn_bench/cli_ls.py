@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
-from drnn_bench.cli_options import JsonOption, make_console
+from drnn_bench.cli_options import JsonOption, make_console, say_error
 from drnn_bench.errors import UserError
 from drnn_bench.tasks import DEFAULT_TASK
 
@@ -123,7 +122,7 @@ def _list(names: list[str], row: Callable[[str], Row], notes: list[str], as_json
             notes.append(str(error))
     _print_rows(rows, as_json)
     for note in notes:
-        print(f"bench: {note}", file=sys.stderr)
+        say_error(note)
 
 
 def _known(fact: Callable[[], int]) -> int | None:

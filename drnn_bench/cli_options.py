@@ -36,3 +36,7 @@ def make_console() -> Console:
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else 250)
+
+
+def say_error(line: str) -> None:
+    print(f"bench: {line}", file=sys.stderr)

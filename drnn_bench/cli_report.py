@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from drnn_bench.cli_options import RunsOption, TaskOption
+from drnn_bench.cli_options import RunsOption, TaskOption, say_error
 
 
 def report(
@@ -25,7 +24,7 @@ def report(
 
     rows, notes = live.read(Path(runs_dir))
     for note in notes:
-        print(f"bench: {note}", file=sys.stderr)
+        say_error(note)
     sections = make_sections(select(build(rows), task=task, where=runs_dir), rows)
     if figures is not None:
         count = write_figures(sections, Path(figures))

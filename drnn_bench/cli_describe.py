@@ -1,0 +1,47 @@
+"""`bench describe`: the facts of a network, without training it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from drnn_bench.cli_options import BudgetOption, JsonOption, TaskOption
+from drnn_bench.errors import UserError
+
+
+def describe(
+    family: Annotated[str, typer.Argument(help="A family: see `bench ls families`.")],
+    options: Annotated[list[str] | None, typer.Argument(help="key=value, such as cell=gru.")] = None,
+    task: TaskOption = None,
+    budget: BudgetOption = None,
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """A network without training it: parameters, dilations, mean recurrent length, reach."""
+    from drnn_bench.api import describe as describe_network
+    from drnn_bench.options import parse_options
+    from drnn_bench.plan import parse_budget
+
+    config: dict[str, Any] = parse_options(family, options or [])
+    if task is not None:
+        from drnn_bench.tasks import sized_task
+
+        named = sized_task(task)
+        config |= {"length": named.length}
+        config |= {"input_size": named.input_size, "output_size": named.output_size}
+    if budget is not None:
+        config["budget"] = parse_budget(budget)
+    missing = [key for key in ("input_size", "output_size") if key not in config]
+    if missing:
+        raise UserError(f"give --task, or {' and '.join(f'{key}=N' for key in missing)}")
+    facts = describe_network(family, **config)
+    facts = {k: "inf" if v == float("inf") else v for k, v in facts.items()}
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    width = max(map(len, facts))
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            value = " ".join(f"{k}={v}" for k, v in value.items())
+        print(f"{key:<{width}}  {'–' if value is None else value}")
