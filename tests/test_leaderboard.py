@@ -10,6 +10,7 @@ import json
 import math
 import os
 import random
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from conftest import ROOT
 from rich.console import Console
 from test_records import real_rows
 
@@ -925,3 +927,22 @@ def test_accuracy_stands_beside_another_metric_and_guessing_below_it():
     assert "test nats ↓" in head
     assert "accuracy %" in head
     assert "Guessing costs 2.0794." in text
+
+
+# -- what is written about the boards ------------------------------------------------------------
+
+
+def test_what_is_published_is_what_its_records_give_and_is_quoted_as_it_stands():
+    assert boards.check(ROOT / "leaderboards") == []
+    published = "".join(p.read_text() for p in sorted((ROOT / "leaderboards").glob("*.md")))
+    for name in ("README.md", "docs/results.md"):
+        text = (ROOT / name).read_text()
+        quoted = re.findall(r"\d+\.\d+ ± \d+\.\d+", text)
+        quoted += re.findall(r"[-+]\d\.\d+ \([-+]\d\.\d+ to [-+]\d\.\d+, n = \d+\)", text)
+        assert quoted
+        plain = published.replace("95 % interval ", "")
+        assert [words for words in quoted if words not in plain] == []
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if "=" in line[-90:]]
+    rows = [row for row in rows if row.startswith("| ") and "±" in row]
+    assert len(rows) == 10
+    assert all(row in published for row in rows)
