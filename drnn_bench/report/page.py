@@ -133,7 +133,8 @@ def _ranked(lines: list[dict[str, Any]]) -> str:
 def _chart(chart: Chart, level: int) -> str:
     drawn = ""
     if chart.series:
-        spec = json.dumps(figure(chart), allow_nan=False).replace("<", "\\u003c")
+        spec = json.dumps(figure(chart), allow_nan=False, separators=(",", ":"))
+        spec = spec.replace("<", "\\u003c")
         drawn = (
             f'<div class="chart" role="group" aria-label="Chart: {escape(chart.title)}. '
             'Its figures are in the table below."></div>'

@@ -39,8 +39,10 @@ def _trace(series: Series) -> dict[str, Any]:
     words = [escape(point.words, quote=False) for point in series.points]
     trace: dict[str, Any] = {
         "name": escape(series.name, quote=False),
-        "x": [escape(p.x, quote=False) if isinstance(p.x, str) else p.x for p in series.points],
-        "y": [point.y if math.isfinite(point.y) else None for point in series.points],
+        "x": [
+            escape(p.x, quote=False) if isinstance(p.x, str) else _short(p.x) for p in series.points
+        ],
+        "y": [_short(point.y) if math.isfinite(point.y) else None for point in series.points],
         "hovertext": words,
         "hovertemplate": "%{hovertext}<br>%{x}, %{y}<extra>%{fullData.name}</extra>",
     }
@@ -61,12 +63,17 @@ def _trace(series: Series) -> dict[str, Any]:
         trace["error_y"] = {
             "type": "data",
             "symmetric": False,
-            "array": [None if p.high is None else p.high - p.y for p in series.points],
-            "arrayminus": [None if p.low is None else p.y - p.low for p in series.points],
+            "array": [None if p.high is None else _short(p.high - p.y) for p in series.points],
+            "arrayminus": [None if p.low is None else _short(p.y - p.low) for p in series.points],
             "color": colour,
             "thickness": 1.5,
         }
     return trace
+
+
+def _short(value: float) -> float:
+    """Six digits: more than a chart can show, and a page holds thousands of them."""
+    return float(f"{value:.6g}")
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
