@@ -147,7 +147,7 @@ def learning_curves(group: Group) -> Chart:
         for at in zip(*curves, strict=True):  # all seeds are evaluated at the same steps
             step, values = at[0][0], [value for _, value in at]
             mean, n = statistics.mean(values), f"{len(values)}"
-            points.append(Point(step, group.scaled(mean), f"n = {n}"))
+            points.append(Point(step, group.scaled(mean)))
             shown = (group.shown(v) for v in (mean, min(values), max(values)))
             rows.append((group.name(line), f"{step:,}", *shown, n))
         if points:

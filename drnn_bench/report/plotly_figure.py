@@ -43,9 +43,10 @@ def _trace(series: Series) -> dict[str, Any]:
             escape(p.x, quote=False) if isinstance(p.x, str) else _short(p.x) for p in series.points
         ],
         "y": [_short(point.y) if math.isfinite(point.y) else None for point in series.points],
-        "hovertext": words,
-        "hovertemplate": "%{hovertext}<br>%{x}, %{y}<extra>%{fullData.name}</extra>",
+        "hovertemplate": "%{x}, %{y}<extra>%{fullData.name}</extra>",
     }
+    if any(words):
+        trace |= {"hovertext": words, "hovertemplate": "%{hovertext}<br>" + trace["hovertemplate"]}
     if series.style == "bars":
         return trace | {"type": "bar", "marker": {"color": colour}}
     trace |= {

@@ -26,7 +26,7 @@ TASK = ("task", "task_version", "data_hash", "steps")  # budgets side by side
 
 @dataclass(frozen=True)
 class Winner:
-    """A family's best net, drawn."""
+    """The net of a line that may be the best, drawn."""
 
     name: str
     family: str
@@ -86,7 +86,9 @@ def _board(group: Group) -> Board:
         importances(group),
         *starting_dilation(group),
     ]
-    return Board(group, charts, [_winner(group, line) for line in group.lines])
+    # Those that may be the best; where nothing is ranked yet, the first.
+    winners = [line for line in group.lines if line["rank_low"] == 1] or group.lines[:1]
+    return Board(group, charts, [_winner(group, line) for line in winners])
 
 
 def _winner(group: Group, line: Row) -> Winner:

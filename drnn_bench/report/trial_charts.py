@@ -98,7 +98,7 @@ def best_so_far(group: Group) -> list[Chart]:
         if not steps:
             continue
         name, look = group.name(line), (hue(line["family"]), group.mark(line), "steps")
-        points = [Point(n, group.scaled(best), f"trial {n}") for n, _, best, _ in steps]
+        points = [Point(n, group.scaled(best)) for n, _, best, _ in steps]
         by_trials.append(Series(name, tuple(points), *look))
         if all(seconds is not None for _, seconds, _, _ in steps):
             points = [Point(s / scale, group.scaled(b), f"trial {n}") for n, s, b, _ in steps]
