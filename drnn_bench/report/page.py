@@ -105,9 +105,10 @@ def _details(board: Board) -> str:
         f"<section><h3>Finalists and search at {budget:,} parameters</h3>"
         f"{''.join(_chart(chart, 4) for chart in board.charts)}"
         "<section><h4>The winners' dilations</h4>"
-        '<p class="prose">The nets that may be the best: nodes by layer over the last steps of a sequence, the input at the '
-        "bottom. Strong: what the last output depends on. Edges from before the first step are "
-        "not drawn, nor that a clockwork RNN's slower modules feed the faster ones.</p>"
+        '<p class="prose">The nets that may be the best: nodes by layer over the last steps of a '
+        "sequence, the input at the bottom. Strong: what the last output depends on. Edges from "
+        "before the first step are not drawn, nor that a clockwork RNN's slower modules feed the "
+        "faster ones.</p>"
         f"{drawings}</section></section>"
     )
 
