@@ -122,7 +122,7 @@ def test_from_nothing_to_a_board_and_again(bench, tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(bench, tmp_path):
-    words = (*SMALL, "--trials", "4", "--steps", "60")
+    words = (*SMALL, "--trials", "4", "--steps", "600")  # trials of seconds
     running = start(tmp_path, *words)
     wait_for(lambda: sum(c.done for c in tallies(tmp_path).values()) >= 2)
     wait_for(lambda: sum(c.running for c in tallies(tmp_path).values()) >= 1)
@@ -144,7 +144,7 @@ def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(bench, tmp_path):
 
 @pytest.mark.slow
 def test_killed_workers_are_replaced_and_their_trials_run_again(tmp_path):
-    words = (*SMALL, "--trials", "4", "--steps", "60")
+    words = (*SMALL, "--trials", "4", "--steps", "600")
     running = start(tmp_path, *words)
     wait_for(lambda: sum(c.running for c in tallies(tmp_path).values()) >= 1)
     for _ in range(2):
