@@ -122,7 +122,7 @@ def test_from_nothing_to_a_board_and_again(bench, tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(bench, tmp_path):
-    words = (*SMALL, "--trials", "4", "--steps", "600")  # trials of seconds
+    words = (*SMALL, "--trials", "40", "--steps", "60")  # many are left
     running = start(tmp_path, *words)
     wait_for(lambda: sum(c.done for c in tallies(tmp_path).values()) >= 2)
     wait_for(lambda: sum(c.running for c in tallies(tmp_path).values()) >= 1)
@@ -133,11 +133,11 @@ def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(bench, tmp_path):
     assert "the same command continues" in errors
     after = tallies(tmp_path)
     assert all(c.running == 0 for c in after.values())
-    assert 2 <= sum(c.done for c in after.values()) < 8
+    assert 2 <= sum(c.done for c in after.values()) < 80
     finished = sum(c.done for c in after.values())
     out = bench(*words).stdout
-    assert f"{8 - finished} trials and" in out
-    assert {c.done for c in tallies(tmp_path).values()} == {4}
+    assert f"{80 - finished} trials and" in out
+    assert {c.done for c in tallies(tmp_path).values()} == {40}
     assert {c.failed for c in tallies(tmp_path).values()} == {0}  # interrupted is not failed
     assert len(rows(tmp_path, "final")) == 4
 

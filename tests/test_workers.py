@@ -245,7 +245,7 @@ def test_a_trial_that_hangs_is_ended_and_runs_again(tmp_path, monkeypatch):
         return pools[-1]
 
     request = Request(runs_dir=str(tmp_path / "runs"), device="cpu",
-                      **(SMALL | {"steps": 200, "trials": 3}))  # fmt: skip
+                      **(SMALL | {"steps": 1500, "trials": 3}))  # fmt: skip
     job = Job(make_plan(request), Reporter())
     job.run()
     assert stopped
