@@ -44,11 +44,10 @@ def leaderboard(
 
 def build(rows: list[Row], base: str = "lstm") -> pd.DataFrame:
     """One line for each study, ranked within its group; `speed_ratio` is to the family `base`."""
-    studies = sorted((r for r in rows if r["role"] == "study"), key=lambda row: row["started"])
-    latest = {row["study"]: row for row in studies}
-    lines = [_line(study, rows, base) for study in latest.values()]
+    studies = searches(rows)
+    lines = [_line(study, rows, base) for study in studies.values()]
     for line in lines:
-        line["gain_over_random"] = _gain_over_random(line, lines, latest)
+        line["gain_over_random"] = _gain_over_random(line, lines, studies)
     groups: dict[tuple, list[Row]] = {}
     for line in lines:
         groups.setdefault(tuple(line[key] for key in GROUP), []).append(line)
@@ -59,6 +58,21 @@ def build(rows: list[Row], base: str = "lstm") -> pd.DataFrame:
             line["apart"] = [words for words in apart if words]
         ranked += _rank(groups[key])
     return pd.DataFrame(ranked, dtype=object)  # whole numbers stay whole beside missing ones
+
+
+def searches(rows: list[Row]) -> dict[str, Row]:
+    """The row of each study: of the one that has most trials, and of several, the first. Who runs
+    a published search again, or a part of it, displaces nothing."""
+    found: dict[str, Row] = {}
+    for row in sorted((r for r in rows if r["role"] == "study"), key=lambda row: row["started"]):
+        known = found.get(row["study"])
+        if known is None or _trials(row) > _trials(known):
+            found[row["study"]] = row
+    return found
+
+
+def _trials(study: Row) -> int:
+    return study["trials"]["complete"] + study["trials"]["pruned"]
 
 
 def select(
@@ -89,8 +103,8 @@ def select(
 
 def finals_of(line: Row, rows: list[Row]) -> list[Row]:
     """The finals that a line's test mean is over, one a seed."""
-    mine = [r for r in rows if r["role"] == "final" and r["study"] == line["study"]]
-    return _complete({r["seed"]: r for r in mine if _same_net(r, line)}.values())
+    mine = (r for r in rows if r["study"] == line["study"] and _same_net(r, line))
+    return _complete(_one_a_seed(mine))
 
 
 def _difference(group: tuple, other: tuple) -> str:
@@ -110,7 +124,7 @@ def _line(study: Row, rows: list[Row], base: str) -> Row:
     all_mine = [r for r in rows if r["study"] == study["study"]]
     best = study["best"]
     mine = [r for r in all_mine if _same_net(r, best)]
-    finals = {r["seed"]: r for r in mine if r["role"] == "final"}.values()
+    finals = _one_a_seed(mine)
     overtaken = sum(r["role"] == "final" and not _same_net(r, best) for r in all_mine)
     complete = _complete(finals)
     tests = [r["test"] for r in complete]
@@ -231,6 +245,15 @@ def _blank_other_hardware(lines: list[Row]) -> None:
             where = f"{line['hardware']}, {line['threads']} thread"
             line["left_out"] = [*line["left_out"], f"speed measured elsewhere ({where})"]
             line |= dict.fromkeys(SPEED)
+
+
+def _one_a_seed(rows: Iterable[Row]) -> list[Row]:
+    """The first final of each seed: who trains a published net again displaces nothing."""
+    first: dict[int, Row] = {}
+    for row in rows:
+        if row["role"] == "final":
+            first.setdefault(row["seed"], row)
+    return list(first.values())
 
 
 def _complete(finals: Iterable[Row]) -> list[Row]:

@@ -271,6 +271,7 @@ def test_a_study_that_is_extended_keeps_one_line_as_it_stands_last():
 def test_finals_of_a_best_net_that_was_overtaken_do_not_count():
     first = searched(width=8)
     better = first.with_best(config=first.best["config"] | {"width": 9})
+    better = dataclasses.replace(better, complete=9)
     rows = [first.study(), *first.finals(*POOR), first.speed(100.0), better.study()]
     [only] = lines(rows)
     assert (only["n"], only["test_mean"], only["train_per_s"]) == (0, None, None)
@@ -281,7 +282,7 @@ def test_finals_of_a_best_net_that_was_overtaken_do_not_count():
 
 def test_finals_of_the_same_net_at_another_learning_rate_do_not_count():
     first = searched()
-    faster = first.with_best(learning_rate=2e-2)
+    faster = dataclasses.replace(first.with_best(learning_rate=2e-2), complete=9)
     rows = [first.study(), *first.finals(*POOR, 0.6), faster.study(), *faster.finals(*GOOD)]
     [only] = lines(rows)
     assert only["tests"] == list(GOOD)
@@ -850,6 +851,20 @@ def test_publishing_more_adds_to_what_is_there(tmp_path):
     assert after.startswith(before)
     assert len(after.splitlines()) == len([*first, *second, *third])
     assert len(table((tmp_path / "pixel_digits.md").read_text())) == 2 + 3
+
+
+def test_who_runs_less_of_a_published_search_displaces_nothing(tmp_path):
+    whole = dataclasses.replace(searched(), complete=28)
+    published = [whole.study(), *whole.finals(*GOOD)]
+    boards.publish(published, "pixel_digits", tmp_path)
+    before = build(records.read_folder(tmp_path)[0]).to_dict("records")
+    part = dataclasses.replace(whole, complete=8, best=searched(width=11).best)
+    boards.publish(
+        [part.study(), *part.finals(0.1), *whole.finals(*POOR)], "pixel_digits", tmp_path
+    )
+    [line] = build(records.read_folder(tmp_path)[0]).to_dict("records")
+    assert line["tests"] == before[0]["tests"]
+    assert (line["width"], line["trials"]) == (before[0]["width"], before[0]["trials"])
 
 
 def test_boards_of_a_task_with_different_options_are_different_files(tmp_path):

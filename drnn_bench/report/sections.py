@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from drnn_bench import columns
-from drnn_bench.ranking import finals_of
+from drnn_bench.ranking import finals_of, searches
 from drnn_bench.report.chart import Chart
 from drnn_bench.report.drawing import draw
 from drnn_bench.report.final_charts import accuracy_by_parameters, learning_curves, pareto
@@ -55,11 +55,7 @@ class Section:
 
 def make_sections(board: pd.DataFrame, rows: list[Row]) -> list[Section]:
     """Everything that is shown of a board, from it and the rows that it was built from."""
-    studies = {
-        row["study"]: row
-        for row in sorted(rows, key=lambda row: row.get("started", ""))
-        if row["role"] == "study"
-    }
+    studies = searches(rows)
     keyed: dict[tuple, list[list[Row]]] = {}
     for lines in columns.groups(board):
         keyed.setdefault(tuple(lines[0][k] for k in TASK), []).append(lines)
