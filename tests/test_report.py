@@ -471,8 +471,28 @@ def test_several_searches_of_a_family_are_told_apart():
     assert names == [
         f"lstm (tpe, asha, seed 0, study {one.spec.identity})",
         "lstm (random, none, seed 7)",
-        f"lstm (tpe, asha, seed 0, study {twin.spec.identity})",
+        "lstm (tpe, asha, seed 0, learning_rate=0.1)",
     ]
+
+
+def test_searches_that_fix_other_options_are_told_apart_by_these():
+    one = searched("dilated_rnn")
+    spaces = {"start": 2, "depth": 3}, {"start": 0, "depth": 3, "fusion": True}
+    starts = [replace(one, spec=replace(one.spec, space=space)) for space in spaces]
+    rows = [x for s in starts for x in (s.study(), *s.finals(*GOOD))]
+    names = [series.name for series in accuracy_by_parameters(group(rows)).series]
+    assert names == ["dilated_rnn (start=2)", "dilated_rnn (start=0, fusion=True)"]
+
+
+def test_a_family_has_one_colour_beside_others_and_its_searches_each_their_mark():
+    one = searched()
+    twin = replace(one, spec=replace(one.spec, space={"learning_rate": 0.1}))
+    mine, other = [one.study(), twin.study()], searched("gru").study()
+    alone, beside = group(mine), group([*mine, other])
+    looks = [beside.look(line) for line in beside.lines if line["family"] == "lstm"]
+    assert len({hue for hue, _ in looks}) == 1
+    assert len({mark for _, mark in looks}) == 2
+    assert len({hue for hue, _ in map(alone.look, alone.lines)}) == 2
 
 
 def test_a_budget_of_one_family_compares_nothing():

@@ -50,7 +50,9 @@ def svg(chart: Chart) -> str:
             axes.set_xticks(values, words)
         axes.set(xlabel=_plain(chart.x.title), ylabel=_plain(chart.y.title))
         axes.set_title(_plain(chart.title), loc="left", fontsize=11)
-        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+        longest = max((len(series.name) for series in chart.series), default=0)
+        columns = max(1, min(3, 105 // (longest + 8)))  # letters that fit, and a sample line each
+        figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
         out = io.StringIO()
         about = {"Date": None, "Title": chart.title, "Description": chart.caption}
         figure.savefig(out, format="svg", metadata=about)

@@ -9,7 +9,7 @@ from typing import Any
 
 from drnn_bench.columns import shown_interval
 from drnn_bench.report.chart import GREY, Axis, Chart, Point, Series
-from drnn_bench.report.group import Group, hue
+from drnn_bench.report.group import Group
 
 Row = dict[str, Any]
 
@@ -41,8 +41,7 @@ def accuracy_by_parameters(group: Group) -> Chart:
                 )
                 for line in sorted(lines, key=lambda x: x["parameters"])
             ),
-            hue(lines[0]["family"]),
-            group.mark(lines[0]),
+            *group.look(lines[0]),
         )
         for i, (name, lines) in enumerate(named.items())
     )
@@ -106,8 +105,7 @@ def pareto(group: Group) -> Chart:
                     ),
                 ),
             ),
-            hue(x["family"]),
-            group.mark(x),
+            *group.look(x),
         )
         for x in timed
     ]
@@ -151,8 +149,7 @@ def learning_curves(group: Group) -> Chart:
             shown = (group.shown(v) for v in (mean, min(values), max(values)))
             rows.append((group.name(line), f"{step:,}", *shown, n))
         if points:
-            look = hue(line["family"]), group.mark(line)
-            series.append(Series(group.name(line), tuple(points), *look, "line"))
+            series.append(Series(group.name(line), tuple(points), *group.look(line), "line"))
     caption = "Validation of the finalists as they train: the mean over the fresh seeds."
     if not series:
         caption = "No finalist's curve is recorded."

@@ -38,17 +38,22 @@ class Group:
         return f"{100 * value:.1f}" if self.lines[0]["metric"] == "accuracy" else f"{value:.4f}"
 
     def name(self, line: Row) -> str:
-        """The family; with the kind of search where the group has several of it."""
+        """The family; with what tells its searches apart where the group has several of it: the
+        kind of search, and what their spaces fix differently."""
         kinds = self._kinds(line["family"])
         twins = [x for x in kinds[_kind(line)] if x["budget"] == line["budget"]]
-        if len(kinds) == len(twins) == 1:
-            return line["family"]
-        name = f"{line['family']} ({', '.join(_kind(line))}"
-        return f"{name}, study {line['study']})" if len(twins) > 1 else f"{name})"
+        words = list(_kind(line)) if len(kinds) > 1 else []
+        if len(twins) > 1:
+            words += _fixed_apart(line, twins) or [f"study {line['study']}"]
+        return f"{line['family']} ({', '.join(words)})" if words else line["family"]
 
-    def mark(self, line: Row) -> int:
-        """The marker of a kind of search: a family's kinds share its colour."""
-        return hue(line["family"]) + list(self._kinds(line["family"])).index(_kind(line))
+    def look(self, line: Row) -> tuple[int, int]:
+        """Colour and marker: a family has its own colour, and its searches their own marks; where
+        there is no other family, colours tell the searches apart too."""
+        mine = dict.fromkeys(self.name(x) for x in self.lines if x["family"] == line["family"])
+        own, place = hue(line["family"]), list(mine).index(self.name(line))
+        alone = len({x["family"] for x in self.lines}) == 1
+        return own + place * alone, own + place
 
     def _kinds(self, family: str) -> dict[tuple[str, ...], list[Row]]:
         kinds: dict[tuple[str, ...], list[Row]] = {}
@@ -69,6 +74,17 @@ class Group:
 
 def _kind(line: Row) -> tuple[str, ...]:
     return line["sampler"], line["pruner"], f"seed {line['search_seed']}"
+
+
+def _fixed_apart(line: Row, twins: list[Row]) -> list[str]:
+    """The options that a search's space fixes and those of its twins do not fix alike; none where
+    two would have the same."""
+
+    def words(of: Row) -> list[str]:
+        fixed = {k: v for k, v in of["space"].items() if not isinstance(v, (list, dict))}
+        return [f"{k}={v}" for k, v in fixed.items() if any(x["space"].get(k) != v for x in twins)]
+
+    return words(line) if len({tuple(words(x)) for x in twins}) == len(twins) else []
 
 
 def hue(family: str) -> int:

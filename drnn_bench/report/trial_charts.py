@@ -7,7 +7,7 @@ from typing import Any
 
 from drnn_bench.correlation import cell_type, is_sample, mrl_correlations
 from drnn_bench.report.chart import Axis, Chart, Point, Series
-from drnn_bench.report.group import DASH, Group, hue
+from drnn_bench.report.group import DASH, Group
 
 Row = dict[str, Any]
 CELLS = ("rnn", "gru", "lstm")
@@ -97,7 +97,7 @@ def best_so_far(group: Group) -> list[Chart]:
         steps = histories[line["study"]]
         if not steps:
             continue
-        name, look = group.name(line), (hue(line["family"]), group.mark(line), "steps")
+        name, look = group.name(line), (*group.look(line), "steps")
         points = [Point(n, group.scaled(best)) for n, _, best, _ in steps]
         by_trials.append(Series(name, tuple(points), *look))
         if all(seconds is not None for _, seconds, _, _ in steps):
@@ -165,8 +165,7 @@ def importances(group: Group) -> Chart:
             Series(
                 group.name(line),
                 tuple(Point(option, 100 * share) for option, share in shares.items()),
-                hue(line["family"]),
-                group.mark(line),
+                *group.look(line),
                 "bars",
             )
             for line, shares in told
