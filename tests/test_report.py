@@ -147,7 +147,7 @@ def plain(browser, runs) -> Visit:
 
 def test_the_page_is_one_small_file_that_asks_for_nothing_and_complains_of_nothing(wide, phone):
     path = Path(wide.page.url.removeprefix("file://"))
-    assert path.stat().st_size < 6e6
+    assert path.stat().st_size < 3e6
     for visit in (wide, phone):
         assert visit.said == []
         assert visit.asked == [visit.page.url]
