@@ -513,7 +513,14 @@ def test_budgets_stand_side_by_side_and_other_data_apart():
     rows = [x for s in (small, large, other) for x in (s.study(), *s.finals(*GOOD))]
     sections = make_sections(build(rows), rows)
     assert [len(section.boards) for section in sections] == [2, 1]
-    assert len({section.title for section in sections}) == 2
+    assert [section.title for section in sections] == [
+        "pixel_digits, 100 steps (version 1, data 0123456789abcdef)",
+        "pixel_digits, 100 steps (version 1, data fedcba9876543210)",
+    ]
+    small, longer = searched(budget=1000), searched(budget=1000, steps=800)
+    rows = [x for s in (small, longer) for x in (s.study(), *s.finals(*GOOD))]
+    titles = [section.title for section in make_sections(build(rows), rows)]
+    assert titles == ["pixel_digits, 100 steps", "pixel_digits, 800 steps"]
     [series] = sections[0].charts[0].series
     assert (series.name, len(series.points)) == ("lstm", 2)
     assert sections[0].charts[0].x.log

@@ -28,10 +28,11 @@ def write_figures(sections: list[Section], folder: Path) -> int:
     except OSError as error:
         raise UserError(f"figures {folder}: cannot be written ({error.strerror})") from None
     drawn: dict[str, str] = {}
-    for section in sections:
+    heads = [(x.task, x.boards[0].group.lines[0]["steps"]) for x in sections]
+    for section, head in zip(sections, heads, strict=True):
         first = section.boards[0].group.lines[0]
         name = f"{file_name(section.task)}-{first['steps']}"
-        if any(x is not section and x.task == section.task for x in sections):
+        if heads.count(head) > 1:
             name += f"-v{first['task_version']}-{first['data_hash'][:8]}"
         drawn |= {f"{name}-{c.key}": svg(c) for c in section.charts if c.series}
         for board in section.boards:

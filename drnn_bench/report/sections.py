@@ -59,11 +59,11 @@ def make_sections(board: pd.DataFrame, rows: list[Row]) -> list[Section]:
     keyed: dict[tuple, list[list[Row]]] = {}
     for lines in columns.groups(board):
         keyed.setdefault(tuple(lines[0][k] for k in TASK), []).append(lines)
-    tasks = [key[0] for key in keyed]
+    seen = [(task, steps) for task, _, _, steps in keyed]
     sections = []
     for (task, version, data, steps), grouped in keyed.items():
         title = f"{task}, {steps:,} steps"
-        if tasks.count(task) > 1:
+        if seen.count((task, steps)) > 1:
             title += f" (version {version}, data {data})"
         flat = [line for lines in grouped for line in lines]
         finals = {line["study"]: finals_of(line, rows) for line in flat}
