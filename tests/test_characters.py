@@ -55,6 +55,15 @@ def test_a_text_is_known_by_its_name_not_its_path(tmp_path):
     assert task.key == "char_text:length=100,text=book"
 
 
+def test_a_text_is_found_by_the_name_that_a_board_gives_it(tmp_path):
+    written(tmp_path, TEXT)
+    task, *_ = parse_task("char_text:path=book").read(str(tmp_path))
+    assert task.key == "char_text:length=100,text=book"
+    (tmp_path / "book.gz").write_bytes(gzip.compress(TEXT.encode()))
+    with pytest.raises(UserError, match=r"text .*book: No such file"):  # which of the two?
+        parse_task("char_text:path=book").read(str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("raw", "said"),
     [

@@ -91,6 +91,7 @@ def test_real_sequences_of_unequal_length(ucr_dir):
     for row, length in zip(x, lengths, strict=True):
         assert row[length - 1].any()
         assert not row[length:].any()
+    assert read(ucr_dir / "JapaneseVowels")[0].key == task.key  # as a board calls it
     shorter, parts, *_ = read(path, ",length=10")
     assert shorter.key == "own:data=JapaneseVowels,length=10"
     assert (parts["train"][0].shape[1], parts["train"][2].max()) == (10, 10)

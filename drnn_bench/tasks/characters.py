@@ -26,7 +26,7 @@ from typing import ClassVar
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.tasks.sources import PARQUET, from_hub
+from drnn_bench.tasks.sources import PARQUET, called, find, from_hub
 from drnn_bench.tasks.task import SPLITS, Arrays, Reading, Task
 
 PTB_HUB = "ptb-text-only/ptb_text_only"
@@ -96,7 +96,7 @@ class CharText(_Characters):
     def read(self, data_dir: str | None) -> Reading:
         if self.path is None:
             raise UserError("task char_text: name the text: --task char_text:path=FILE")
-        path = Path(data_dir or ".") / self.path
+        path = find(Path(data_dir or ".") / self.path)
         text = _text(path)
         first, second = len(text) * 90 // 100, len(text) * 95 // 100
         texts = {"train": text[:first], "validation": text[first:second], "test": text[second:]}
@@ -107,7 +107,7 @@ class CharText(_Characters):
                     f"at least {SMALLEST:,} are needed: a text of {20 * SMALLEST:,} will do"
                 )
         alphabet, arrays = encode(texts)
-        learned = replace(self, text=path.stem, alphabet=len(alphabet))
+        learned = replace(self, text=called(path), alphabet=len(alphabet))
         notes = (f"{len(text):,} characters", *_strangers(texts))
         return Reading(learned, arrays, notes, {"alphabet": alphabet})
 

@@ -15,7 +15,6 @@ and masked: what stands beyond an end is never seen.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,6 +23,7 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats import Sequences, read
+from drnn_bench.tasks.sources import called, find
 from drnn_bench.tasks.task import SPLITS, UNSCORED, Arrays, Reading, Task
 
 HELD_OUT = 5  # one in so many
@@ -75,7 +75,7 @@ class Own(Task):
         return fact
 
     def read(self, data_dir: str | None) -> Reading:
-        path = Path(data_dir or ".") / self._known(self.path)
+        path = find(Path(data_dir or ".") / self._known(self.path))
         found = read(path, self.target, self.rate)
         if self.length and not found.recordings:
             found = _beginnings(found, self.length)
@@ -90,7 +90,7 @@ class Own(Task):
             raise UserError(f"{path}: every sequence has one step; at least 2 are needed")
         task = replace(
             self,
-            data=re.sub("_(TRAIN|TEST)$", "", path.resolve().stem),
+            data=called(path),
             length=longest,
             channels=found.x[0].shape[1],
             classes=len(names),

@@ -6,6 +6,7 @@ Files are checked as they are read: what is wrong is said in one line that names
 from __future__ import annotations
 
 import os
+import re
 import socket
 import urllib.parse
 import urllib.request
@@ -29,6 +30,19 @@ MNIST_HUB = "ylecun/mnist"
 PARQUET = "refs/convert/parquet"  # where main holds a loading script, which `datasets` refuses
 SMALL_READ = 2**16  # bytes; else 5 MB are fetched for the few in a row group's short columns
 UNAIDED = "pixel_digits and copy_memory need no data"
+
+
+def called(path: Path) -> str:
+    """What a record calls a file or folder of the user's: never where it lies."""
+    return re.sub("_(TRAIN|TEST)$", "", Path(os.path.abspath(path)).stem)
+
+
+def find(path: Path) -> Path:
+    """The path; where nothing is there, the one kind of file beside it that a record calls so."""
+    if path.exists() or not path.parent.is_dir():
+        return path
+    alike = sorted(x for x in path.parent.iterdir() if x.is_file() and called(x) == path.name)
+    return alike[-1] if len({x.suffix for x in alike}) == 1 else path
 
 
 def mnist(data_dir: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
