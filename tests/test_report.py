@@ -355,7 +355,9 @@ def test_figures_are_svg_files_that_say_what_they_show(tmp_path):
     for text in files.values():
         assert ET.fromstring(text).tag.endswith("svg")
         assert not re.search(r'(?:href|src)="http', text)
-    assert "clockwork_rnn" in files["pixel_digits-800-5000-pareto.svg"]
+    pareto = files["pixel_digits-800-5000-pareto.svg"]
+    assert "clockwork_rnn" in pareto
+    assert ">pixel_digits, at most 5,000 parameters, 800 steps<" in pareto
     write_figures(sections, tmp_path / "again")
     assert files == {path.name: path.read_text() for path in (tmp_path / "again").iterdir()}
 

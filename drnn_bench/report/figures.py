@@ -21,8 +21,8 @@ SETTINGS = {
 }
 
 
-def svg(chart: Chart) -> str:
-    """The chart on a white ground. Raises UserError where matplotlib is missing."""
+def svg(chart: Chart, what: str) -> str:
+    """The chart of `what`, on a white ground. Raises UserError where matplotlib is missing."""
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure
@@ -49,12 +49,12 @@ def svg(chart: Chart) -> str:
             values, words = zip(*chart.x.ticks, strict=True)
             axes.set_xticks(values, words)
         axes.set(xlabel=_plain(chart.x.title), ylabel=_plain(chart.y.title))
-        axes.set_title(_plain(chart.title), loc="left", fontsize=11)
+        axes.set_title(_plain(f"{chart.title}\n{what}"), loc="left", fontsize=10)
         longest = max((len(series.name) for series in chart.series), default=0)
         columns = max(1, min(3, 105 // (longest + 8)))  # letters that fit, and a sample line each
         figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
         out = io.StringIO()
-        about = {"Date": None, "Title": chart.title, "Description": chart.caption}
+        about = {"Date": None, "Title": f"{chart.title}: {what}", "Description": chart.caption}
         figure.savefig(out, format="svg", metadata=about)
     return out.getvalue()
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from drnn_bench.boards import file_name
+from drnn_bench.columns import heading
 from drnn_bench.errors import UserError
 from drnn_bench.report.sections import Section
 
@@ -34,10 +35,11 @@ def write_figures(sections: list[Section], folder: Path) -> int:
         name = f"{file_name(section.task)}-{first['steps']}"
         if heads.count(head) > 1:
             name += f"-v{first['task_version']}-{first['data_hash'][:8]}"
-        drawn |= {f"{name}-{c.key}": svg(c) for c in section.charts if c.series}
+        drawn |= {f"{name}-{c.key}": svg(c, section.title) for c in section.charts if c.series}
         for board in section.boards:
-            mine = f"{name}-{board.group.lines[0]['budget']}"
-            drawn |= {f"{mine}-{c.key}": svg(c) for c in board.charts if c.series}
+            lines = board.group.lines
+            mine, what = f"{name}-{lines[0]['budget']}", heading(lines)
+            drawn |= {f"{mine}-{c.key}": svg(c, what) for c in board.charts if c.series}
             for i, winner in enumerate(board.winners, 1):
                 drawn[f"{mine}-dilations-{i}-{winner.family}"] = winner.svg
     for name, text in drawn.items():
