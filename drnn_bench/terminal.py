@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from drnn_bench.studies import Tally
 
 ASK_ABOVE = 3600.0  # seconds of expected work above which a run at a terminal asks first
-PRUNED_SHARE = 0.7  # share of the full steps that a trial is expected to run, pruned ones included
+PRUNED_SHARE = 0.75  # share of the full steps that a trial is expected to run, pruned ones included
 
 
 class Terminal:
