@@ -11,6 +11,7 @@ import fcntl
 import os
 import sqlite3
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -76,13 +77,15 @@ def supervise(
             for _, study in studies:
                 bury_the_dead(study, {})
         show()
-    except BaseException:
+    except BaseException as error:
         for worker in pool.workers:
             worker.stop()
+        # An interrupt within a read leaves it open, and our own writes would wait for it: its
+        # cursor lives in the frames that the interrupt came through.
+        traceback.clear_frames(error.__traceback__)
         # Where it is the database that is gone, heartbeats will tell.
         with patience(5.0), contextlib.suppress(StorageInternalError, DBAPIError, sqlite3.Error):
             for _, study in studies:
-                # An interrupt within a read leaves it open, and our own writes would wait for it.
                 study._storage.remove_session()
                 release(study, lock, workers=names)
         raise

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,8 +17,13 @@ import pytest
 import torch
 from conftest import ENV, ROOT, command
 from kills import worker_pids
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from drnn_bench import cli, records
+from drnn_bench.job import Job
+from drnn_bench.plan import Request, make_plan
+from drnn_bench.reporter import Silent
 from drnn_bench.studies import tally
 
 SMALL = ("run", "--steps", "20", "--trials", "3", "--seeds", "2", "--workers", "2",
@@ -140,6 +147,25 @@ def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(bench, tmp_path):
     assert {c.done for c in tallies(tmp_path).values()} == {40}
     assert {c.failed for c in tallies(tmp_path).values()} == {0}  # interrupted is not failed
     assert len(rows(tmp_path, "final")) == 4
+
+
+@pytest.mark.slow
+def test_an_interrupt_within_a_read_of_the_storage_frees_what_was_running(tmp_path):
+    """Where Ctrl-C falls between a read's first row and its last, its lock on SQLite remains."""
+    asked = Request(families=("lstm",), trials=40, steps=400, workers=1, runs_dir=str(tmp_path))
+    running = "SELECT count(*) FROM trials WHERE state = 'RUNNING'"
+
+    def interrupt(connection, cursor, statement, *_):
+        with contextlib.closing(sqlite3.connect(tmp_path / "studies.db")) as beside:
+            if "FROM trials" in statement and beside.execute(running).fetchone()[0]:
+                event.remove(Engine, "after_cursor_execute", interrupt)
+                raise KeyboardInterrupt
+
+    event.listen(Engine, "after_cursor_execute", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        Job(make_plan(asked), Silent()).run()
+    with contextlib.closing(sqlite3.connect(tmp_path / "studies.db")) as beside:
+        assert beside.execute(running).fetchone() == (0,)
 
 
 @pytest.mark.slow

@@ -142,7 +142,9 @@ class TestJoining:
 
 @pytest.mark.slow
 def test_a_run_and_a_worker_share_one_search(bench, tmp_path):
-    words = ("--trials", "6", "--steps", "60", "--seeds", "1", "--workers", "1", "--pruner", "none")
+    # Enough that the worker has not done it all while the run still measures its pace.
+    words = ("--trials", "12", "--steps", "400", "--seeds", "1", "--workers", "1")
+    words = (*words, "--pruner", "none")
     run = subprocess.Popen(
         command("run", *words, "--family", "dilated_cnn", "--family", "lstm"),
         cwd=tmp_path, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -154,8 +156,8 @@ def test_a_run_and_a_worker_share_one_search(bench, tmp_path):
     assert run.wait(120) == 0, run.stdout.read()
     found = studies_of(open_storage(f"sqlite:///{tmp_path}/runs/studies.db"))
     for _, study in found:
-        assert tally(study.trials).done == 6
-        assert sorted(t.user_attrs["index"] for t in study.trials) == list(range(6))
+        assert tally(study.trials).done == 12
+        assert sorted(t.user_attrs["index"] for t in study.trials) == list(range(12))
     assert len({t.user_attrs["worker"] for _, study in found for t in study.trials}) >= 2
     again = bench("run", *words, "--family", "dilated_cnn", "--family", "lstm", cwd=tmp_path)
     assert "Plan" not in again.stdout  # nothing is left to do
