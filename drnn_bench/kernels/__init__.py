@@ -19,7 +19,11 @@ torch      torch's own recurrent kernels on the reshaped sequence, on any device
            a parallel scan
 fused      all gates of a unit in vector registers, forward and backward (CPU, float32)
 The choice is by device, dtype and shape. DRNN_BENCH_KERNEL, or `forced`, makes it by name; where
-the fused kernel cannot run, it is torch all the same.
+the fused kernel cannot run, it is torch all the same. So it is where somebody watches or transforms
+the call (`observed`), and the reference where torch's kernels have no rule for that (`vmap`).
+
+What goes in is checked, for every kernel alike (`checks`): UserError says in one line what does not
+fit.
 """
 
 from __future__ import annotations
@@ -36,8 +40,10 @@ from torch import Tensor
 
 from drnn_bench.errors import UserError, nearest
 from drnn_bench.kernels import reference, stock
+from drnn_bench.kernels.checks import check_clockwork, check_stack, check_symbols
 from drnn_bench.kernels.clockwork import scan as clockwork_scan
 from drnn_bench.kernels.clockwork import schedule
+from drnn_bench.kernels.observed import observed, pointwise
 from drnn_bench.kernels.stock import STATES, State, Weights, gates
 
 __all__ = [
@@ -45,12 +51,15 @@ __all__ = [
     "STATES",
     "State",
     "Weights",
+    "check_symbols",
     "clockwork",
     "forced",
     "gates",
+    "observed",
     "scan",
     "shared",
     "stack",
+    "step",
     "threads",
     "used",
 ]
@@ -98,8 +107,10 @@ def stack(
     which steps of the layer below it takes, as whole numbers (None: all).
     """
     rows = rows or [None] * len(weights)
-    steps = next((len(r) for r in reversed(rows) if r is not None), len(x_TBI))
-    last = steps if last is None else min(last, steps)
+    check_stack(cell, x_TBI, weights, dilations, rows, last, states)
+    rows = [None if taken is None else np.ascontiguousarray(taken) for taken in rows]
+    steps = next((len(r) for r in reversed(rows) if r is not None), int(x_TBI.shape[0]))
+    last = steps if last is None else last
     name = _choose(cell, x_TBI, weights)
     _used.add(name)
     if name == "fused":
@@ -114,6 +125,16 @@ def stack(
         h_TBH, state = run(cell, h_TBH, layer, dilation, states and states[i])
         after.append(state)
     return h_TBH[steps - last :], after
+
+
+def step(cell: str, x_1BI: Tensor, weights: Weights, state: State) -> tuple[Tensor, State]:
+    """One step of one layer, [1, B, H], from the state that it continues: the same as `scan`, but
+    never fused, and unchecked: a net has looked at what it was given, and torch's kernels look at
+    what they are given."""
+    name = _choose(cell, x_1BI, [weights])
+    _used.add("torch" if name == "fused" else name)
+    run = reference.scan if name == "reference" else stock.scan
+    return run(cell, x_1BI, weights, 1, state)
 
 
 def clockwork(
@@ -131,7 +152,8 @@ def clockwork(
     and starts from hidden[i] [B, H]; it fires where periods[i] divides the step, the first step
     being number `clock`.
     """
-    when = schedule(periods, clock, len(x_TBI))
+    check_clockwork(x_TBI, weights, periods, clock, hidden, last)
+    when = schedule(tuple(periods), clock, int(x_TBI.shape[0]))
     name = _choose("rnn", x_TBI, weights)
     if name == "fused":
         _used.add(name)
@@ -146,6 +168,9 @@ def one_hot(x: Tensor, w_ih: Tensor) -> Tensor:
     """Symbols as the inputs that these weights take; anything else as it is."""
     if x.is_floating_point():
         return x
+    if torch._C._are_functorch_transforms_active():  # one_hot reads the numbers, vmap has none
+        places = torch.arange(w_ih.shape[1], device=x.device)
+        return (x.unsqueeze(-1) == places).to(w_ih.dtype)
     return torch.nn.functional.one_hot(x, w_ih.shape[1]).to(w_ih.dtype)
 
 
@@ -185,13 +210,15 @@ def used() -> str:
 def _choose(cell: str, x_TBI: Tensor, weights: Sequence[Weights]) -> str:
     name = _forced[-1] if _forced else _known(os.environ.get("DRNN_BENCH_KERNEL", "auto"))
     steps, batch, *_ = x_TBI.shape
+    if pointwise():
+        return "reference"
     if name in ("reference", "torch"):
         return name
-    tensors = [w for layer in weights for w in layer]
-    tensors += [x_TBI] if x_TBI.is_floating_point() else []
-    if x_TBI.device.type != "cpu" or any(t.dtype != torch.float32 for t in tensors):
+    if x_TBI.device.type != "cpu" or weights[0][0].dtype != torch.float32:
         return "torch"
-    if not steps or not batch or (name == "auto" and steps < SHORT) or not _fused_runs():
+    if observed([x_TBI, *(w for layer in weights for w in layer)]):
+        return "torch"
+    if (name == "auto" and steps < SHORT) or not _fused_runs():
         return "torch"
     return "fused" if name == "fused" or _pays(cell, batch, weights) else "torch"
 

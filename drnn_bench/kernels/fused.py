@@ -19,18 +19,22 @@ import torch
 from torch import Tensor
 
 from drnn_bench import kernels
+from drnn_bench.errors import UserError
 from drnn_bench.kernels import layout
 from drnn_bench.kernels.cells import KERNELS
 from drnn_bench.kernels.compiled import prepare
 from drnn_bench.kernels.layer import GATES, Layer
 from drnn_bench.kernels.layout import (
     add_to_block,
+    as_array,
     empty,
+    fresh,
     from_block,
     numbers,
     put_in_block,
     to_block,
 )
+from drnn_bench.kernels.observed import observed
 from drnn_bench.kernels.plan import WEIGHTS, Plan, chunks, view
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
 
@@ -66,7 +70,7 @@ def ready(name: str) -> None:
 class _Stack(torch.autograd.Function):
     @staticmethod
     def forward(ctx, plan: Plan, x_TBI: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-        tensors = [t.detach().contiguous() for t in tensors]
+        tensors = [t.detach().resolve_neg().contiguous() for t in tensors]
         weights, given = plan.split(tensors)
         keep = any(ctx.needs_input_grad)
         places, size = plan.kept() if keep else plan.passing()
@@ -74,14 +78,14 @@ class _Stack(torch.autograd.Function):
         layers = [plan.layer(i, weights[i]) for i in range(plan.depth)]
         y = empty(plan.last, plan.batch, plan.units[-1])
         left = [
-            tuple(torch.empty(s, plan.batch, units) for _ in range(plan.states))
+            tuple(fresh(s, plan.batch, units) for _ in range(plan.states))
             for s, units in zip(plan.dilations, plan.units, strict=True)
             if plan.leaving
         ]
-        x, out, kernel = x_TBI.detach().numpy(), y.numpy(), KERNELS[plan.cell][0]
+        x, out, kernel = as_array(x_TBI), y.numpy(), KERNELS[plan.cell][0]
         if plan.symbols:
             ctx.symbols, (w_ih, _, bias, *_) = _symbol_blocks(x), weights[0]
-            table = torch.zeros(w_ih.shape[1], plan.looked_up)
+            table = fresh(w_ih.shape[1], plan.looked_up).zero_()
             table[:, : len(bias)] = w_ih.t() + bias
             layers[0] |= {"table": table.data_ptr(), "table_step": 4 * plan.looked_up}
 
@@ -118,6 +122,7 @@ class _Stack(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, dy: Tensor | None, *d_left: Tensor | None) -> tuple[Tensor | None, ...]:
         plan: Plan = ctx.plan
+        one_gradient(dy, *d_left)
         memory, *tensors = ctx.saved_tensors
         weights, given = plan.split(tensors)
         kept, (places, _) = memory.numpy(), plan.kept()
@@ -131,7 +136,7 @@ class _Stack(torch.autograd.Function):
         # A line of memory for each block: the gradients of all weights, one after the other.
         sizes = [w.numel() for w in tensors[: plan.kinds * plan.depth]]
         starts = chunks(np.cumsum([0, *sizes[:-1]]).tolist(), plan.kinds)
-        d_weights = torch.zeros(plan.blocks, sum(sizes))
+        d_weights = fresh(plan.blocks, sum(sizes)).zero_()
         (*turns, dx_at, dc_at, work, biases, size), chunk, per_step = plan.gradients(
             d_x is not None
         )
@@ -149,10 +154,10 @@ class _Stack(torch.autograd.Function):
             dh, left = dh_of(i, rows), d_left[i][0]
             dh[:zeros] = 0
             if i == plan.depth - 1 and zeros is not None:
-                put_in_block(dy.numpy(), first, dh[zeros:])
+                put_in_block(as_array(dy), first, dh[zeros:])
             if left is not None:
                 s = plan.dilations[i]
-                add_to_block(left.numpy(), first, dh[plan.steps[i] :], numbers(s))
+                add_to_block(as_array(left), first, dh[plan.steps[i] :], numbers(s))
 
         def run(block: int, rows: np.ndarray) -> None:
             first, base, mine = block * COLUMNS, kept[block].ctypes.data, rows.ctypes.data
@@ -177,7 +182,7 @@ class _Stack(torch.autograd.Function):
                     dc, left = view(rows, dc_at, s, units), d_left[i][1]
                     dc[:] = 0
                     if left is not None:  # step t of c has slot t mod s
-                        left = np.roll(left.numpy(), steps % s, axis=0)
+                        left = np.roll(as_array(left), steps % s, axis=0)
                         add_to_block(left, first, dc, numbers(s))
                 layer = layers[i] | _addresses(base, x=below, h=h, c=c, gates=gates)
                 layer |= _addresses(mine, dc=dc_at, work=work, d_bias=biases)
@@ -211,6 +216,22 @@ class _Stack(torch.autograd.Function):
         grads = [g.view(shape) for g, shape in zip(total.split(sizes), shapes, strict=True)]
         states = [t for state in d_given for t in state] or [None] * len(tensors[len(grads) :])
         return None, d_x, *grads, *states
+
+
+def one_gradient(*gradients: Tensor | None) -> None:
+    """Raises UserError where a gradient has no numbers of its own: many are asked for at once."""
+    given = [grad for grad in gradients if grad is not None]
+    try:
+        readable = not observed(given)
+        for grad in given:
+            grad.data_ptr()
+    except RuntimeError:  # `is_grads_batched`
+        readable = False
+    if not readable:
+        raise UserError(
+            "the fused kernels give one gradient at a time, without vmap or a tracer: "
+            'run the net within `drnn_bench.kernels.forced("torch")`'
+        )
 
 
 def _symbol_blocks(symbols_TB: np.ndarray) -> np.ndarray:

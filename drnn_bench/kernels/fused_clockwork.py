@@ -15,11 +15,13 @@ from torch import Tensor
 
 from drnn_bench.kernels.cells import rnn_backward, rnn_forward
 from drnn_bench.kernels.clockwork import Schedule
-from drnn_bench.kernels.fused import each_block, ready, threads
+from drnn_bench.kernels.fused import each_block, one_gradient, ready, threads
 from drnn_bench.kernels.layer import Layer
 from drnn_bench.kernels.layout import (
     add_to_block,
+    as_array,
     empty,
+    fresh,
     from_block,
     numbers,
     to_block,
@@ -106,13 +108,13 @@ class _Plan:
 class _Modules(torch.autograd.Function):
     @staticmethod
     def forward(ctx, plan: _Plan, x_TBI: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-        tensors = [t.detach().contiguous() for t in tensors]
+        tensors = [t.detach().resolve_neg().contiguous() for t in tensors]
         cut = 3 * len(plan.modules)
         weights, hidden = chunks(tensors[:cut], 3), [t.unsqueeze(0).numpy() for t in tensors[cut:]]
         keep = any(ctx.needs_input_grad)
         memory = empty(plan.blocks if keep else threads(plan.blocks), plan.places[-1], COLUMNS)
-        x, y = x_TBI.detach().numpy(), empty(plan.last, plan.batch, sum(plan.units))
-        left = [torch.empty(plan.batch, units) for units in plan.units]
+        x, y = as_array(x_TBI), empty(plan.last, plan.batch, sum(plan.units))
+        left = [fresh(plan.batch, units) for units in plan.units]
 
         def run(block: int, rows: np.ndarray) -> None:
             first, histories = block * COLUMNS, plan.histories(rows)
@@ -135,14 +137,15 @@ class _Modules(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, dy: Tensor | None, *d_left: Tensor | None) -> tuple[Tensor | None, ...]:
         plan: _Plan = ctx.plan
+        one_gradient(dy, *d_left)
         memory, *tensors = ctx.saved_tensors
         cut = 3 * len(plan.modules)
         weights, kept = chunks(tensors[:cut], 3), memory.numpy()
-        d_x = torch.empty(plan.steps, plan.batch, plan.inputs) if ctx.needs_input_grad[1] else None
+        d_x = fresh(plan.steps, plan.batch, plan.inputs) if ctx.needs_input_grad[1] else None
         d_hidden = [torch.empty_like(t) for t in tensors[cut:]]
         sizes = [w.numel() for w in tensors[:cut]]
         starts = chunks(np.cumsum([0, *sizes[:-1]]).tolist(), 3)
-        d_weights = torch.zeros(plan.blocks, sum(sizes))
+        d_weights = fresh(plan.blocks, sum(sizes)).zero_()
         # A workspace as forward's, for gradients; then a chunk of gates', and the biases'.
         chunk, widest = CHUNK[1], max(plan.units)
         work = plan.places[-1]
@@ -157,9 +160,9 @@ class _Modules(torch.autograd.Function):
             rows[:work] = 0
             for i, columns in enumerate(plan.columns()):
                 if dy is not None:
-                    add_to_block(dy.numpy()[:, :, columns], first, histories[i], plan.held[i])
+                    add_to_block(as_array(dy)[:, :, columns], first, histories[i], plan.held[i])
                 if d_left[i] is not None:
-                    left = d_left[i].unsqueeze(0).numpy()
+                    left = as_array(d_left[i]).reshape(1, plan.batch, -1)
                     add_to_block(left, first, histories[i][-1:], numbers(1))
             for i in plan.modules:
                 layer, _table = plan.module(i, weights[i], kept[block], rows)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import threading
 import weakref
+from functools import cache
 
 import numpy as np
 import torch
@@ -84,6 +85,11 @@ KERNELS = {
 }
 
 
+def fresh(*shape: int) -> Tensor:
+    """An uninitialised float32 tensor of torch's on the CPU, whatever the defaults are."""
+    return torch.empty(shape, dtype=torch.float32, device="cpu")
+
+
 _idle: list[np.ndarray] = []
 _lock = threading.Lock()
 _KEPT = 4  # idle pieces: what a training step takes, and what an evaluation does
@@ -115,11 +121,16 @@ def _give_back(memory: np.ndarray) -> None:
 
 
 def numbers(count: int) -> np.ndarray:
-    """0, 1, 2, ...: at least `count` of them, always the same array for the same size."""
-    global _numbers
-    if len(_numbers) < count:
-        _numbers = np.arange(2 * count)
-    return _numbers
+    """0, 1, 2, ...: at least `count` of them, always the same array for the same size. It is kept
+    for ever, because kernels hold its address and nothing else of it."""
+    return _numbers(max(1024, 1 << (count - 1).bit_length()))
 
 
-_numbers = np.arange(1024)
+@cache
+def _numbers(count: int) -> np.ndarray:
+    return np.arange(count)
+
+
+def as_array(tensor: Tensor) -> np.ndarray:
+    """A CPU tensor's numbers where they lie; strides are kept. A negative view is made real."""
+    return tensor.detach().resolve_neg().numpy()

@@ -36,7 +36,7 @@ def scan(
     cell: str, x_TBI: Tensor, weights: Weights, dilation: int = 1, state: State | None = None
 ) -> tuple[Tensor, State]:
     """See the package's docstring. Returns the outputs [T, B, H] and the state to go on with."""
-    steps, batch, _ = x_TBI.shape
+    steps, batch = int(x_TBI.shape[0]), x_TBI.shape[1]
     width = weights[1].shape[1]
     if state is None:
         zeros = x_TBI.new_zeros(dilation, batch, width)
@@ -61,7 +61,7 @@ def _chains(
     cell: str, x_TBI: Tensor, weights: Weights, rounds: int, state: State
 ) -> tuple[Tensor, State]:
     """`rounds` steps of T/rounds chains side by side."""
-    steps, batch, inputs = x_TBI.shape
+    steps, batch, inputs = int(x_TBI.shape[0]), *x_TBI.shape[1:]
     w_ih, w_hh, bias = weights
     if cell == "min_gru":
         z, new = linear(x_TBI.reshape(rounds, -1, inputs), w_ih, bias).chunk(2, 2)

@@ -115,13 +115,15 @@ class Architecture:
         return {}
 
     def build(self) -> nn.Module:
-        """The module, with its table in front where there is an embedding."""
-        if self.embedding is None:
-            return self.network()
+        """The module, with its table in front where there is an embedding. It checks what it is
+        given (models/inputs.py)."""
         from drnn_bench.models.embedding import Embedded
+        from drnn_bench.models.inputs import checked
 
+        if self.embedding is None:
+            return checked(self.network(), self)
         inner = dataclasses.replace(self, input_size=self.embedding, embedding=None)
-        return Embedded(inner.network(), self.input_size, self.embedding)
+        return checked(Embedded(inner.network(), self.input_size, self.embedding), self)
 
     def network(self) -> nn.Module:
         """The module without an embedding: what a family has to say."""

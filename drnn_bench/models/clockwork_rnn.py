@@ -102,8 +102,8 @@ class ClockworkLayer(nn.Module):
         self.head = CausalHead(sum(self.units), config.output_size)
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
-        length = x_BTI.shape[1]
-        return self._run(x_BTI, length if last is None else min(last, length), 0, None)[0]
+        length = int(x_BTI.shape[1])
+        return self._run(x_BTI, length if last is None else last, 0, None)[0]
 
     def stream(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Logits (B, T, O) of the next T steps of a sequence, and the state to go on with."""

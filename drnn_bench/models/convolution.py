@@ -8,6 +8,8 @@ Legend: T steps, B batch, I inputs, C channels, k kernel size, d dilation.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from drnn_bench import kernels
 from drnn_bench.models.architecture import Architecture, Paths, at_least, max_levels
 from drnn_bench.models.layers import SequenceModel, affine
 from drnn_bench.models.needed import thinned
@@ -71,8 +74,8 @@ class ConvolutionalModel(SequenceModel):
     `stride`-th step up to the last; their `stream` is as everywhere."""
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
-        length = x_BTI.shape[1]
-        last = length if last is None else min(last, length)
+        length = int(x_BTI.shape[1])
+        last = length if last is None else last
         dilations = [layer.dilation for layer in self.layers]
         h_ITB = x_BTI.permute(2, 1, 0)
         if last == 1:  # what comes out of a layer is what the next one's taps read, and no more
@@ -94,10 +97,35 @@ def causal_conv(
     """y_t = b + sum_j W[:, :, k-1-j] x_{t-j*d}: the taps' order is nn.Conv1d's, oldest first.
     A stride, of dilation 1 only, gives every so manieth step up to the last."""
     steps, batch = x_ITB.shape[1:]
+    if kernels.observed((x_ITB, weight_CIk)):
+        return _plain_conv(x_ITB, weight_CIk, dilation, bias, stride)
     if stride > 1:
         return _StridedConv.apply(x_ITB, weight_CIk, stride, bias).unflatten(1, (-1, batch))
     y_CX = _CausalConv.apply(x_ITB.flatten(1), weight_CIk, dilation * batch, bias)
     return y_CX.unflatten(1, (steps, batch))
+
+
+def _plain_conv(
+    x_ITB: Tensor, weight_CIk: Tensor, dilation: int, bias: Tensor | None, stride: int
+) -> Tensor:
+    """The same in operations that can be traced and transformed."""
+    steps, kernel = x_ITB.shape[1], weight_CIk.shape[2]
+    padded = F.pad(x_ITB, (0, 0, (kernel - 1) * dilation, 0))
+    taps = [padded[:, j * dilation : j * dilation + steps] for j in range(kernel)]
+    taps_ITBk = torch.stack(taps, 3)[:, (steps - 1) % stride :: stride]
+    y_CTB = torch.einsum("cik,itbk->ctb", weight_CIk, taps_ITBk)
+    return y_CTB if bias is None else y_CTB + bias[:, None, None]
+
+
+def _own_dtype(backward: Callable) -> Callable:
+    """A backward pass without autocast, also where it is called within it."""
+
+    @functools.wraps(backward)
+    def run(ctx: Any, grad: Tensor) -> tuple:
+        with torch.autocast(grad.device.type, enabled=False):
+            return backward(ctx, grad)
+
+    return run
 
 
 class _CausalConv(torch.autograd.Function):
@@ -118,6 +146,7 @@ class _CausalConv(torch.autograd.Function):
         return y
 
     @staticmethod
+    @_own_dtype
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor, None, Tensor | None]:
         x_IX, weight_CIk = ctx.saved_tensors
         newest, *older = weight_CIk.unbind(2)[::-1]
@@ -150,6 +179,7 @@ class _StridedConv(torch.autograd.Function):
         return weight @ columns if bias is None else torch.addmm(bias[:, None], weight, columns)
 
     @staticmethod
+    @_own_dtype
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor, None, Tensor | None]:
         columns, weight = ctx.saved_tensors
         kernel, (steps, batch) = len(ctx.reads), ctx.sizes

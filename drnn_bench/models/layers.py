@@ -97,7 +97,7 @@ class RecurrentLayer(nn.Module):
 
     def step(self, x_TBI: Tensor, ring: Ring) -> Tensor:
         """One step, without gradients; the ring turns in place."""
-        y, newest = self.scan(x_TBI, 1, ring.back(ring.size))
+        y, newest = kernels.step(self.cell, x_TBI, self.weights, ring.back(ring.size))
         ring.push(newest)
         return y
 
@@ -167,8 +167,8 @@ class SequenceModel(nn.Module):
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
         h_TBH = self.encode(x_BTI.transpose(0, 1))
-        length = len(h_TBH)
-        last = length if last is None else min(last, length)
+        length = int(h_TBH.shape[0])
+        last = length if last is None else last
         seen = min(length, last + self.head.kernel - 1)
         dilations = tuple(layer.dilation for layer in self.layers)
         present = None
@@ -206,8 +206,8 @@ class RecurrentStack(SequenceModel):
     takes_symbols = True
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
-        length = x_BTI.shape[1]
-        last = length if last is None else min(last, length)
+        length = int(x_BTI.shape[1])
+        last = length if last is None else last
         seen = min(length, last + self.head.kernel - 1)
         rows, chains = thinned(tuple(layer.dilation for layer in self.layers), length, seen)
         backs = [layer.back_among(n) for layer, n in zip(self.layers, chains, strict=True)]

@@ -48,6 +48,8 @@ class S4D(ParallelScan):
 
 
 class S4DModel(SequenceModel):
+    dtypes = (torch.float64, torch.float32)  # torch has no complex numbers of less
+
     def __init__(self, config: S4D):
         width = config.widths[0]
         layers = [S4DLayer(width, config.states) for _ in range(config.depth)]
@@ -56,7 +58,7 @@ class S4DModel(SequenceModel):
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
         """For the last step alone, the top layer needs its last state alone."""
-        steps = x_BTI.shape[1]
+        steps = int(x_BTI.shape[1])
         *below, top = self.layers
         u_HQCB = self._encode(x_BTI)
         for layer in below:
@@ -66,7 +68,7 @@ class S4DModel(SequenceModel):
 
     def stream(self, x_BTI: Tensor, state: list | None = None) -> tuple[Tensor, list]:
         """`state`: per layer [H, N, B], complex, as every step leaves it."""
-        steps = x_BTI.shape[1]
+        steps = int(x_BTI.shape[1])
         u_HQCB = self._encode(x_BTI)
         after = []
         for layer, left in zip(self.layers, state or [None] * len(self.layers), strict=True):
@@ -79,7 +81,7 @@ class S4DModel(SequenceModel):
 
     def _encode(self, x_BTI: Tensor) -> Tensor:
         """Chunks of one size; what is too much of the last one reaches no output."""
-        steps = x_BTI.shape[1]
+        steps = int(x_BTI.shape[1])
         chunks = math.ceil(steps / CHUNK)
         size = math.ceil(steps / chunks)
         x_ITB = F.pad(x_BTI.permute(2, 1, 0), (0, 0, 0, chunks * size - steps))
@@ -152,7 +154,7 @@ class S4DLayer(nn.Module):
         """log A_, B_ and C, complex [H, N, 1]."""
         a = torch.complex(-self.log_a_re.exp(), self.a_im)
         log_a = a * self.log_dt.exp().unsqueeze(1)
-        b, c = torch.expm1(log_a) / a, torch.view_as_complex(self.c)
+        b, c = torch.expm1(log_a) / a, torch.view_as_complex(self.c.contiguous())
         return log_a.unsqueeze(2), b.unsqueeze(2), c.unsqueeze(2)
 
     def _tables(self, size: int) -> tuple[Tensor, Tensor, Tensor]:

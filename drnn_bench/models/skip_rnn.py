@@ -107,6 +107,6 @@ class SkipLayer(RecurrentLayer):
     def step(self, x_TBI: Tensor, ring: Ring) -> Tensor:
         x = torch.cat([x_TBI, *ring.back(ring.size)], 2)
         weights = (torch.cat([self.w_ih, self.w_skip], 1), self.w_hh, self.bias)
-        y, newest = kernels.scan("rnn", x, weights, 1, ring.back(1))
+        y, newest = kernels.step("rnn", x, weights, ring.back(1))
         ring.push(newest)
         return y

@@ -2,15 +2,19 @@
 
 A layer that looks s steps back remembers s of them. Chunks take and leave them in order; a single
 step without gradients reads one row and overwrites it in place, so that it costs the same
-whatever s is. A state is therefore consumed by the call that takes it: `clone` it to branch off.
+whatever s is. A state is therefore consumed by the call that takes it: make
+a copy (`copy.deepcopy`) to branch off.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from drnn_bench.errors import UserError
 
 
 class Ring:
@@ -44,20 +48,72 @@ class Ring:
         self.at = (self.at + 1) % self.size
 
     def clone(self) -> Ring:
-        return Ring(tuple(row.clone() for row in self.rows), self.at)
+        return mapped(self, Tensor.clone)
+
+    def __deepcopy__(self, memo: dict) -> Ring:
+        return self.clone()
+
+
+class State:
+    """What a net's `stream` leaves: its layers' memories (`parts`), and what they fit.
+
+    `copy.deepcopy` and `clone` give one to branch off from, its gradients included. Pickling keeps
+    the numbers without their gradients.
+    """
+
+    def __init__(self, parts: Any, of: Any, batch: int, dtype: torch.dtype | None):
+        self.parts, self.of, self.batch, self.dtype = parts, of, batch, dtype
+        self.consumed = False
+
+    def take(self, of: Any, batch: int, dtype: torch.dtype | None, consume: bool) -> Any:
+        """The parts, for a call of the net `of` (its config). Raises UserError, one line, where
+        they do not fit it."""
+        if self.consumed:
+            raise UserError(
+                "this state was consumed by the single step that took it before; "
+                "copy.deepcopy a state to go on from it twice"
+            )
+        if self.of is not of and self.of != of:
+            words = " and this net is ".join(f"{net.family} {net.words}" for net in (self.of, of))
+            raise UserError(f"this state is of {words}")
+        if self.batch != batch:
+            raise UserError(f"this state is of {self.batch} sequences, got {batch}")
+        if self.dtype is not dtype:
+            raise UserError(f"this state is of {self.dtype}, the weights are of {dtype} now")
+        self.consumed = consume
+        return self.parts
+
+    def clone(self) -> State:
+        return mapped(self, Tensor.clone)
+
+    def __deepcopy__(self, memo: dict) -> State:
+        return self.clone()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"parts": detach(self.parts)}
+
+
+def mapped(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A state with every tensor changed; tuples, lists, dicts and rings keep their shape."""
+    if isinstance(state, Tensor):
+        return change(state)
+    if isinstance(state, Ring):
+        return Ring(tuple(change(row) for row in state.rows), state.at)
+    if isinstance(state, State):
+        new = State(mapped(state.parts, change), state.of, state.batch, state.dtype)
+        new.consumed = state.consumed
+        return new
+    if isinstance(state, dict):
+        return {name: mapped(part, change) for name, part in state.items()}
+    if isinstance(state, list | tuple):
+        parts = [mapped(part, change) for part in state]
+        return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
+    return state
 
 
 def detach(state: Any) -> Any:
-    """A state from which no gradient flows back; tuples, lists and dicts keep their shape."""
-    if isinstance(state, Tensor):
-        return state.detach()
-    if isinstance(state, Ring):
-        return Ring(tuple(row.detach() for row in state.rows), state.at)
-    if isinstance(state, dict):
-        return {name: detach(part) for name, part in state.items()}
-    if isinstance(state, list | tuple):
-        return type(state)(detach(part) for part in state)
-    return state
+    """A state from which no gradient flows back."""
+    return mapped(state, Tensor.detach)
 
 
 def single_step(x_TBI: Tensor) -> bool:

@@ -5,7 +5,10 @@ Legend: B batch, T steps, I inputs, O outputs.
 
 from __future__ import annotations
 
+import copy
 import json
+import math
+import pickle
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,12 +16,15 @@ import optuna
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from drnn_bench import kernels
 from drnn_bench.api import build, configure
 from drnn_bench.budget import LEAST, Infeasible, count_parameters, solve_width
+from drnn_bench.errors import UserError
 from drnn_bench.models import family_names
 from drnn_bench.models.architecture import Architecture
-from drnn_bench.models.streaming import Ring, detach
+from drnn_bench.models.streaming import Ring, State, detach
 from drnn_bench.mrl import path_lengths, reach
 from drnn_bench.search_space import default_path, read_space
 
@@ -80,7 +86,7 @@ class FamilyContract:
 
     def test_the_last_outputs_alone_are_the_same_with_the_same_gradients(self, family, options):
         for length in LENGTHS:
-            for last in (1, 2, 10):
+            for last in {1, min(2, length), min(10, length)}:
                 grads = []
                 for thinned in (False, True):
                     model = make(family, options).double()
@@ -121,6 +127,90 @@ class FamilyContract:
             for _ in range(5):
                 _, state = model.stream(torch.randn(2, 1, INPUTS), state)
             assert {t.data_ptr(): t.shape for t in long_tensors(state)} == held
+
+    def test_wrong_inputs_are_refused_in_one_line(self, family, options):
+        """By a net that is built as every net is; `stream` refuses what `forward` does."""
+        model = make(family, options)
+        for x, last in wrong_inputs(model):
+            with pytest.raises(UserError) as refused:
+                model(x, **last)
+            assert len(str(refused.value).splitlines()) == 1
+            if not last:
+                with pytest.raises(UserError):
+                    model.stream(x)
+        _, state = model.stream(torch.randn(2, 9, INPUTS))
+        with pytest.raises(UserError, match="2 sequences, got 3"):
+            model.stream(torch.randn(3, 9, INPUTS), state)
+
+    def test_the_gradients_are_what_differences_show(self, family, options):
+        """In double precision, of the inputs and of every parameter, complex ones too. They are
+        moved a little from where they begin, so that no ReLU stands at zero."""
+        model = doubled(make(family, options))
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter += 0.1 * torch.randn_like(parameter)
+        x = torch.randn(2, 7, INPUTS, dtype=torch.float64, requires_grad=True)
+        names, parameters = zip(*model.named_parameters(), strict=True)
+
+        def outputs(x: Tensor, *parameters: Tensor) -> Tensor:
+            weights = dict(zip(names, parameters, strict=True))
+            return torch.func.functional_call(model, weights, (x,))
+
+        # `fast_mode` asks along one random direction a tensor
+        torch.manual_seed(1)
+        assert torch.autograd.gradcheck(outputs, (x, *parameters), fast_mode=True)
+
+    def test_single_precision_is_near_double(self, family, options):
+        results = []
+        torch.manual_seed(1)
+        x = torch.randn(3, 60, INPUTS, dtype=torch.float64)
+        for model in (make(family, options), doubled(make(family, options))):
+            single = not results
+            mine = (x.float() if single else x.clone()).requires_grad_()
+            y = model(mine)
+            assert y.dtype == mine.dtype
+            y.sin().sum().backward()
+            results.append([y.detach(), mine.grad, *(p.grad for p in model.parameters())])
+        for part, whole in zip(*results, strict=True):
+            assert close(part.to(whole.dtype), whole, 1e-3)
+
+    def test_copies_and_what_is_kept_answer_the_same(self, family, options):
+        """By deepcopy, by pickle, and by a `state_dict` that another net of the kind takes."""
+        model, x = make(family, options), torch.randn(2, 20, INPUTS)
+        other = make(family, options, seed=1)
+        other.load_state_dict(model.state_dict())
+        y = model(x)
+        for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model)), other):
+            assert type(copied) is type(model)
+            assert torch.equal(copied(x), y)
+            with torch.no_grad():
+                next(copied.parameters()).zero_()
+        assert torch.equal(model(x), y)  # none of them shares its weights
+        _, state = model.stream(x)
+        answers = [
+            model.stream(x, branch)[0] for branch in
+            (copy.deepcopy(state), pickle.loads(pickle.dumps(state)), state)
+        ]  # fmt: skip
+        assert all(torch.equal(answer, answers[0]) for answer in answers)
+
+    def test_the_claimed_sequential_steps_grow_as_the_work_that_torch_does(self, family, options):
+        """What torch is asked for, one operation after the other, grows with the sequence as the
+        steps that a net claims; from the second of three lengths on, each twice the one before.
+
+        A single operation may hold all steps inside (a Fourier transform, a product with a
+        matrix, `cumsum`): where their number does not grow, nothing is told. Nor does a trace
+        tell several layers from one, whose steps cost more operations.
+        """
+        config = config_of(family, options)
+        unit = math.lcm(*(config.layer_dilations or (1,)), config.period or 1)
+        unit *= max(1, -(-8 // unit))
+        lengths = [unit, 2 * unit, 4 * unit]
+        counted = np.diff([operations(family, options, length) for length in lengths])
+        claimed = np.diff([config.sequential_steps(length) for length in lengths])
+        if counted.any():
+            assert (claimed > 0).all(), (counted, claimed)
+            assert (counted >= claimed).all(), (counted, claimed)
+            assert counted[1] / counted[0] == pytest.approx(claimed[1] / claimed[0], rel=0.15)
 
     def test_counted_parameters_are_those_of_the_built_model(self, family, options):
         model = make(family, options)
@@ -202,6 +292,67 @@ def config_of(family: str, options: Options) -> Architecture:
     return configure(family, input_size=INPUTS, output_size=OUTPUTS, **options)
 
 
+def doubled(model: nn.Module) -> nn.Module:
+    """In double precision; `double` leaves complex parameters as they are."""
+    for module in model.double().modules():
+        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+            if tensor.is_complex():
+                tensor.data = tensor.data.to(torch.complex128)
+    return model
+
+
+def wrong_inputs(model: nn.Module) -> list[tuple[Any, dict[str, Any]]]:
+    """Inputs, and what is asked of them, that a net of INPUTS channels must refuse."""
+    right = torch.randn(2, 9, INPUTS)
+    wrong = [
+        torch.randn(2, 9, INPUTS + 1),
+        torch.randn(2, 9, 1),
+        torch.randn(9, INPUTS),
+        torch.randn(1, 2, 9, INPUTS),
+        torch.randn(0, 9, INPUTS),
+        torch.randn(2, 0, INPUTS),
+        right.double(),
+        right.half(),
+        right.to(torch.complex64),
+        right.long(),
+        right > 0,
+        right.to("meta"),
+        right.to_sparse(),
+        right.numpy(),
+        None,
+        torch.full((2, 9), INPUTS),
+        torch.full((2, 9), -1),
+        torch.full((2, 9), 10**8),
+        torch.zeros(2, 9),
+        torch.zeros(2, 9, dtype=torch.bool),
+    ]
+    if not getattr(model, "takes_symbols", False):
+        wrong.append(torch.zeros(2, 9, dtype=torch.int64))
+    lasts = [0, -1, 10, True, 1.0, "1", torch.tensor(1)]
+    return [(x, {}) for x in wrong] + [(right, {"last": last}) for last in lasts]
+
+
+class Counter(TorchDispatchMode):
+    """How many operations torch is asked for within it, views and new memory left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: Any = None):
+        self.count += not func.is_view
+        return func(*args, **(kwargs or {}))
+
+
+def operations(family: str, options: Options, length: int) -> int:
+    """Of one pass, in double precision, in which torch's recurrent kernels show their steps."""
+    model = doubled(make(family, options))
+    x = torch.randn(2, length, INPUTS, dtype=torch.float64)
+    with torch.no_grad(), kernels.forced("torch"), Counter() as counter:
+        model(x)
+    return counter.count
+
+
 def seen_spans(family: str, options: Options, back: int) -> np.ndarray:
     """[back, STEPS], for each of the last `back` outputs, from the last one down: whether the
     input that lies n = 0, 1, ... steps before it has a gradient."""
@@ -221,6 +372,8 @@ def long_tensors(state: Any) -> list[Tensor]:
     """Those of rings: they hold as many steps as a layer looks back."""
     if isinstance(state, Ring):
         return list(state.rows)
+    if isinstance(state, State):
+        return long_tensors(state.parts)
     many = isinstance(state, list | tuple)
     parts = state.values() if isinstance(state, dict) else state if many else []
     return [tensor for part in parts for tensor in long_tensors(part)]

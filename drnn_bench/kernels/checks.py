@@ -1,0 +1,156 @@
+"""What a call of the kernels must be, so that none reads or writes outside its arrays.
+
+The fused kernels take addresses and trust them; torch's would broadcast what has another meaning.
+So every call of `scan`, `stack` and `clockwork` is looked at here, whichever kernel runs.
+
+Legend: T steps, B batch, I inputs, H units, G gates, s dilation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from drnn_bench.errors import UserError, nearest
+from drnn_bench.kernels.observed import observed
+from drnn_bench.kernels.stock import STATES, gates
+
+
+def check_stack(
+    cell: str,
+    x_TBI: Tensor,
+    weights: Sequence[Sequence[Tensor]],
+    dilations: Sequence[int],
+    rows: Sequence[np.ndarray | None],
+    last: int | None,
+    states: Sequence[Sequence[Tensor]] | None,
+) -> None:
+    """Raises UserError, one line, where something does not fit the rest."""
+    if cell not in STATES:
+        raise UserError(f"unknown cell {cell!r}: {nearest(str(cell), list(STATES))}")
+    if not weights:
+        raise UserError("a stack has at least one layer, got none")
+    for name, given in (("dilations", dilations), ("rows", rows), ("states", states)):
+        if given is not None and len(given) != len(weights):
+            raise UserError(f"{name} has {len(given)} entries, the stack has {len(weights)} layers")
+    sample = weights[0][0]
+    _check_input(x_TBI, sample, symbols=True)
+    steps, batch, *inputs = x_TBI.shape
+    below = inputs[0] if inputs else sample.shape[-1]
+    for i, (layer, dilation, taken) in enumerate(zip(weights, dilations, rows, strict=True), 1):
+        where = f"layer {i} of {cell}"
+        _check_weights(where, cell, layer, below, sample)
+        check_count(f"{where}: the dilation", dilation)
+        steps = _check_rows(where, taken, steps)
+        below = layer[1].shape[1]
+        if states is not None:
+            wanted = ((dilation, batch, below),) * STATES[cell]
+            _check_shapes(f"{where}: state", dict(enumerate(states[i - 1])), wanted, sample)
+    if last is not None:
+        check_count("last", last, steps)
+    if not inputs:
+        check_symbols(x_TBI, sample.shape[1], "weights")
+
+
+def check_clockwork(
+    x_TBI: Tensor,
+    weights: Sequence[Sequence[Tensor]],
+    periods: Sequence[int],
+    clock: int,
+    hidden: Sequence[Tensor],
+    last: int,
+) -> None:
+    """The same of a clockwork RNN's modules."""
+    if not len(weights) == len(periods) == len(hidden) >= 1:
+        counts = f"{len(weights)} weights, {len(periods)} periods, {len(hidden)} hidden states"
+        raise UserError(f"a clockwork has as many of each as modules, got {counts}")
+    sample = weights[0][0]
+    _check_input(x_TBI, sample, symbols=False)
+    steps, batch, below = x_TBI.shape
+    for i in reversed(range(len(weights))):
+        where = f"module {i + 1}"
+        _check_weights(where, "rnn", weights[i], below, sample)
+        check_count(f"{where}: the period", periods[i])
+        units = weights[i][1].shape[1]
+        _check_shapes(where, {"hidden": hidden[i]}, [(batch, units)], sample)
+        below += units
+    if type(clock) is not int or clock < 0:
+        raise UserError(f"clock must be a whole number of at least 0, got {clock!r}")
+    check_count("last", last, steps)
+
+
+def check_count(name: str, value: Any, most: int | None = None) -> None:
+    """A whole number from 1 up, to `most` where that is given."""
+    whole = isinstance(value, int | np.integer | torch.SymInt) and not isinstance(value, bool)
+    if not whole or value < 1 or (most is not None and value > most):
+        bound = "of at least 1" if most is None else f"from 1 to {most}"
+        raise UserError(f"{name} must be a whole number {bound}, got {value!r}")
+
+
+def check_symbols(x_BT: Tensor, count: int, owner: str) -> None:
+    """Each must be below `count`. Under observation the numbers may not be there to be read."""
+    if x_BT.device.type == "meta" or observed((x_BT,)):
+        return
+    low, high = map(int, torch.aminmax(x_BT) if x_BT.numel() > 1 else (x_BT, x_BT))
+    if low < 0 or high >= count:
+        wrong = low if low < 0 else high
+        raise UserError(f"{owner} takes symbols from 0 to {count - 1}, got {wrong}")
+
+
+def _check_input(x: Tensor, sample: Tensor, symbols: bool) -> None:
+    whole = symbols and x.dtype is torch.int64 and x.dim() == 2
+    if not whole and (x.dim() != 3 or x.dtype != sample.dtype):
+        wanted = f"(steps, batch, inputs) of {sample.dtype}, as the weights are"
+        wanted += ", or symbols (steps, batch) of torch.int64" * symbols
+        raise UserError(f"a kernel takes {wanted}; got {x.dtype} of shape {tuple(x.shape)}")
+    if 0 in x.shape[:2]:
+        steps, batch = x.shape[:2]
+        raise UserError(f"a kernel takes at least one step and one sequence, got {steps}, {batch}")
+    if x.device != sample.device:
+        raise UserError(f"the weights are on {sample.device}, the inputs on {x.device}")
+
+
+def _check_weights(
+    where: str, cell: str, layer: Sequence[Tensor], below: int, sample: Tensor
+) -> None:
+    names = ("w_ih", "w_hh", "bias", *(["w_last"] if cell == "skip" else []))
+    if len(layer) != len(names) or layer[1].dim() != 2 or 0 in layer[1].shape[1:]:
+        shapes = ", ".join(str(tuple(w.shape)) for w in layer)
+        raise UserError(f"{where}: the weights are {', '.join(names)}, got the shapes {shapes}")
+    units = layer[1].shape[1]
+    rows = gates(cell) * units
+    wanted = [(rows, below), (0 if cell == "min_gru" else rows, units), (rows,), (units, units)]
+    _check_shapes(where, dict(zip(names, layer, strict=True)), wanted[: len(names)], sample)
+
+
+def _check_shapes(
+    where: str, tensors: dict, wanted: Sequence[tuple[int, ...]], sample: Tensor
+) -> None:
+    """Each has its shape, and the dtype, the device and the layout of the sample."""
+    if len(tensors) != len(wanted):
+        raise UserError(f"{where}: {len(wanted)} tensors are wanted, got {len(tensors)}")
+    for (name, tensor), shape in zip(tensors.items(), wanted, strict=True):
+        if tensor.shape != shape:
+            raise UserError(f"{where}: {name} has shape {tuple(tensor.shape)}, not {tuple(shape)}")
+        if tensor.dtype != sample.dtype or tensor.device != sample.device:
+            got, others = f"{tensor.dtype} on {tensor.device}", f"{sample.dtype} on {sample.device}"
+            raise UserError(f"{where}: {name} is {got}, the first weight is {others}")
+        if tensor.layout is not torch.strided:
+            raise UserError(f"{where}: {name} is {tensor.layout}, not a dense tensor")
+
+
+def _check_rows(where: str, taken: np.ndarray | None, steps: int) -> int:
+    """How many steps of the layer below are taken."""
+    if taken is None:
+        return steps
+    whole = isinstance(taken, np.ndarray) and taken.ndim == 1 and taken.dtype == np.int64
+    if not whole or not len(taken):
+        raise UserError(f"{where}: rows must be an array of int64, at least one")
+    if taken.min() < 0 or taken.max() >= steps:
+        wrong = taken.min() if taken.min() < 0 else taken.max()
+        raise UserError(f"{where}: rows are steps from 0 to {steps - 1}, got {wrong}")
+    return len(taken)
