@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
-from conftest import refusal
+from conftest import ENV, ROOT, refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_kernels import CELLS, weights_of
@@ -444,3 +446,12 @@ def test_what_the_contract_calls_wrong_is_refused_in_a_line_that_names_the_famil
     for x, options in wrong_inputs(model):
         said = refusal(lambda x=x, options=options: model(x, **options))
         assert family in said or "last" in said
+
+
+def test_anything_is_answered_or_refused_and_nothing_crashes():
+    """In a process of its own: no address may be read or written that is not ours."""
+    words = ["-X", "faulthandler", "-m", "pytest", "-q", "-p", "no:cacheprovider", "anything.py"]
+    done = subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, cwd=ROOT / "tests", env=ENV
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]

@@ -360,6 +360,91 @@ def test_a_file_that_has_gone_since_is_one_line(page):
     assert refusal(task_type, "tone") == f"plug-in {page / 'tone.py'} does not exist"
 
 
+# -- a family with complex numbers -----------------------------------------------------------------
+
+# A linear recurrent unit (Orvieto et al. 2023), from what the page says of `linear_scan` alone.
+LRU = """
+import math
+from dataclasses import dataclass
+import torch
+from torch import nn
+from drnn_bench.kernels.linear import linear_scan
+from drnn_bench.models.architecture import ParallelScan
+from drnn_bench.models.layers import CausalHead, SequenceModel
+
+@dataclass(frozen=True, kw_only=True)
+class LRU(ParallelScan):
+    conjugates: bool = True
+    family = "lru"
+    summary = "linear recurrent units with complex states"
+
+    def network(self):
+        sizes = (self.input_size, *self.widths)
+        scan = linear_scan if self.conjugates else Unconjugated.apply
+        layers = [Layer(sizes[i], sizes[i + 1], scan) for i in range(self.depth)]
+        return SequenceModel(layers, CausalHead(sizes[-1], self.output_size))
+
+class Layer(nn.Module):
+    dilation = 1
+
+    def __init__(self, inputs, width, scan):
+        super().__init__()
+        self.scan = scan
+        self.log_rate = nn.Parameter(torch.linspace(-4, -1, width))
+        self.angle = nn.Parameter(torch.linspace(0, math.pi / 2, width))
+        self.into = nn.Parameter(torch.randn(width, inputs, dtype=torch.complex64) / inputs)
+        self.out = nn.Parameter(torch.randn(width, width, dtype=torch.complex64) / width)
+
+    def forward(self, x, chains):
+        return self.stream(x, None)[0]
+
+    def stream(self, x, state):
+        turn = torch.polar(torch.exp(-torch.exp(self.log_rate)), self.angle)
+        new = x.to(self.into.dtype) @ self.into.T
+        state = torch.zeros_like(new[0]) if state is None else state
+        h = self.scan(turn.expand_as(new), new, state)
+        return torch.tanh((h @ self.out.T).real), h[-1]
+
+class Unconjugated(torch.autograd.Function):
+    @staticmethod
+    def forward(a, b, h0):
+        with torch.no_grad():
+            return linear_scan(a, b, h0)
+
+    @staticmethod
+    def setup_context(ctx, given, h):
+        ctx.save_for_backward(given[0], h, given[2])
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, h, h0 = ctx.saved_tensors
+        ahead = torch.cat([a[1:], torch.zeros_like(a[:1])])
+        dh = linear_scan(ahead.flip(0), grad.flip(0)).flip(0)
+        return dh * torch.cat([h0.unsqueeze(0), h[:-1]]), dh, dh[0] * a[0]
+"""
+
+TESTS_OF_LRU = """
+import drnn_bench
+from drnn_bench.testing import FamilyContract
+drnn_bench.plugin("lru.py")
+
+class TestRight(FamilyContract):
+    family, options = "lru", {"depth": 2, "width": 5}
+
+class TestWrong(FamilyContract):
+    family, options = "lru", {"depth": 2, "width": 5, "conjugates": False}
+"""
+
+
+def test_a_family_of_complex_numbers_keeps_the_contract_and_wrong_gradients_do_not(tmp_path):
+    (tmp_path / "lru.py").write_text(LRU)
+    (tmp_path / "lru.toml").write_text('family = "lru"\n[space]\nlearning_rate = 0.01\n')
+    (tmp_path / "test_lru.py").write_text(TESTS_OF_LRU)
+    said = run_tests(tmp_path, "--tb=short")
+    failed = re.findall(r"FAILED test_lru.py::Test(\w+)::test_(\w+)", said)
+    assert failed == [("Wrong", "the_gradients_are_what_differences_show")], said
+
+
 # -- what the contracts catch ------------------------------------------------------------------
 
 FAULTY_FAMILY = """
@@ -389,7 +474,12 @@ class Faulty(Stepwise):
         return claims.get(self.fault, Paths(1, (1,)))
 
     def sequential_steps(self, length):
+        if self.fault == "rounds":
+            return max(1, (length - 1).bit_length())
         return -length if self.fault == "steps" else length
+
+    def build(self):
+        return self.network() if self.fault == "unchecked" else super().build()
 
     def network(self):
         return Net(self.fault, self.input_size, self.widths[0], self.output_size)
@@ -404,6 +494,10 @@ class Net(nn.Module):
         self.fault = fault
         width = 5 if fault == "width" else width
         self.layer, self.head = RecurrentLayer("rnn", inputs, width), CausalHead(width, outputs)
+        if fault == "kept":
+            self.shift = torch.randn(outputs)
+        if fault == "pickle":
+            self.name = lambda: "net"
         if fault == "unused":
             self.extra = nn.Parameter(torch.zeros(width))
         if fault == "seed":
@@ -425,9 +519,15 @@ class Net(nn.Module):
         h, ring = carried(self.layer, x.transpose(0, 1), state)
         if self.fault == "infinite":
             h = h + (h - h.detach()) / (h - h)
+        if self.fault == "gradients" and h.requires_grad:
+            h.register_hook(lambda grad: 1.01 * grad)
+        if self.fault == "digits" and h.dtype == torch.float32:
+            h = h.bfloat16().float()
         if self.fault == "copies":
             ring = ring.clone()
         y = self.head(h, len(h)).transpose(0, 1)
+        if self.fault == "kept":
+            y = y + self.shift
         return y, Box(ring) if self.fault == "box" else ring
 """
 
@@ -495,6 +595,12 @@ CAUGHT = {
         "width": {"a_budget_finds_a_width_that_meets_it"},
         "seed": {"the_same_seed_gives_the_same_weights"},
         "steps": {"its_facts_are_numbers"},
+        "rounds": {"the_claimed_sequential_steps_grow_as_the_work_that_torch_does"},
+        "unchecked": {"wrong_inputs_are_refused_in_one_line"},
+        "gradients": {"the_gradients_are_what_differences_show"},
+        "digits": {"single_precision_is_near_double"},
+        "kept": {"copies_and_what_is_kept_answer_the_same"},
+        "pickle": {"copies_and_what_is_kept_answer_the_same"},
         "far": {
             "the_claimed_reach_is_what_gradients_see",
             "the_claimed_paths_are_those_that_gradients_take",

@@ -154,7 +154,7 @@ class S4DLayer(nn.Module):
         """log A_, B_ and C, complex [H, N, 1]."""
         a = torch.complex(-self.log_a_re.exp(), self.a_im)
         log_a = a * self.log_dt.exp().unsqueeze(1)
-        b, c = torch.expm1(log_a) / a, torch.view_as_complex(self.c.contiguous())
+        b, c = torch.expm1(log_a) / a, torch.complex(self.c[..., 0], self.c[..., 1])
         return log_a.unsqueeze(2), b.unsqueeze(2), c.unsqueeze(2)
 
     def _tables(self, size: int) -> tuple[Tensor, Tensor, Tensor]:

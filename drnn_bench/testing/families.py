@@ -71,7 +71,7 @@ class FamilyContract:
             assert parameter.grad.abs().max() > 0, name
 
     def test_an_input_never_changes_an_earlier_output(self, family, options):
-        model = make(family, options).double()
+        model = doubled(make(family, options))
         x = torch.randn(2, 40, INPUTS, dtype=torch.float64)
         y = model(x)
         for t in (0, 1, 17, 39):
@@ -80,7 +80,7 @@ class FamilyContract:
             assert t == 0 or close(model(changed)[:, :t], y[:, :t], 1e-12)
 
     def test_a_sequence_never_changes_the_others_of_its_batch(self, family, options):
-        model = make(family, options).double()
+        model = doubled(make(family, options))
         x = torch.randn(3, 40, INPUTS, dtype=torch.float64)
         assert close(model(x)[1:2], model(x[1:2]), 1e-12)
 
@@ -89,7 +89,7 @@ class FamilyContract:
             for last in {1, min(2, length), min(10, length)}:
                 grads = []
                 for thinned in (False, True):
-                    model = make(family, options).double()
+                    model = doubled(make(family, options))
                     torch.manual_seed(1)
                     x = torch.randn(2, length, INPUTS, dtype=torch.float64, requires_grad=True)
                     y = model(x, last=last) if thinned else model(x)[:, -last:]
@@ -99,7 +99,7 @@ class FamilyContract:
                     assert close(part, whole, 1e-10)
 
     def test_chunks_of_any_size_give_what_one_pass_gives(self, family, options):
-        model = make(family, options).double()
+        model = doubled(make(family, options))
         x = torch.randn(2, 60, INPUTS, dtype=torch.float64)
         for sizes in ([1] * 60, [7, 1, 1, 20, 1, 30], [59, 1]):
             for differentiated in (True, False):
@@ -359,7 +359,7 @@ def seen_spans(family: str, options: Options, back: int) -> np.ndarray:
     torch.manual_seed(1)
     # A ReLU may close any one path for any one input: ask many.
     x = torch.randn(64, STEPS, INPUTS, dtype=torch.float64, requires_grad=True)
-    y = make(family, options).double()(x)
+    y = doubled(make(family, options))(x)
     seen = np.zeros((back, STEPS), dtype=bool)
     for i in range(back):
         (grad,) = torch.autograd.grad(y[:, STEPS - 1 - i].sum(), x, retain_graph=True)
