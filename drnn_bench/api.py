@@ -41,7 +41,11 @@ def build(family: str, **config: Any) -> nn.Module:
     Give `width` (units per layer, one number or one per layer) or `budget` (parameters); every
     other option has a default. `model(x_BTI)` takes (batch, steps, input_size) at any length and
     gives logits (batch, steps, output_size); `model(x_BTI, last=n)` gives those of the last n
-    steps only. Raises ValueError naming a bad option and its bound.
+    steps only, n from 1 to steps. Raises ValueError naming a bad option and its bound.
+
+    The net refuses what it does not take in one line (ValueError): another rank, width, dtype or
+    device, symbols that it does not have, a state of another net or batch. It computes in the dtype
+    of its weights, under autocast too.
     """
     return configure(family, **config).build()
 

@@ -40,7 +40,7 @@ from drnn_bench.reporter import Silent
 from drnn_bench.studies import open_study, summarise
 from drnn_bench.tasks import parse_task
 from drnn_bench.tasks.cache import all_prepared
-from drnn_bench.testing.families import INPUTS, OUTPUTS, config_of, make
+from drnn_bench.testing.nets import INPUTS, OUTPUTS, config_of, make
 from drnn_bench.training import evaluate
 
 SEEDS = 3

@@ -23,7 +23,7 @@ from drnn_bench.errors import UserError
 from drnn_bench.kernels.linear import linear_scan
 from drnn_bench.models import FAMILIES
 from drnn_bench.models.streaming import detach
-from drnn_bench.testing.families import INPUTS, close, config_of, make, wrong_inputs
+from drnn_bench.testing.nets import INPUTS, close, config_of, make, wrong_inputs
 
 SYMBOLIC = ("dilated_rnn", "rnn", "lstm", "gru", "skip_rnn", "min_gru")
 EVERY = pytest.mark.parametrize("family", FAMILIES)

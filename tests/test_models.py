@@ -17,7 +17,7 @@ from drnn_bench.models import FAMILIES
 from drnn_bench.models.layers import RecurrentLayer
 from drnn_bench.mrl import reach
 from drnn_bench.testing import FamilyContract
-from drnn_bench.testing.families import INPUTS, close, config_of, make
+from drnn_bench.testing.nets import INPUTS, close, config_of, make
 
 # family -> nets with sizes below 100 steps; every family must be here.
 NETS = {

@@ -10,6 +10,7 @@ import warnings
 
 import pytest
 import torch
+from conftest import refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_models import NETS
@@ -19,9 +20,10 @@ from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from drnn_bench import kernels
+from drnn_bench.errors import UserError
 from drnn_bench.kernels.linear import linear_scan
 from drnn_bench.models import FAMILIES
-from drnn_bench.testing.families import INPUTS, close, make
+from drnn_bench.testing.nets import INPUTS, close, make
 
 CASES = [(family, NETS[family][0]) for family in FAMILIES]
 CASES += [("dilated_rnn", NETS["dilated_rnn"][2])]  # LSTM cells and a final convolution
@@ -201,6 +203,9 @@ def test_symbols_are_traced_and_batched(family):
     seen, x = torch.randint(INPUTS, (2, 3, STEPS))
     y = model(x)
     assert close(torch.func.vmap(model)(torch.stack([seen, x]))[1], y, 1e-5)
+    assert "symbols from 0 to 2, got 7" in refusal(
+        torch.func.vmap(model), torch.stack([x, x + 7 - x])
+    )
     assert close(torch.export.export(model, (seen,)).module()(x), y, 1e-5)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -209,7 +214,7 @@ def test_symbols_are_traced_and_batched(family):
 
 
 @EVERY
-def test_a_net_can_be_scripted_into_an_ensemble_by_deepcopy(family, options):
+def test_a_copy_of_a_net_answers_with_its_own_weights(family, options):
     """The check in front of a net is the copy's own."""
     model, x, _ = net_and_inputs(family, options)
     other = copy.deepcopy(model)
@@ -232,3 +237,22 @@ def test_a_scan_is_batched_over_any_of_its_three(batched, steps):
     for i in range(5):
         one = [t[i] if many else t for t, many in zip(given_, batched, strict=True)]
         assert close(got[i], linear_scan(*one), 1e-12)
+
+
+@EVERY
+def test_gradients_of_gradients(family, options):
+    """Those of the fused kernels are refused; without them, every net has them."""
+    model, x, _ = net_and_inputs(family, options)
+    weights = list(model.parameters())
+    if family not in ("dilated_cnn", "tcn", "s4d"):
+        with pytest.raises(UserError, match="cannot be differentiated again"):
+            torch.autograd.grad(model(x).sum(), weights, create_graph=True)
+    model = model.double()
+    with torch.no_grad():  # no ReLU stands at zero then
+        for weight in weights:
+            weight += 0.1 * torch.randn_like(weight)
+    x = x[:1, :7].double().requires_grad_()
+    for last in (None, 1):  # at the last step alone, convolutions are strided
+        assert torch.autograd.gradgradcheck(
+            lambda x, *_, last=last: model(x, last=last), (x, *weights), fast_mode=True
+        )

@@ -119,10 +119,9 @@ class _Stack(torch.autograd.Function):
         return y, *(variable for state in left for variable in state)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, dy: Tensor | None, *d_left: Tensor | None) -> tuple[Tensor | None, ...]:
         plan: Plan = ctx.plan
-        one_gradient(dy, *d_left)
+        only_numbers(dy, *d_left)
         memory, *tensors = ctx.saved_tensors
         weights, given = plan.split(tensors)
         kept, (places, _) = memory.numpy(), plan.kept()
@@ -218,18 +217,18 @@ class _Stack(torch.autograd.Function):
         return None, d_x, *grads, *states
 
 
-def one_gradient(*gradients: Tensor | None) -> None:
-    """Raises UserError where a gradient has no numbers of its own: many are asked for at once."""
+def only_numbers(*gradients: Tensor | None) -> None:
+    """Raises UserError where more is wanted: many gradients at once, or the gradients' own."""
     given = [grad for grad in gradients if grad is not None]
     try:
-        readable = not observed(given)
+        readable = not observed(given) and not torch.is_grad_enabled()  # create_graph=True
         for grad in given:
             grad.data_ptr()
-    except RuntimeError:  # `is_grads_batched`
+    except RuntimeError:  # is_grads_batched=True
         readable = False
     if not readable:
         raise UserError(
-            "the fused kernels give one gradient at a time, without vmap or a tracer: "
+            "the fused kernels give one gradient at a time, which cannot be differentiated again: "
             'run the net within `drnn_bench.kernels.forced("torch")`'
         )
 

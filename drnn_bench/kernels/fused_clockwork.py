@@ -15,7 +15,7 @@ from torch import Tensor
 
 from drnn_bench.kernels.cells import rnn_backward, rnn_forward
 from drnn_bench.kernels.clockwork import Schedule
-from drnn_bench.kernels.fused import each_block, one_gradient, ready, threads
+from drnn_bench.kernels.fused import each_block, only_numbers, ready, threads
 from drnn_bench.kernels.layer import Layer
 from drnn_bench.kernels.layout import (
     add_to_block,
@@ -134,10 +134,9 @@ class _Modules(torch.autograd.Function):
         return y, *left
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, dy: Tensor | None, *d_left: Tensor | None) -> tuple[Tensor | None, ...]:
         plan: _Plan = ctx.plan
-        one_gradient(dy, *d_left)
+        only_numbers(dy, *d_left)
         memory, *tensors = ctx.saved_tensors
         cut = 3 * len(plan.modules)
         weights, kept = chunks(tensors[:cut], 3), memory.numpy()

@@ -175,13 +175,16 @@ class _StridedConv(torch.autograd.Function):
             tap[:, skipped:] = x_ITB[:, rows]
         weight = weight_CIk.transpose(1, 2).flatten(1)
         columns = taps_kITB.view(kernel * inputs, count * batch)
-        ctx.save_for_backward(columns, weight)
+        ctx.stride, ctx.has_bias = stride, bias is not None
+        ctx.save_for_backward(columns, weight, x_ITB, weight_CIk)
         return weight @ columns if bias is None else torch.addmm(bias[:, None], weight, columns)
 
     @staticmethod
     @_own_dtype
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor, None, Tensor | None]:
-        columns, weight = ctx.saved_tensors
+        columns, weight, *given = ctx.saved_tensors
+        if torch.is_grad_enabled():  # these gradients will be differentiated: columns have no past
+            return _plain_gradients(ctx, *given, grad)
         kernel, (steps, batch) = len(ctx.reads), ctx.sizes
         by_weight = (grad @ columns.T).unflatten(1, (kernel, -1)).transpose(1, 2)
         by_x = None
@@ -191,6 +194,19 @@ class _StridedConv(torch.autograd.Function):
             for tap, (skipped, rows) in zip(taps_kITB, ctx.reads, strict=True):
                 by_x[:, rows] += tap[:, skipped:]
         return by_x, by_weight, None, grad.sum(1) if ctx.needs_input_grad[3] else None
+
+
+def _plain_gradients(ctx: Any, x_ITB: Tensor, weight_CIk: Tensor, grad: Tensor) -> tuple:
+    """Of the strided convolution, by way of the plain one, whose gradients have gradients."""
+    bias = grad.new_zeros(len(grad), requires_grad=True) if ctx.has_bias else None
+    y_CX = _plain_conv(x_ITB, weight_CIk, 1, bias, ctx.stride).flatten(1)
+    among = [t for t in (x_ITB, weight_CIk, bias) if t is not None and t.requires_grad]
+    found = iter(torch.autograd.grad(y_CX, among, grad, create_graph=True))
+    by_x, by_weight, by_bias = (
+        next(found) if t is not None and t.requires_grad else None
+        for t in (x_ITB, weight_CIk, bias)
+    )
+    return by_x, by_weight, None, by_bias
 
 
 def _strided(steps: int, stride: int, kernel: int) -> list[tuple[int, slice]]:

@@ -9,30 +9,36 @@ import copy
 import json
 import math
 import pickle
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import optuna
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch import Tensor
 
-from drnn_bench import kernels
-from drnn_bench.api import build, configure
 from drnn_bench.budget import LEAST, Infeasible, count_parameters, solve_width
 from drnn_bench.errors import UserError
 from drnn_bench.models import family_names
-from drnn_bench.models.architecture import Architecture
-from drnn_bench.models.streaming import Ring, State, detach
+from drnn_bench.models.streaming import detach
 from drnn_bench.mrl import path_lengths, reach
 from drnn_bench.search_space import default_path, read_space
+from drnn_bench.testing.nets import (
+    INPUTS,
+    OUTPUTS,
+    STEPS,
+    Options,
+    close,
+    config_of,
+    doubled,
+    long_tensors,
+    make,
+    operations,
+    seen_spans,
+    wrong_inputs,
+)
 
-INPUTS, OUTPUTS = 3, 4
 LENGTHS = (1, 2, 5, 16, 33, 50)
-STEPS = 90  # of the sequences on which gradients are followed
-
-Options = dict[str, Any]
 
 
 class FamilyContract:
@@ -281,104 +287,3 @@ class FamilyContract:
         for draw in drawn:
             assert LEAST * 20_000 <= count_parameters(draw.config) <= 20_000
             assert draw.learning_rate > 0
-
-
-def make(family: str, options: Options, seed: int = 0) -> nn.Module:
-    torch.manual_seed(seed)
-    return build(family, input_size=INPUTS, output_size=OUTPUTS, **options).eval()
-
-
-def config_of(family: str, options: Options) -> Architecture:
-    return configure(family, input_size=INPUTS, output_size=OUTPUTS, **options)
-
-
-def doubled(model: nn.Module) -> nn.Module:
-    """In double precision; `double` leaves complex parameters as they are."""
-    for module in model.double().modules():
-        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
-            if tensor.is_complex():
-                tensor.data = tensor.data.to(torch.complex128)
-    return model
-
-
-def wrong_inputs(model: nn.Module) -> list[tuple[Any, dict[str, Any]]]:
-    """Inputs, and what is asked of them, that a net of INPUTS channels must refuse."""
-    right = torch.randn(2, 9, INPUTS)
-    wrong = [
-        torch.randn(2, 9, INPUTS + 1),
-        torch.randn(2, 9, 1),
-        torch.randn(9, INPUTS),
-        torch.randn(1, 2, 9, INPUTS),
-        torch.randn(0, 9, INPUTS),
-        torch.randn(2, 0, INPUTS),
-        right.double(),
-        right.half(),
-        right.to(torch.complex64),
-        right.long(),
-        right > 0,
-        right.to("meta"),
-        right.to_sparse(),
-        right.numpy(),
-        None,
-        torch.full((2, 9), INPUTS),
-        torch.full((2, 9), -1),
-        torch.full((2, 9), 10**8),
-        torch.zeros(2, 9),
-        torch.zeros(2, 9, dtype=torch.bool),
-    ]
-    if not getattr(model, "takes_symbols", False):
-        wrong.append(torch.zeros(2, 9, dtype=torch.int64))
-    lasts = [0, -1, 10, True, 1.0, "1", torch.tensor(1)]
-    return [(x, {}) for x in wrong] + [(right, {"last": last}) for last in lasts]
-
-
-class Counter(TorchDispatchMode):
-    """How many operations torch is asked for within it, views and new memory left out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: Any = None):
-        self.count += not func.is_view
-        return func(*args, **(kwargs or {}))
-
-
-def operations(family: str, options: Options, length: int) -> int:
-    """Of one pass, in double precision, in which torch's recurrent kernels show their steps."""
-    model = doubled(make(family, options))
-    x = torch.randn(2, length, INPUTS, dtype=torch.float64)
-    with torch.no_grad(), kernels.forced("torch"), Counter() as counter:
-        model(x)
-    return counter.count
-
-
-def seen_spans(family: str, options: Options, back: int) -> np.ndarray:
-    """[back, STEPS], for each of the last `back` outputs, from the last one down: whether the
-    input that lies n = 0, 1, ... steps before it has a gradient."""
-    torch.manual_seed(1)
-    # A ReLU may close any one path for any one input: ask many.
-    x = torch.randn(64, STEPS, INPUTS, dtype=torch.float64, requires_grad=True)
-    y = doubled(make(family, options))(x)
-    seen = np.zeros((back, STEPS), dtype=bool)
-    for i in range(back):
-        (grad,) = torch.autograd.grad(y[:, STEPS - 1 - i].sum(), x, retain_graph=True)
-        spans = grad.abs().amax(dim=(0, 2)).flip(0)[i:] > 0
-        seen[i, : len(spans)] = spans.numpy()
-    return seen
-
-
-def long_tensors(state: Any) -> list[Tensor]:
-    """Those of rings: they hold as many steps as a layer looks back."""
-    if isinstance(state, Ring):
-        return list(state.rows)
-    if isinstance(state, State):
-        return long_tensors(state.parts)
-    many = isinstance(state, list | tuple)
-    parts = state.values() if isinstance(state, dict) else state if many else []
-    return [tensor for part in parts for tensor in long_tensors(part)]
-
-
-def close(a: Tensor, b: Tensor, tolerance: float) -> bool:
-    """Largest error over the largest magnitude."""
-    return bool((a - b).abs().max() <= tolerance * b.abs().max().clamp(min=1e-12))
