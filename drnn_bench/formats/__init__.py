@@ -12,7 +12,8 @@ from pathlib import Path
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats import recordings
-from drnn_bench.formats.files import is_folder, listed, some, stray_notes
+from drnn_bench.formats.audio import ENDINGS
+from drnn_bench.formats.files import hidden, is_folder, listed, some, stray_notes
 from drnn_bench.formats.sequences import Sequences
 
 __all__ = ["KNOWN", "Sequences", "read"]
@@ -27,16 +28,18 @@ READERS = {
     ".ts": "ts",
     "-ubyte": "idx",
     "-ubyte.gz": "idx",
-    ".wav": "recordings",
-    ".flac": "recordings",
+    **dict.fromkeys(ENDINGS, "recordings"),
 }
 # The one option that a reader may take, and for what there is none what to say.
 OPTIONS = {"arrays": "target", "tables": "target", "recordings": "rate"}
 NO_USE = {
     "target": "target is for arrays and tables; these files say themselves which the labels are",
-    "rate": "rate is for recordings (wav, flac)",
+    "rate": f"rate is for recordings ({', '.join(ENDINGS)})",
 }
-KNOWN = "csv or parquet, npz or npy, .ts, idx (*-ubyte), or CLASS/*.wav or flac in a folder"
+KNOWN = (
+    "csv or parquet, npz or npy, .ts, idx (*-ubyte), or a folder of CLASS/*.wav (flac, ogg, opus, "
+    "mp3)"
+)
 
 
 def read(path: Path, target: str | None = None, rate: int | None = None) -> Sequences:
@@ -48,21 +51,21 @@ def read(path: Path, target: str | None = None, rate: int | None = None) -> Sequ
     path = Path(path)
     if not is_folder(path):
         return _read(_reader(path.name, path), path, [path], target, rate)
-    entries = listed(path)
+    entries, unseen = listed(path), hidden(path)
     if not entries:
-        raise UserError(f"{path} is empty; expected {KNOWN}")
+        raise UserError(f"{path} is empty{_but_for(unseen)}; expected {KNOWN}")
     if recordings.in_folders(path):
         found = {"recordings": [path]}  # a table beside them is stray: it cannot be meant
     else:
         found = {}
         for entry in entries:
-            reader = None if entry.name.startswith(".") else _reader(entry.name)
+            reader = _reader(entry.name)
             if reader and not isdir(entry):
                 found.setdefault(reader, []).append(entry)
     if not found:
         raise UserError(
-            f"{path}: nothing in it is understood ({some(entry.name for entry in entries)}); "
-            f"expected {KNOWN}"
+            f"{path}: nothing in it is understood ({some(entry.name for entry in entries)})"
+            f"{_but_for(unseen)}; expected {KNOWN}"
         )
     if len(found) > 1:
         one_each = some(files[0].name for files in found.values())
@@ -71,7 +74,7 @@ def read(path: Path, target: str | None = None, rate: int | None = None) -> Sequ
     sequences = _read(reader, path, files, target, rate)
     if reader == "recordings":
         return sequences
-    strays = set(entries) - set(files)
+    strays = {*entries, *unseen}.difference(files)
     return replace(sequences, notes=(*sequences.notes, *stray_notes(strays)))
 
 
@@ -86,6 +89,10 @@ def _read(reader, place, files, target, rate) -> Sequences:
     if not sequences.x:
         raise UserError(f"{place}: no sequences in it; expected at least one")
     return sequences
+
+
+def _but_for(unseen: list[Path]) -> str:
+    return f" but for hidden files ({some(path.name for path in unseen)})" if unseen else ""
 
 
 def _reader(name: str, needed: Path | None = None) -> str | None:

@@ -65,7 +65,7 @@ def read(place: Path, files: Sequence[Path], target: str | None) -> Sequences:
         raise UserError(f"{place} holds .npz and .npy files: name one of the files")
     if files[0].suffix.lower() == ".npy":
         folder = place.parent if place in files else place
-        found = [(folder, None, _npy(folder))]
+        found = [(folder, None, _npy(folder, place))]
     else:
         found = [(path, split, _npz(path)) for path, split in by_split(place, files)]
     parts, notes = [], []
@@ -202,8 +202,8 @@ def _npz(path: Path) -> Arrays:
     return {name: _array(f"{path} {printable(name)}", opener(name)) for name in names}
 
 
-def _npy(folder: Path) -> Arrays:
-    paths = [path for path in listed(folder) if path.suffix.lower() == ".npy"]
+def _npy(folder: Path, place: Path) -> Arrays:
+    paths = [path for path in listed(folder, place) if path.suffix.lower() == ".npy"]
     for path in paths:
         check_file(path)
     return {path.stem: _array(str(path), partial(path.open, "rb")) for path in paths}

@@ -6,6 +6,7 @@ Legend: N sequences, T steps, C channels.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -118,7 +119,7 @@ def _labels(parts: Sequence[np.ndarray], where) -> np.ndarray:
     distinct, first, place = np.unique(y, return_index=True, return_inverse=True)
     if distinct.dtype.kind in "US":
         try:
-            named = [(v.decode() if isinstance(v, bytes) else v).strip() for v in distinct.tolist()]
+            named = [label_text(v) for v in distinct.tolist()]
         except UnicodeDecodeError:
             raise UserError(f"{where(0)}: labels are bytes that are not UTF-8") from None
         if "" in named:
@@ -140,6 +141,13 @@ def _labels(parts: Sequence[np.ndarray], where) -> np.ndarray:
             )
         distinct = distinct.astype(np.int64)
     return distinct[place]
+
+
+def label_text(label: str | bytes) -> str:
+    """A label as it is compared: without blanks around it, in Unicode's composed form (NFC), since
+    a Mac writes the names of files in another."""
+    text = label.decode() if isinstance(label, bytes) else label
+    return unicodedata.normalize("NFC", text).strip()
 
 
 def _numbers(named: Sequence[str]) -> np.ndarray | None:

@@ -26,7 +26,7 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats.files import by_split, listed, named_split, read_text, some
-from drnn_bench.formats.sequences import Part, Sequences, joined
+from drnn_bench.formats.sequences import Part, Sequences, joined, label_text
 
 Lines = list[tuple[int, str]]  # the number of a line in its file, and the line
 
@@ -46,7 +46,7 @@ def read(place: Path, files: Sequence[Path]) -> Sequences:
     notes = []
     rest, split = named_split(place.name)
     if place in files and split:
-        files = [path for path in listed(place.parent) if named_split(path.name)[0] == rest]
+        files = [path for path in listed(place.parent, place) if named_split(path.name)[0] == rest]
         if len(files) == 1:
             notes.append(f"{place.name} is read alone: its partner of another split is not beside")
     return joined([_part(path, split) for path, split in by_split(place, files)], notes)
@@ -102,7 +102,8 @@ def _header(path: Path, lines: Lines) -> tuple[_Header, Lines]:
         channels = 1
     length = _number(path, tags, "serieslength")
     equal = _flag(path, tags, "equallength", otherwise=length is not None)
-    return _Header(tuple(tags["classlabel"][1:]), channels, equal, length if equal else None), rows
+    classes = tuple(map(label_text, tags["classlabel"][1:]))
+    return _Header(classes, channels, equal, length if equal else None), rows
 
 
 def _row(where: str, text: str, classes: Sequence[str]) -> tuple[np.ndarray, str]:
@@ -110,6 +111,7 @@ def _row(where: str, text: str, classes: Sequence[str]) -> tuple[np.ndarray, str
     *channels, label = (part.strip() for part in text.split(":"))
     if not channels:
         raise UserError(f"{where}: expected channels separated by `:` and then the label")
+    label = label_text(label)
     if label not in classes:
         raise UserError(
             f"{where}: class {label[:40]!r} is not in the header, which has {some(classes, 20)}"
