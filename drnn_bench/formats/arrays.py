@@ -24,9 +24,11 @@ import numpy as np
 
 from drnn_bench.errors import UserError, nearest
 from drnn_bench.formats.files import by_split, check_file, listed, named_split, printable, some
+from drnn_bench.formats.options import Options
 from drnn_bench.formats.sequences import (
     INPUTS,
     TARGETS,
+    Form,
     Part,
     Sequences,
     check_kind,
@@ -34,6 +36,7 @@ from drnn_bench.formats.sequences import (
     split_called,
 )
 
+OPTIONS = ("target", "missing")
 ROLES = dict.fromkeys(INPUTS, "x") | {"lengths": "lengths", "length": "lengths", "split": "split"}
 
 
@@ -59,7 +62,7 @@ class _Array:
 Arrays = dict[str, _Array]  # by name; or, of one split, by role: x, y, lengths, split
 
 
-def read(place: Path, files: Sequence[Path], target: str | None) -> Sequences:
+def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
     """An .npz, several named by their splits, or the .npy files of one folder."""
     if len({path.suffix.lower() for path in files}) > 1:
         raise UserError(f"{place} holds .npz and .npy files: name one of the files")
@@ -70,7 +73,7 @@ def read(place: Path, files: Sequence[Path], target: str | None) -> Sequences:
         found = [(path, split, _npz(path)) for path, split in by_split(place, files)]
     parts, notes = [], []
     for path, split, arrays in found:
-        by_role = _by_role(path, arrays, target)
+        by_role = _by_role(path, arrays, options.target)
         for inner, chosen in by_role.items():
             parts.append(_part(chosen, inner or split))
             _, steps, *channels = chosen["x"].shape
@@ -82,7 +85,7 @@ def read(place: Path, files: Sequence[Path], target: str | None) -> Sequences:
         used = [array for chosen in by_role.values() for array in chosen.values()]
         if others := [name for name, array in arrays.items() if array not in used]:
             notes.append(f"{path}: arrays not read: {some(sorted(others))}")
-    return joined(parts, notes)
+    return joined(parts, Form("arrays"), notes)
 
 
 def _by_role(path: Path, arrays: Arrays, target: str | None) -> dict[str | None, Arrays]:

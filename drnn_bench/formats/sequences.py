@@ -21,6 +21,17 @@ INPUTS = ("x", "input", "inputs", "data", "images")
 
 
 @dataclass(frozen=True)
+class Form:
+    """How a file was understood, for the user to see."""
+
+    name: str  # wide, long, arrays, ts, ucr, idx, recordings
+    channel_names: tuple[str, ...] = ()  # [C]; none where the file has none
+    first_step: str | int | float | None = None  # as the file calls it; None where it has no names
+    last_step: str | int | float | None = None
+    ignored: tuple[tuple[str, str], ...] = ()  # columns that were not read, each with the reason
+
+
+@dataclass(frozen=True)
 class Sequences:
     """What was found. Arrays may be views of one another, and read-only."""
 
@@ -28,9 +39,15 @@ class Sequences:
     y: list  # for each: a label, str or int (of one kind in all), or an array [T] of them
     split: list[str | None]  # train, validation, test; all None where the files do not say
     where: list[str]  # for messages: "GunPoint_TRAIN.ts row 12"; rows are counted from 1
+    form: Form
     notes: tuple[str, ...] = ()  # what the user should be told
     per_step: bool = False  # y holds a label for each step
-    recordings: bool = False  # long recordings, which may be cut into segments
+    group: list[str] | None = None  # of each: sequences of one group belong in one split
+
+    @property
+    def recordings(self) -> bool:
+        """Whether they are long recordings, which may be cut into segments."""
+        return self.form.name == "recordings"
 
 
 @dataclass(frozen=True)
@@ -42,9 +59,10 @@ class Part:
     where: list[str]
     split: str | list[str] | None = None  # of all of them, or of each
     per_step: bool = False
+    group: list[str] | None = None  # of each
 
 
-def joined(parts: Sequence[Part], notes: Sequence[str] = (), recordings: bool = False) -> Sequences:
+def joined(parts: Sequence[Part], form: Form, notes: Sequence[str] = ()) -> Sequences:
     """The parts as one, checked: finite numbers, labels that are labels, one number of channels."""
     x = [row for part in parts for row in float32(part.x, part.where)]  # rows are views
     where = [name for part in parts for name in part.where]
@@ -65,7 +83,8 @@ def joined(parts: Sequence[Part], notes: Sequence[str] = (), recordings: bool = 
         y = np.split(y, ends[:-1])
     else:
         y = _labels([part.y for part in parts], where.__getitem__).tolist()
-    return Sequences(x, y, split, where, tuple(notes), per_step == {True}, recordings)
+    group = [name for part in parts for name in part.group or ()]
+    return Sequences(x, y, split, where, form, tuple(notes), per_step == {True}, group or None)
 
 
 def float32(x: np.ndarray | list[np.ndarray], where: Sequence[str]) -> Sequence[np.ndarray]:

@@ -15,6 +15,7 @@ and masked: what stands beyond an end is never seen.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,7 +23,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats import Sequences, read
+from drnn_bench.formats import Options, Sequences, read
+from drnn_bench.formats.options import MISSING, names_in
 from drnn_bench.tasks.sources import called, find
 from drnn_bench.tasks.task import SPLITS, UNSCORED, Arrays, Reading, Task
 
@@ -36,6 +38,11 @@ class Own(Task):
     target: str | None = None
     length: int | None = None  # where not given, that of the longest sequence
     rate: int | None = None
+    id: str | None = None
+    time: str | None = None
+    ignore: str | None = None  # A+B
+    group: str | None = None
+    missing: str = field(default="refuse", metadata={"quiet": True})
     channels: int | None = field(default=None, metadata={"learned": True, "quiet": True})
     classes: int | None = field(default=None, metadata={"learned": True, "quiet": True})
     per_step: bool = field(default=False, metadata={"learned": True, "quiet": True})
@@ -55,6 +62,17 @@ class Own(Task):
             value = getattr(self, option)
             if value is not None and value < least:
                 raise UserError(f"task own: {option} must be at least {least}, got {value}")
+        if self.missing not in MISSING:
+            raise UserError(
+                f"task own: missing must be one of {', '.join(MISSING)}, got {self.missing!r}"
+            )
+
+    @property
+    def options(self) -> Options:
+        """How the files are to be read."""
+        ignore = names_in(self.ignore)
+        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(Options)}
+        return Options(**given | {"ignore": ignore})
 
     @property
     def input_size(self) -> int:
@@ -76,7 +94,7 @@ class Own(Task):
 
     def read(self, data_dir: str | None) -> Reading:
         path = find(Path(data_dir or ".") / self._known(self.path))
-        found = read(path, self.target, self.rate)
+        found = read(path, self.options)
         if self.length and not found.recordings:
             found = _beginnings(found, self.length)
         names, labels = _labels(path, found)
