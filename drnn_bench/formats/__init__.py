@@ -13,7 +13,7 @@ from pathlib import Path
 from drnn_bench.errors import UserError
 from drnn_bench.formats import recordings
 from drnn_bench.formats.files import is_folder, listed, some, stray_notes
-from drnn_bench.formats.sequences import Sequences
+from drnn_bench.formats.sequences import Sequences, missing_words
 
 __all__ = ["KNOWN", "Sequences", "read"]
 
@@ -39,12 +39,22 @@ NO_USE = {
 KNOWN = "csv or parquet, npz or npy, .ts, idx (*-ubyte), or CLASS/*.wav or flac in a folder"
 
 
-def read(path: Path, target: str | None = None, rate: int | None = None) -> Sequences:
+def read(
+    path: Path, target: str | None = None, rate: int | None = None, missing: str = "refuse"
+) -> Sequences:
     """The sequences in a file or a folder, and what there is to say of them.
 
     `target` names the array or column of the labels; recordings are brought to `rate` Hz, else to
-    the rate that most of them have. Raises UserError, which names the file, and the row if any.
+    the rate that most of them have. With `missing="refuse"` every value must be there.
+    Raises UserError, which names the file, and the row if any.
     """
+    found = _read_any(path, target, rate)
+    if missing == "refuse" and (words := missing_words(found)):
+        raise UserError(f"{words}; fill them in, or choose missing=ffill or missing=zero+mask")
+    return found
+
+
+def _read_any(path: Path, target: str | None, rate: int | None) -> Sequences:
     path = Path(path)
     if not is_folder(path):
         return _read(_reader(path.name, path), path, [path], target, rate)

@@ -15,6 +15,7 @@ from drnn_bench.errors import UserError
 
 HIGHEST_RATE = 192_000  # Hz
 LONGEST_RECORDING = 3_600  # seconds; a damaged header may promise more than memory holds
+WIDE = ("PCM_32", "DOUBLE", "ALAC_32")  # float32 has 24 bits and holds the others exactly
 PIPED = 0x7FFF_0000  # a wav written to a pipe cannot know its size and promises 2 or 4 GiB
 
 
@@ -42,17 +43,20 @@ def cut(samples: np.ndarray, length: int) -> np.ndarray:
 def read(path: Path, rate: int) -> np.ndarray:
     """A recording, mixed down to mono and resampled: float32 [samples]."""
     samples, its_rate, _ = mono(path)
-    return resampled(path, samples, its_rate, rate)
+    return resampled(path, samples.astype(np.float32), its_rate, rate)
 
 
 def decode(raw: bytes, path: Path | str, rate: int) -> np.ndarray:
     """The same of a file's bytes; `path` is what errors call it."""
     samples, its_rate, _ = _mono(raw, path)
-    return resampled(path, samples, its_rate, rate)
+    return resampled(path, samples.astype(np.float32), its_rate, rate)
 
 
 def mono(path: Path) -> tuple[np.ndarray, int, int]:
-    """A recording mixed down to mono, float32 [samples], its own rate, its number of channels."""
+    """A recording mixed down to mono [samples], its own rate, its number of channels.
+
+    The samples are float32, or float64 where the file has more bits than float32 holds.
+    """
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -79,7 +83,8 @@ def resampled(path: Path | str, samples: np.ndarray, its_rate: int, rate: int) -
 def _mono(raw: bytes, path: Path | str) -> tuple[np.ndarray, int, int]:
     sound, rate = _decode(raw, path)
     _check_finite(path, sound)
-    return sound.mean(axis=1, dtype=np.float64).astype(np.float32), rate, sound.shape[1]
+    mixed = sound.mean(axis=1, dtype=np.float64)
+    return mixed.astype(sound.dtype), rate, sound.shape[1]
 
 
 def _decode(raw: bytes, path: Path | str) -> tuple[np.ndarray, int]:
@@ -100,7 +105,8 @@ def _decode(raw: bytes, path: Path | str) -> tuple[np.ndarray, int]:
                     f"more than an hour; a recording is one utterance"
                 )
             # How many is said because soundfile refuses to guess for the codecs that cannot seek.
-            samples = file.read(file.frames, dtype="float32", always_2d=True)
+            kind = "float64" if file.subtype in WIDE else "float32"
+            samples = file.read(file.frames, dtype=kind, always_2d=True)
             rate = file.samplerate
     except soundfile.SoundFileError as error:
         why = str(getattr(error, "error_string", error)).rstrip(".")

@@ -106,7 +106,7 @@ def _header(path: Path, lines: Lines) -> tuple[_Header, Lines]:
 
 
 def _row(where: str, text: str, classes: Sequence[str]) -> tuple[np.ndarray, str]:
-    """A series float32 [T, C] and its label."""
+    """A series float64 [T, C] and its label."""
     *channels, label = (part.strip() for part in text.split(":"))
     if not channels:
         raise UserError(f"{where}: expected channels separated by `:` and then the label")
@@ -124,8 +124,7 @@ def _row(where: str, text: str, classes: Sequence[str]) -> tuple[np.ndarray, str
 def _series(where: str, channel: str) -> np.ndarray:
     words = channel.split(",") if channel else []
     try:
-        with np.errstate(over="ignore"):  # infinite, and refused as such
-            return np.array(words, dtype=np.float64).astype(np.float32)
+        return np.array(words, dtype=np.float64)
     except ValueError:
         pass
     for step, word in enumerate(words, 1):
