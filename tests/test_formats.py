@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import gzip
+import importlib
 import io
 import os
 import struct
@@ -20,12 +22,18 @@ from conftest import refusal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drnn_bench.formats import read
+from drnn_bench import formats
+from drnn_bench.formats import Options, Sequences
 from drnn_bench.formats.files import named_split
+from drnn_bench.formats.options import USES
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(6, 5)).astype(np.float32)
 Y = np.array([3, 1, 3, 1, 3, 1])
+
+
+def read(path: Path, **options) -> Sequences:
+    return formats.read(path, Options(**options))
 
 
 def written(path: Path, content: str | bytes) -> Path:
@@ -895,3 +903,22 @@ def test_what_may_not_be_read(tmp_path):
         said = refusal(read, asked)
         closed.chmod(0o700)
         assert "Permission denied" in said
+
+
+def test_every_reader_says_which_options_it_takes():
+    names = {field.name for field in dataclasses.fields(Options)}
+    assert set(USES) == names
+    for reader in set(formats.READERS.values()):
+        takes = importlib.import_module(f"drnn_bench.formats.{reader}").OPTIONS
+        assert set(takes) <= names
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "written_so"),
+    [("id", "a", "a"), ("time", "a", "a"), ("group", "a", "a"), ("ignore", ("a", "b"), "a+b")],
+)
+def test_the_options_of_tables_have_no_use_elsewhere(tmp_path, option, value, written_so):
+    path = npz(tmp_path / "a.npz", x=X, y=Y)
+    said = refusal(lambda: read(path, **{option: value}))
+    wanted = f"{option} is for tables (csv, tsv, parquet); leave out {option}={written_so}"
+    assert said.endswith(wanted)

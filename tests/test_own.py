@@ -12,6 +12,7 @@ from conftest import refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drnn_bench.formats import Options
 from drnn_bench.tasks import parse_task
 from drnn_bench.tasks.own import understood
 from drnn_bench.tasks.task import SPLITS, UNSCORED
@@ -202,3 +203,15 @@ def test_a_whole_run_on_real_sequences_of_unequal_length(bench, ucr_dir, tmp_pat
     assert all(row["test_mean"] > 0.5 for row in rows)  # of nine speakers
     for written in tmp_path.rglob("*.jsonl"):
         assert str(ucr_dir) not in written.read_text()
+
+
+def test_options_at_their_defaults_leave_the_key_as_it_was():
+    assert parse_task("own:path=a.csv").key == "own"
+    assert parse_task("own:path=a.csv,missing=refuse").key == "own"
+    task = parse_task("own:path=a.csv,id=run,time=at,ignore=b+c,group=who,missing=ffill")
+    assert task.key == "own:id=run,time=at,ignore=b+c,group=who,missing=ffill"
+    assert task.options == Options(
+        id="run", time="at", ignore=("b", "c"), group="who", missing="ffill"
+    )
+    said = refusal(parse_task, "own:path=a.csv,missing=mean")
+    assert "missing must be one of refuse, ffill, zero+mask, got 'mean'" in said

@@ -13,11 +13,13 @@ from pathlib import Path
 from drnn_bench.errors import UserError
 from drnn_bench.formats import recordings
 from drnn_bench.formats.files import is_folder, listed, some, stray_notes
+from drnn_bench.formats.options import Options, check_options
 from drnn_bench.formats.sequences import Sequences, missing_words
 
-__all__ = ["KNOWN", "Sequences", "read"]
+__all__ = ["KNOWN", "Options", "Sequences", "read"]
 
-# How a file's name ends -> the reader: read(place, its files there, one option) -> Sequences.
+# How a file's name ends -> the reader, a module with read(place, its files there, options) ->
+# Sequences, and with OPTIONS, the names of the options that it takes.
 READERS = {
     ".npz": "arrays",
     ".npy": "arrays",
@@ -30,34 +32,18 @@ READERS = {
     ".wav": "recordings",
     ".flac": "recordings",
 }
-# The one option that a reader may take, and for what there is none what to say.
-OPTIONS = {"arrays": "target", "tables": "target", "recordings": "rate"}
-NO_USE = {
-    "target": "target is for arrays and tables; these files say themselves which the labels are",
-    "rate": "rate is for recordings (wav, flac)",
-}
 KNOWN = "csv or parquet, npz or npy, .ts, idx (*-ubyte), or CLASS/*.wav or flac in a folder"
 
 
-def read(
-    path: Path, target: str | None = None, rate: int | None = None, missing: str = "refuse"
-) -> Sequences:
+def read(path: Path, options: Options = Options()) -> Sequences:  # noqa: B008 (it is frozen)
     """The sequences in a file or a folder, and what there is to say of them.
 
-    `target` names the array or column of the labels; recordings are brought to `rate` Hz, else to
-    the rate that most of them have. With `missing="refuse"` every value must be there.
-    Raises UserError, which names the file, and the row if any.
+    Raises UserError, which names the file, and the row if any; also where an option has no use for
+    what is read, and where values are missing and `options` do not say what to do with them.
     """
-    found = _read_any(path, target, rate)
-    if missing == "refuse" and (words := missing_words(found)):
-        raise UserError(f"{words}; fill them in, or choose missing=ffill or missing=zero+mask")
-    return found
-
-
-def _read_any(path: Path, target: str | None, rate: int | None) -> Sequences:
     path = Path(path)
     if not is_folder(path):
-        return _read(_reader(path.name, path), path, [path], target, rate)
+        return _read(_reader(path.name, path), path, [path], options)
     entries = listed(path)
     if not entries:
         raise UserError(f"{path} is empty; expected {KNOWN}")
@@ -78,23 +64,21 @@ def _read_any(path: Path, target: str | None, rate: int | None) -> Sequences:
         one_each = some(files[0].name for files in found.values())
         raise UserError(f"{path} holds several kinds of data ({one_each}): name one of the files")
     ((reader, files),) = found.items()
-    sequences = _read(reader, path, files, target, rate)
+    sequences = _read(reader, path, files, options)
     if reader == "recordings":
         return sequences
     strays = set(entries) - set(files)
     return replace(sequences, notes=(*sequences.notes, *stray_notes(strays)))
 
 
-def _read(reader, place, files, target, rate) -> Sequences:
-    options = {"target": target, "rate": rate}
-    for name, value in options.items():
-        if value is not None and OPTIONS.get(reader) != name:
-            raise UserError(f"{place}: {NO_USE[name]}; leave out {name}={value}")
+def _read(reader: str, place: Path, files: list[Path], options: Options) -> Sequences:
     module = importlib.import_module(f"drnn_bench.formats.{reader}")
-    takes = {OPTIONS[reader]: options[OPTIONS[reader]]} if reader in OPTIONS else {}
-    sequences = module.read(place, files, **takes)
+    check_options(options, module.OPTIONS, place)
+    sequences = module.read(place, files, options)
     if not sequences.x:
         raise UserError(f"{place}: no sequences in it; expected at least one")
+    if options.missing == "refuse" and (words := missing_words(sequences)):
+        raise UserError(f"{words}; fill them in, or choose missing=ffill or missing=zero+mask")
     return sequences
 
 

@@ -27,9 +27,19 @@ import numpy as np
 from drnn_bench.errors import UserError, nearest
 from drnn_bench.formats.files import by_split, check_file, listed, named_split, printable, some
 from drnn_bench.formats.numbers import check_kind
+from drnn_bench.formats.options import Options
 from drnn_bench.formats.room import check_room, check_unpacked, size_text
-from drnn_bench.formats.sequences import INPUTS, TARGETS, Part, Sequences, joined, split_called
+from drnn_bench.formats.sequences import (
+    INPUTS,
+    TARGETS,
+    Form,
+    Part,
+    Sequences,
+    joined,
+    split_called,
+)
 
+OPTIONS = ("target", "missing")
 OBJECTS = {  # what to do with an array of Python objects, by its role
     "x": "save sequences of unequal length padded with NaN, or with an array `lengths`",
     "y": "save labels as words or whole numbers: y.astype(str) or y.astype(int)",
@@ -81,7 +91,7 @@ class _Array:
 Arrays = dict[str, _Array]  # by name; or, of one split, by role: x, y, lengths, split
 
 
-def read(place: Path, files: Sequence[Path], target: str | None) -> Sequences:
+def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
     """An .npz, several named by their splits, or the .npy files of one folder."""
     if len({path.suffix.lower() for path in files}) > 1:
         raise UserError(f"{place} holds .npz and .npy files: name one of the files")
@@ -92,7 +102,7 @@ def read(place: Path, files: Sequence[Path], target: str | None) -> Sequences:
         found = [(path, split, _npz(path)) for path, split in by_split(place, files)]
     parts, notes = [], []
     for path, split, arrays in found:
-        by_role = _by_role(path, arrays, target)
+        by_role = _by_role(path, arrays, options.target)
         for inner, chosen in by_role.items():
             parts.append(_part(chosen, inner or split))
             _, steps, *channels = chosen["x"].shape
@@ -104,7 +114,7 @@ def read(place: Path, files: Sequence[Path], target: str | None) -> Sequences:
         used = [array for chosen in by_role.values() for array in chosen.values()]
         if others := [name for name, array in arrays.items() if array not in used]:
             notes.append(f"{path}: arrays not read: {some(sorted(others))}")
-    return joined(parts, notes)
+    return joined(parts, Form("arrays"), notes)
 
 
 def _by_role(path: Path, arrays: Arrays, target: str | None) -> dict[str | None, Arrays]:

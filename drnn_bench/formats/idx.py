@@ -14,14 +14,16 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats.files import by_split, listed, named_split, read_bytes, stray_notes
-from drnn_bench.formats.sequences import Part, Sequences, joined
+from drnn_bench.formats.options import Options
+from drnn_bench.formats.sequences import Form, Part, Sequences, joined
 
+OPTIONS = ()
 IDX_TYPES = {0x08: np.uint8}
 NAME = re.compile(r"(.*?)(images|labels)[-_.]idx[13]-ubyte(\.gz)?", re.IGNORECASE)
 PAIR = "train-images-idx3-ubyte[.gz] with train-labels-idx1-ubyte[.gz] and the like"
 
 
-def read(place: Path, files: Sequence[Path]) -> Sequences:
+def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
     """An image [H, W] is a sequence of H x W pixels. A single file finds its partners."""
     found = {path: NAME.fullmatch(path.name) for path in files}
     if not any(found.values()):
@@ -38,7 +40,8 @@ def read(place: Path, files: Sequence[Path]) -> Sequences:
             raise UserError(f"{next(iter(pair.values()))}: no partner beside it; expected {PAIR}")
     labels = {pair["images"]: pair["labels"] for pair in pairs.values()}
     parts = [_part(images, labels[images], split) for images, split in by_split(place, [*labels])]
-    return joined(parts, stray_notes(path for path, match in found.items() if not match))
+    strays = stray_notes(path for path, match in found.items() if not match)
+    return joined(parts, Form("idx"), strays)
 
 
 def _set(match: re.Match) -> str:

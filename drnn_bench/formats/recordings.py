@@ -13,8 +13,10 @@ import numpy as np
 from drnn_bench.errors import UserError
 from drnn_bench.formats import audio
 from drnn_bench.formats.files import SPLIT_WORDS, listed, some, stray_notes
-from drnn_bench.formats.sequences import Part, Sequences, joined
+from drnn_bench.formats.options import Options
+from drnn_bench.formats.sequences import Form, Part, Sequences, joined
 
+OPTIONS = ("rate",)
 ENDINGS = (".wav", ".flac")
 LAYOUT = "one folder a class, FOLDER/CLASS/*.wav or flac, or FOLDER/{train,test}/CLASS/*"
 
@@ -30,8 +32,9 @@ def in_folders(folder: Path) -> bool:
     return bool(_find(folder).recordings)
 
 
-def read(place: Path, files: Sequence[Path], rate: int | None) -> Sequences:
-    """Whole recordings, mono, all at `rate` Hz, else at the rate that most of them have."""
+def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
+    """Whole recordings, mono, all at `options.rate` Hz, else at the rate that most of them have."""
+    rate = options.rate
     if rate is not None and not 1 <= rate <= audio.HIGHEST_RATE:
         raise UserError(f"{place}: rate must be 1 to {audio.HIGHEST_RATE} Hz, got {rate}")
     found = _find(place) if isdir(place) else _Found()
@@ -56,7 +59,7 @@ def read(place: Path, files: Sequence[Path], rate: int | None) -> Sequences:
         where=[str(path) for path in paths],
         split=[split for _, _, split in found.recordings],
     )
-    return joined([part], _notes(rates, rate, channels, found.strays), recordings=True)
+    return joined([part], Form("recordings"), _notes(rates, rate, channels, found.strays))
 
 
 def _find(folder: Path) -> _Found:

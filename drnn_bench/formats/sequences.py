@@ -19,8 +19,16 @@ from drnn_bench.formats.numbers import LARGEST, Offsets, check_kind, exact, move
 TARGETS = ("target", "targets", "label", "labels", "class", "y")
 INPUTS = ("x", "input", "inputs", "data", "images")
 
-# What is done where values are missing: see tasks/scaling.py.
-MISSING = ("refuse", "ffill", "zero+mask")
+
+@dataclass(frozen=True)
+class Form:
+    """How a file was understood, for the user to see."""
+
+    name: str  # wide, long, arrays, ts, ucr, idx, recordings
+    channel_names: tuple[str, ...] = ()  # [C]; none where the file has none
+    first_step: str | int | float | None = None  # as the file calls it; None where it has no names
+    last_step: str | int | float | None = None
+    ignored: tuple[tuple[str, str], ...] = ()  # columns that were not read, each with the reason
 
 
 @dataclass(frozen=True)
@@ -31,10 +39,16 @@ class Sequences:
     y: list  # for each: a label, str or int (of one kind in all), or an array [T] of them
     split: list[str | None]  # train, validation, test; all None where the files do not say
     where: list[str]  # for messages: "GunPoint_TRAIN.ts row 12"; rows are counted from 1
+    form: Form
     notes: tuple[str, ...] = ()  # what the user should be told
     per_step: bool = False  # y holds a label for each step; see labels.is_scored
-    recordings: bool = False  # long recordings, which may be cut into segments
+    group: list[str] | None = None  # of each: sequences of one group belong in one split
     offset: Offsets = ()  # of each channel: the file's numbers are those in x and so much more
+
+    @property
+    def recordings(self) -> bool:
+        """Whether they are long recordings, which may be cut into segments."""
+        return self.form.name == "recordings"
 
 
 @dataclass(frozen=True)
@@ -46,11 +60,12 @@ class Part:
     where: list[str]
     split: str | list[str] | None = None  # of all of them, or of each
     per_step: bool = False
+    group: list[str] | None = None  # of each
     padded: bool = False  # a sequence ends where only missing values follow, in all channels
     offset: Offsets | None = None  # of each channel, where the reader has subtracted it
 
 
-def joined(parts: Sequence[Part], notes: Sequence[str] = (), recordings: bool = False) -> Sequences:
+def joined(parts: Sequence[Part], form: Form, notes: Sequence[str] = ()) -> Sequences:
     """The parts as one, checked: numbers that are not too great, labels that are labels, the same
     channels in all. Values may be missing (NaN)."""
     per_step = {part.per_step for part in parts}
@@ -82,7 +97,17 @@ def joined(parts: Sequence[Part], notes: Sequence[str] = (), recordings: bool = 
                 f"{where[y.index(UNSCORED)]}: the label is {UNSCORED}, which marks single steps as "
                 f"not scored; a sequence needs a class"
             )
-    return Sequences(x, y, split, where, tuple(notes), per_step == {True}, recordings, offset)
+    return Sequences(
+        x=x,
+        y=y,
+        split=split,
+        where=where,
+        form=form,
+        notes=tuple(notes),
+        per_step=per_step == {True},
+        group=[name for part in parts for name in part.group or ()] or None,
+        offset=offset,
+    )
 
 
 def missing_words(found: Sequences) -> str | None:

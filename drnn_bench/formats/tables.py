@@ -21,14 +21,17 @@ from drnn_bench.errors import UserError
 from drnn_bench.formats.columns import Table, as_numpy, is_list, open_table
 from drnn_bench.formats.files import by_split, some
 from drnn_bench.formats.numbers import exact, side_by_side, steps_of
-from drnn_bench.formats.sequences import Part, Sequences, joined, split_called
+from drnn_bench.formats.options import Options
+from drnn_bench.formats.sequences import Form, Part, Sequences, joined, split_called
+
+OPTIONS = ("target", "id", "time", "ignore", "group", "missing")
 
 
-def read(place: Path, files: Sequence[Path], target: str | None) -> Sequences:
+def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
     """One table, or several named by their splits: train.csv, test.csv."""
     parts, notes, first = [], [], None
     for path, split in by_split(place, files):
-        table = open_table(path, target)
+        table = open_table(path, options.target)
         form, columns, ignored = _form(table)
         first = first or (path, form, columns)
         if (form, columns) != first[1:]:
@@ -39,7 +42,7 @@ def read(place: Path, files: Sequence[Path], target: str | None) -> Sequences:
         parts.append(part if part.split else replace(part, split=split))
     if first[1] is _long:
         parts = _labelled_once(parts)
-    return joined(parts, notes)
+    return joined(parts, Form("wide"), notes)
 
 
 def _form(table: Table):

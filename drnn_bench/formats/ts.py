@@ -26,8 +26,10 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats.files import by_split, listed, named_split, read_text, some
-from drnn_bench.formats.sequences import Part, Sequences, joined
+from drnn_bench.formats.options import Options
+from drnn_bench.formats.sequences import Form, Part, Sequences, joined
 
+OPTIONS = ("missing",)
 Lines = list[tuple[int, str]]  # the number of a line in its file, and the line
 
 
@@ -41,7 +43,7 @@ class _Header:
     length: int | None
 
 
-def read(place: Path, files: Sequence[Path]) -> Sequences:
+def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
     """One file, or NAME_TRAIN.ts and NAME_TEST.ts, either of which finds the other."""
     notes = []
     rest, split = named_split(place.name)
@@ -49,7 +51,8 @@ def read(place: Path, files: Sequence[Path]) -> Sequences:
         files = [path for path in listed(place.parent) if named_split(path.name)[0] == rest]
         if len(files) == 1:
             notes.append(f"{place.name} is read alone: its partner of another split is not beside")
-    return joined([_part(path, split) for path, split in by_split(place, files)], notes)
+    parts = [_part(path, split) for path, split in by_split(place, files)]
+    return joined(parts, Form("ts"), notes)
 
 
 def _part(path: Path, split: str | None) -> Part:

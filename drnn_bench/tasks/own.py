@@ -15,6 +15,7 @@ and masked: what stands beyond an end is never seen.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,10 +24,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats import Sequences, read
+from drnn_bench.formats import Options, Sequences, read
 from drnn_bench.formats.files import some
+from drnn_bench.formats.options import MISSING, names_in
 from drnn_bench.formats.room import check_room, said_if_none_is_left
-from drnn_bench.formats.sequences import MISSING, missing_words
+from drnn_bench.formats.sequences import missing_words
 from drnn_bench.tasks.scaling import Scaling, scaling_of
 from drnn_bench.tasks.sources import called, find
 from drnn_bench.tasks.splitting import (
@@ -49,6 +51,10 @@ class Own(Task):
     target: str | None = None
     length: int | None = None  # where not given, that of the longest sequence
     rate: int | None = None
+    id: str | None = None
+    time: str | None = None
+    ignore: str | None = None  # A+B
+    group: str | None = None
     missing: str = field(default="refuse", metadata={"quiet": True})
     channels: int | None = field(default=None, metadata={"learned": True, "quiet": True})
     classes: int | None = field(default=None, metadata={"learned": True, "quiet": True})
@@ -70,10 +76,16 @@ class Own(Task):
             if value is not None and value < least:
                 raise UserError(f"task own: {option} must be at least {least}, got {value}")
         if self.missing not in MISSING:
-            known = ", ".join(MISSING)
             raise UserError(
-                f"task own: missing={self.missing} is unknown, expected one of: {known}"
+                f"task own: missing must be one of {', '.join(MISSING)}, got {self.missing!r}"
             )
+
+    @property
+    def options(self) -> Options:
+        """How the files are to be read."""
+        ignore = names_in(self.ignore)
+        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(Options)}
+        return Options(**given | {"ignore": ignore})
 
     @property
     def input_size(self) -> int:
@@ -99,7 +111,7 @@ class Own(Task):
             return self._read(path)
 
     def _read(self, path: Path) -> Reading:
-        found = read(path, self.target, self.rate, self.missing)
+        found = read(path, self.options)
         names, labels = classes_of(path, found)
         if self.length and not found.recordings:
             before = names
