@@ -153,7 +153,11 @@ REFUSED = {
     "an option that is none": ({}, ",targets=y", ["no option 'targets'", "target"]),
     "rate of no recording": ({}, ",rate=8000", ["rate is for recordings"]),
     "an array that is not there": ({}, ",target=label", ["label"]),
-    "NaN": ({"x": np.where(np.arange(140).reshape(20, 7) == 30, np.nan, 1)}, "", ["x[4]: nan"]),
+    "NaN": (
+        {"x": np.where(np.arange(140).reshape(20, 7) == 30, np.nan, 1)},
+        "",
+        ["x[4]: no value at step 3", "missing=ffill"],
+    ),
 }  # fmt: skip
 
 

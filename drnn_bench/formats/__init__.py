@@ -15,7 +15,7 @@ from drnn_bench.formats import recordings
 from drnn_bench.formats.audio import ENDINGS
 from drnn_bench.formats.files import hidden, is_folder, listed, some, stray_notes
 from drnn_bench.formats.options import Options, check_options
-from drnn_bench.formats.sequences import Sequences
+from drnn_bench.formats.sequences import Sequences, missing_words
 
 __all__ = ["KNOWN", "Options", "Sequences", "read"]
 
@@ -42,7 +42,7 @@ def read(path: Path, options: Options = Options()) -> Sequences:  # noqa: B008 (
     """The sequences in a file or a folder, and what there is to say of them.
 
     Raises UserError, which names the file, and the row if any; also where an option has no use for
-    what is read.
+    what is read, and where values are missing and `options` do not say what to do with them.
     """
     path = Path(path)
     if not is_folder(path):
@@ -80,6 +80,8 @@ def _read(reader: str, place: Path, files: list[Path], options: Options) -> Sequ
     sequences = module.read(place, files, options)
     if not sequences.x:
         raise UserError(f"{place}: no sequences in it; expected at least one")
+    if options.missing == "refuse" and (words := missing_words(sequences)):
+        raise UserError(f"{words}; fill them in, or choose missing=ffill or missing=zero+mask")
     return sequences
 
 

@@ -1,14 +1,16 @@
 """numpy's files: an .npz archive, or .npy files beside one another.
 
 Arrays are known by their names: x and y (also data and labels, inputs and targets, ...), with a
-word for the split or without: x_train, test_y. `lengths` [N] says where each sequence ends, `split`
-[N] to which split it belongs. Nothing pickled is read.
+word for the split or without: x_train, test_y. `lengths` [N] says where each sequence ends; without
+it, a sequence ends where only NaN follows, in all channels. `split` [N] says to which split it
+belongs. Nothing pickled is read.
 
 Legend: N sequences, T steps, C channels.
 """
 
 from __future__ import annotations
 
+import math
 import tokenize
 import warnings
 import zipfile
@@ -24,20 +26,34 @@ import numpy as np
 
 from drnn_bench.errors import UserError, nearest
 from drnn_bench.formats.files import by_split, check_file, listed, named_split, printable, some
+from drnn_bench.formats.numbers import check_kind
 from drnn_bench.formats.options import Options
+from drnn_bench.formats.room import check_room, check_unpacked, size_text
 from drnn_bench.formats.sequences import (
     INPUTS,
     TARGETS,
     Form,
     Part,
     Sequences,
-    check_kind,
     joined,
     split_called,
 )
 
 OPTIONS = ("target", "missing")
+OBJECTS = {  # what to do with an array of Python objects, by its role
+    "x": "save sequences of unequal length padded with NaN, or with an array `lengths`",
+    "y": "save labels as words or whole numbers: y.astype(str) or y.astype(int)",
+}
 ROLES = dict.fromkeys(INPUTS, "x") | {"lengths": "lengths", "length": "lengths", "split": "split"}
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """How many bytes an .npy file has: in its header, in all, and in all as it is compressed."""
+
+    header: int
+    size: int
+    packed: int
 
 
 @dataclass(frozen=True)
@@ -47,14 +63,27 @@ class _Array:
     where: str
     shape: tuple[int, ...]
     dtype: np.dtype
+    stored: _Stored
     open: Callable[[], BinaryIO]
 
-    def read(self) -> np.ndarray:
+    def read(self, instead_of_objects: str) -> np.ndarray:
+        """The values. Refuses objects, and what memory has no room for, before anything is read."""
         if self.dtype.hasobject:
             raise UserError(
-                f"{self.where}: holds Python objects, which need pickle and are not read; save "
-                f"sequences of unequal length padded, with their true lengths in an array `lengths`"
+                f"{self.where}: holds Python objects, which need pickle and are not read; "
+                f"{instead_of_objects}"
             )
+        size = math.prod(self.shape) * self.dtype.itemsize
+        header, whole, packed = self.stored.header, self.stored.size, self.stored.packed
+        if header + size != whole:
+            raise UserError(
+                f"{self.where}: cannot be read (its header promises {size_text(size)}, the file "
+                f"holds {size_text(max(0, whole - header))}); save it again with numpy"
+            )
+        if packed < whole:
+            check_unpacked(size, packed, self.where, "save it with np.savez, which does not pack")
+        else:
+            check_room(size, self.where, "save a part of it, or a smaller type")
         with _said(self.where), self.open() as file:
             return np.lib.format.read_array(file, allow_pickle=False)
 
@@ -146,25 +175,14 @@ def _input(path: Path, arrays: Arrays, y: _Array, split: str | None) -> _Array:
 
 def _part(by_role: Arrays, split: str | None) -> Part:
     stored_x, stored_y = by_role["x"], by_role["y"]
-    if stored_x.dtype.hasobject or len(stored_x.shape) in (2, 3):
-        x, y = stored_x.read(), stored_y.read()
-    else:
-        raise UserError(
-            f"{stored_x.where}: has shape {stored_x.shape}, expected (N, T) or (N, T, channels)"
-        )
-    check_kind(x.dtype, stored_x.where)
-    if y.ndim > 1 and y.shape[-1] == 1:
-        y = y[..., 0]
-    if y.shape not in (x.shape[:1], x.shape[:2]):
-        raise UserError(
-            f"{stored_y.where}: has shape {stored_y.shape}, but {stored_x.where} {x.shape}; "
-            f"expected ({len(x)},), a label each, or {x.shape[:2]}, one a step"
-            + ("; of one-hot labels save y.argmax(1)" if y.ndim == 2 and len(y) == len(x) else "")
-        )
+    if not stored_x.dtype.hasobject:
+        _check_shapes(stored_x, stored_y)
+    x, y = stored_x.read(OBJECTS["x"]), stored_y.read(OBJECTS["y"])
     x = x if x.ndim == 3 else x[..., None]
+    y = y[..., 0] if y.ndim > 1 and y.shape[-1] == 1 else y
     where = [f"{stored_x.where}[{i}]" for i in range(len(x))]
-    rows, per_step = x, y.ndim == 2
-    if "lengths" in by_role:
+    rows, per_step, padded = x, y.ndim == 2, "lengths" not in by_role
+    if not padded:
         lengths = _lengths(by_role["lengths"], x)
         rows = [row[:length] for row, length in zip(x, lengths.tolist(), strict=True)]
         y = y[np.arange(x.shape[1]) < lengths[:, None]] if per_step else y
@@ -173,7 +191,27 @@ def _part(by_role: Arrays, split: str | None) -> Part:
         stored = by_role["split"]
         words = _for_each(stored, x).tolist()
         splits = [split_called(word, f"{stored.where}[{i}]") for i, word in enumerate(words)]
-    return Part(rows, y.reshape(-1), where, splits, per_step)
+    return Part(rows, y.reshape(-1), where, splits, per_step, padded=padded)
+
+
+def _check_shapes(x: _Array, y: _Array) -> None:
+    """Refuses arrays that do not fit each other, before their values are read."""
+    if len(x.shape) not in (2, 3):
+        raise UserError(f"{x.where}: has shape {x.shape}, expected (N, T) or (N, T, channels)")
+    check_kind(x.dtype, x.where)
+    if len(x.shape) == 3 and x.shape[1] == 1 < x.shape[2]:
+        raise UserError(
+            f"{x.where}: has shape {x.shape}, sequences of one step; its channels come first: save "
+            f"x.transpose(0, 2, 1)"
+        )
+    labels = y.shape[:-1] if len(y.shape) > 1 and y.shape[-1] == 1 else y.shape
+    if labels not in (x.shape[:1], x.shape[:2]):
+        one_hot = len(labels) > 1 and labels[:-1] in (x.shape[:1], x.shape[:2])
+        raise UserError(
+            f"{y.where}: has shape {y.shape}, but {x.where} {x.shape}; expected ({x.shape[0]},), a "
+            f"label each, or {x.shape[:2]}, one a step"
+            + ("; of one-hot labels save y.argmax(-1)" if one_hot else "")
+        )
 
 
 def _lengths(stored: _Array, x: np.ndarray) -> np.ndarray:
@@ -191,28 +229,40 @@ def _lengths(stored: _Array, x: np.ndarray) -> np.ndarray:
 def _for_each(stored: _Array, x: np.ndarray) -> np.ndarray:
     if stored.shape != x.shape[:1]:
         raise UserError(f"{stored.where}: has shape {stored.shape}, expected ({len(x)},)")
-    return stored.read()
+    return stored.read("save whole numbers or words")
 
 
 def _npz(path: Path) -> Arrays:
     check_file(path)
     with _said(path), zipfile.ZipFile(path) as archive:
-        names = [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
+        members = [one for one in archive.infolist() if one.filename.endswith(".npy")]
 
     def opener(name: str) -> Callable[[], BinaryIO]:
-        return lambda: zipfile.ZipFile(path).open(f"{name}.npy")
+        return lambda: zipfile.ZipFile(path).open(name)
 
-    return {name: _array(f"{path} {printable(name)}", opener(name)) for name in names}
+    return {
+        one.filename[:-4]: _array(
+            f"{path} {printable(one.filename[:-4])}",
+            opener(one.filename),
+            one.file_size,
+            one.compress_size,
+        )
+        for one in members
+    }
 
 
 def _npy(folder: Path, place: Path) -> Arrays:
     paths = [path for path in listed(folder, place) if path.suffix.lower() == ".npy"]
     for path in paths:
         check_file(path)
-    return {path.stem: _array(str(path), partial(path.open, "rb")) for path in paths}
+    sizes = [path.stat().st_size for path in paths]
+    return {
+        path.stem: _array(str(path), partial(path.open, "rb"), size, size)
+        for path, size in zip(paths, sizes, strict=True)
+    }
 
 
-def _array(where: str, opened: Callable[[], BinaryIO]) -> _Array:
+def _array(where: str, opened: Callable[[], BinaryIO], size: int, packed: int) -> _Array:
     """The array without its values: shape and type stand at the beginning of an .npy file."""
     with _said(where), opened() as file:
         version = np.lib.format.read_magic(file)
@@ -220,7 +270,7 @@ def _array(where: str, opened: Callable[[], BinaryIO]) -> _Array:
             shape, _, dtype = np.lib.format.read_array_header_1_0(file)
         else:  # of 2.0; a later one differs from it in its names of fields only
             shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-    return _Array(where, shape, dtype, opened)
+        return _Array(where, shape, dtype, _Stored(file.tell(), size, packed), opened)
 
 
 @contextmanager

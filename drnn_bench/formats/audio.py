@@ -19,7 +19,8 @@ from drnn_bench.formats.riff import settled
 ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3")
 HIGHEST_RATE = 192_000  # Hz
 LONGEST_RECORDING = 3_600  # seconds; a small file, or a damaged one, may hold more than memory
-MOST_SAMPLES = 2**28  # of all channels: 1 GiB
+MOST_SAMPLES = 2**28  # of all channels: 1 GiB, or 2
+WIDE = ("PCM_32", "DOUBLE", "ALAC_32")  # float32 has 24 bits and holds the others exactly
 BLOCK = 65_536  # samples decoded at once: how many a header promises is not relied on
 UNKNOWN_LENGTH = 2**62  # samples that libsndfile calls more: a flac that was written to a pipe
 CANCELLED = 1e-3  # channels are not mixed where that leaves less of their power
@@ -32,7 +33,7 @@ OGG_END, OGG_HEADER = 4, 27  # of a page: the flag that says it is the last, the
 class Sound:
     """A recording as its file has it."""
 
-    samples: np.ndarray  # float32 [samples], at least one, mono
+    samples: np.ndarray  # [samples], at least one, mono; float64 where float32 has too few bits
     rate: int  # Hz
     channels: int
     coding: str  # of the samples, as libsndfile calls it: PCM_16, VORBIS
@@ -72,7 +73,7 @@ def decode(raw: bytes, path: Path | str, rate: int) -> np.ndarray:
     found = _sound(raw, path)
     if found.missing:
         raise UserError(f"{path}: {found.missing}; fetch it again")
-    return resampled(path, found.samples, found.rate, rate)
+    return resampled(path, found.samples.astype(np.float32), found.rate, rate)
 
 
 def sound(path: Path) -> Sound:
@@ -109,17 +110,16 @@ def _sound(raw: bytes, path: Path | str) -> Sound:
 
 
 def _mixed(samples: np.ndarray) -> tuple[np.ndarray, bool]:
-    """The mean of the channels, float32 [samples]; where they cancel out, the first that is not
-    silent."""
+    """The mean of the channels [samples]; where they cancel out, the first that is not silent."""
     mean = samples.mean(axis=1, dtype=np.float64)
     powers = np.square(samples, dtype=np.float64).mean(axis=0)
     if np.square(mean).mean() < CANCELLED * powers.mean():
         return samples[:, np.argmax(powers > 0)].copy(), True
-    return mean.astype(np.float32), False
+    return mean.astype(samples.dtype), False
 
 
 def _decode(raw: bytes, path: Path | str) -> tuple[np.ndarray, int, str, str]:
-    """Samples float32 [samples, channels], their rate, their coding, and what is missing."""
+    """Samples [samples, channels], their rate, their coding, and what is missing."""
     import soundfile
 
     if not raw:
@@ -161,13 +161,14 @@ def _checked_mp3(path: Path | str, raw: bytes, promised: int, unread: int) -> in
 
 
 def _samples(file, stream: io.BytesIO, path: Path | str) -> np.ndarray:
-    """What there is, decoded: float32 [samples, channels]."""
+    """What there is, decoded: [samples, channels], float64 of the codings that are WIDE."""
     import soundfile
 
+    kind = np.float64 if file.subtype in WIDE else np.float32
     blocks, count, ended = [], 0, False
     _check_length(path, file, file.frames if file.frames < UNKNOWN_LENGTH else 0)
     while not ended:
-        block = np.full((BLOCK, file.channels), np.nan, np.float32)
+        block = np.full((BLOCK, file.channels), np.nan, kind)
         try:
             read = len(file.read(out=block))
             ended = read < BLOCK

@@ -11,6 +11,7 @@ from os.path import isdir  # False where Path.is_dir raises: no permission
 from pathlib import Path
 
 from drnn_bench.errors import UserError
+from drnn_bench.formats.room import check_room, gunzipped
 
 SPLIT_WORDS = {
     "train": "train",
@@ -88,12 +89,13 @@ def check_file(path: Path) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's bytes, at least one; of a .gz file what it holds."""
+    """A file's bytes, at least one; of a .gz file what it holds, up to a limit (room)."""
     check_file(path)
     try:
+        check_room(path.stat().st_size, path, "read a part of it, or use a machine with more")
         raw = path.read_bytes()
         if path.suffix.lower() == ".gz":
-            raw = gzip.decompress(raw)
+            raw = gunzipped(raw, path)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{path}: not a whole gzip file ({error}); fetch it again") from None
     except OSError as error:

@@ -20,6 +20,7 @@ import numpy as np
 from drnn_bench.errors import UserError
 from drnn_bench.formats.columns import Table, as_numpy, is_list, open_table
 from drnn_bench.formats.files import by_split, some
+from drnn_bench.formats.numbers import exact, side_by_side, steps_of
 from drnn_bench.formats.options import Options
 from drnn_bench.formats.sequences import Form, Part, Sequences, joined, split_called
 
@@ -65,12 +66,10 @@ def _form(table: Table):
 
 
 def _wide(table: Table, columns: Sequence[str]) -> Part:
-    x = np.empty((table.rows, len(columns), 1), dtype=np.float32)
-    with np.errstate(over="ignore"):
-        for step, name in enumerate(columns):
-            x[:, step, 0] = table.numbers(name)
+    x, offset = steps_of([table.numbers(name) for name in columns])
     where = [table.where(row) for row in range(table.rows)]
-    return Part(x, table.labels(table.roles.target), where, _splits(table))
+    y = table.labels(table.roles.target)
+    return Part(x, y, where, _splits(table), padded=True, offset=offset)
 
 
 def _lists(table: Table, columns: Sequence[str]) -> Part:
@@ -82,20 +81,20 @@ def _lists(table: Table, columns: Sequence[str]) -> Part:
                 f"{where[row]}: lists of {some(str(len(part)) for part in parts)} steps in "
                 f"{some(columns)}; a column is a channel, and all need the same number"
             )
-    if len(channels) == 1:
-        x = channels[0]
-    else:
-        x = [np.concatenate(parts, axis=1) for parts in zip(*channels, strict=True)]
+    exactly = [exact(rows, rows[0].shape[1]) for rows in channels]  # a column has its own type
+    x = [np.concatenate(parts, 1) for parts in zip(*(rows for rows, _ in exactly), strict=True)]
+    offset = tuple(number for _, offsets in exactly for number in offsets)
     target = table.roles.target
     if not table.is_lists(target):
-        return Part(x, table.labels(target), where, _splits(table))
+        return Part(x, table.labels(target), where, _splits(table), offset=offset)
     labels, lengths = table.flat(table.column(target), target)
     if is_list(labels.type):
         raise UserError(f"{table.path}: column {target!r} holds lists of lists, expected labels")
     for row, (series, length) in enumerate(zip(x, lengths, strict=True)):
         if len(series) != length:
             raise UserError(f"{where[row]}: {len(series)} steps but {length} labels in {target!r}")
-    return Part(x, as_numpy(labels), where, _splits(table), per_step=True)
+    y = as_numpy(labels)
+    return Part(x, y, where, _splits(table), per_step=True, offset=offset)
 
 
 def _rows_of_lists(table: Table, name: str) -> list[np.ndarray]:
@@ -132,10 +131,7 @@ def _long(table: Table, columns: Sequence[str]) -> Part:
             f"{time[again[0]]}; a step is one row"
         )
     starts = np.flatnonzero(np.diff(number, prepend=-1))
-    x = np.empty((table.rows, len(columns)), dtype=np.float32)
-    with np.errstate(over="ignore"):
-        for channel, name in enumerate(columns):
-            x[:, channel] = table.numbers(name)
+    x, offset = side_by_side([table.numbers(name) for name in columns])
     split = _splits(table)
     if split:
         split = np.array(split)[order]
@@ -152,6 +148,7 @@ def _long(table: Table, columns: Sequence[str]) -> Part:
         where=[f"{table.path} {roles.id} {name}" for name in names.tolist()],
         split=split,
         per_step=True,
+        offset=offset,
     )
 
 

@@ -26,8 +26,9 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats.files import by_split, listed, named_split, read_text, some
+from drnn_bench.formats.labels import label_text
 from drnn_bench.formats.options import Options
-from drnn_bench.formats.sequences import Form, Part, Sequences, joined, label_text
+from drnn_bench.formats.sequences import Form, Part, Sequences, joined
 
 OPTIONS = ("missing",)
 Lines = list[tuple[int, str]]  # the number of a line in its file, and the line
@@ -110,7 +111,7 @@ def _header(path: Path, lines: Lines) -> tuple[_Header, Lines]:
 
 
 def _row(where: str, text: str, classes: Sequence[str]) -> tuple[np.ndarray, str]:
-    """A series float32 [T, C] and its label."""
+    """A series float64 [T, C] and its label."""
     *channels, label = (part.strip() for part in text.split(":"))
     if not channels:
         raise UserError(f"{where}: expected channels separated by `:` and then the label")
@@ -129,8 +130,7 @@ def _row(where: str, text: str, classes: Sequence[str]) -> tuple[np.ndarray, str
 def _series(where: str, channel: str) -> np.ndarray:
     words = channel.split(",") if channel else []
     try:
-        with np.errstate(over="ignore"):  # infinite, and refused as such
-            return np.array(words, dtype=np.float64).astype(np.float32)
+        return np.array(words, dtype=np.float64)
     except ValueError:
         pass
     for step, word in enumerate(words, 1):

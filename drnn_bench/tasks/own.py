@@ -16,6 +16,7 @@ and masked: what stands beyond an end is never seen.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,11 +25,23 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats import Options, Sequences, read
+from drnn_bench.formats.files import some
 from drnn_bench.formats.options import MISSING, names_in
+from drnn_bench.formats.room import check_room, said_if_none_is_left
+from drnn_bench.formats.sequences import missing_words
+from drnn_bench.tasks.scaling import Scaling, scaling_of
 from drnn_bench.tasks.sources import called, find
+from drnn_bench.tasks.splitting import (
+    check_classes,
+    check_none_is_lost,
+    class_counts,
+    classes_of,
+    duplicates_across,
+    splits_of,
+)
 from drnn_bench.tasks.task import SPLITS, UNSCORED, Arrays, Reading, Task
 
-HELD_OUT = 5  # one in so many
+Piece = tuple[np.ndarray, np.ndarray, str]  # inputs [T, C], labels, and where they were read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,31 +107,51 @@ class Own(Task):
 
     def read(self, data_dir: str | None) -> Reading:
         path = find(Path(data_dir or ".") / self._known(self.path))
+        with said_if_none_is_left(path):
+            return self._read(path)
+
+    def _read(self, path: Path) -> Reading:
         found = read(path, self.options)
+        names, labels = classes_of(path, found)
         if self.length and not found.recordings:
+            before = names
             found = _beginnings(found, self.length)
-        names, labels = _labels(path, found)
-        splits, made = _splits(path, found, labels)
-        _check_classes(path, names, labels, splits)
+            names, labels = classes_of(path, found)
+            check_none_is_lost(path, before, names, f"length={self.length}")
+        splits, made = splits_of(path, found, labels)
+        counts = class_counts(labels, splits, len(names))
+        check_classes(path, names, counts)
         parts = {s: _pieces(found, labels, splits == s, self.length) for s in SPLITS}
-        mean, deviation = _mean_and_deviation(parts["train"][0])
-        arrays = _padded(parts, found.per_step, mean, deviation)
-        longest = max(x.shape[1] for x, *_ in arrays.values())
+        train, *others = ([x for x, _, _ in pieces] for pieces in parts.values())
+        scaling = scaling_of(train, [x for xs in others for x in xs], self.missing)
+        arrays = _padded(path, parts, scaling, found.per_step)
+        if len(scaling.constant) == scaling.inputs and len(arrays["train"]) == 2:
+            raise UserError(f"{path}: every channel has one value in all of training")
+        longest = arrays["train"][0].shape[1]
         if longest < 2:
             raise UserError(f"{path}: every sequence has one step; at least 2 are needed")
         task = replace(
             self,
             data=called(path),
             length=longest,
-            channels=found.x[0].shape[1],
+            channels=scaling.inputs,
             classes=len(names),
             per_step=found.per_step,
             unequal=len(arrays["train"]) == 3,
         )
+        totals = sum(counts.values()).tolist()
+        facts = {
+            "classes": names,
+            **scaling.facts(found.offset),
+            "constant_channels": [c + 1 for c in scaling.constant],
+            "class_counts": dict(zip(map(str, names), totals, strict=True)),
+            "duplicates_across_splits": duplicates_across(arrays),
+        }
         words = _words(task.data, understood(task, arrays), names, found.per_step)
-        whole = ["recordings are read whole; length=N cuts them into segments"]
-        notes = (words, *made, *(whole if found.recordings and not self.length else ()))
-        facts = {"classes": names, "mean": mean.tolist(), "deviation": deviation.tolist()}
+        same = facts["duplicates_across_splits"]
+        notes = [words, *made, *_notes(found, labels, len(names), scaling, same)]
+        if found.recordings and not self.length:
+            notes.append("recordings are read whole; length=N cuts them into segments")
         return Reading(task, arrays, (*notes, *found.notes), facts)
 
 
@@ -141,94 +174,74 @@ def _beginnings(found: Sequences, length: int) -> Sequences:
     return replace(found, x=[x[:length] for x in found.x], y=y)
 
 
-def _labels(path: Path, found: Sequences) -> tuple[list, list[np.ndarray]]:
-    """The classes in order, and for each sequence their numbers: one, or one a step."""
-    flat = np.concatenate([np.atleast_1d(y) for y in found.y])
-    names, numbers = np.unique(flat, return_inverse=True)
-    if len(names) < 2:
-        raise UserError(f"{path}: one class only ({names[0]}); at least two are needed")
-    ends = np.cumsum([np.size(y) for y in found.y])[:-1]
-    return names.tolist(), np.split(numbers, ends)
-
-
-def _splits(path: Path, found: Sequences, labels: list[np.ndarray]) -> tuple[np.ndarray, list[str]]:
-    """The split of each sequence, and what is to be said of those that were made."""
-    splits = np.array([split or "train" for split in found.split], dtype=object)
-    kinds = np.zeros(len(splits), int) if found.per_step else np.concatenate(labels)
-    made = [split for split in ("test", "validation") if split not in splits]
-    rng = np.random.RandomState(0)
-    for split in made:
-        for kind in np.unique(kinds):
-            rows = np.flatnonzero((splits == "train") & (kinds == kind))
-            held = min(max(1, round(len(rows) / HELD_OUT)), max(0, len(rows) - 1))
-            splits[rng.permutation(rows)[:held]] = split
-    for split in SPLITS:
-        if split not in splits:
-            raise UserError(
-                f"{path}: {len(splits)} sequences leave none for {split}; "
-                "give more of each class, or say which sequence is in which split"
-            )
-    how = "" if found.per_step else ", class by class"
-    return splits, [f"no {s} split: a fifth of the training sequences{how}, seed 0" for s in made]
-
-
-def _check_classes(path: Path, names: list, labels: list[np.ndarray], splits: np.ndarray) -> None:
-    """Every class is in train; else nothing could learn it."""
-    seen = {s: np.unique(np.concatenate([y for y, of in zip(labels, splits, strict=True)
-                                         if of == s])) for s in SPLITS}  # fmt: skip
-    for split in ("validation", "test"):
-        strange = np.setdiff1d(seen[split], seen["train"])
-        if len(strange):
-            few = ", ".join(str(names[i]) for i in strange[:5])
-            raise UserError(
-                f"{path}: the {split} split has classes that train lacks: {few}; "
-                "give some of them to train, or leave them out"
-            )
-
-
 def _pieces(
     found: Sequences, labels: list[np.ndarray], chosen: np.ndarray, length: int | None
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Inputs [T, channels] and labels of one split; recordings as segments of `length`, what is
-    left at their ends dropped, a shorter recording whole."""
-    xs, ys = [], []
+) -> list[Piece]:
+    """Those of one split; recordings as segments of `length`, what is left at their ends dropped, a
+    shorter recording whole."""
+    pieces = []
     for i in np.flatnonzero(chosen):
         x, segment = found.x[i], length or len(found.x[i])
         for start in range(0, max(1, len(x) - segment + 1), segment):
-            xs.append(x[start : start + segment])
-            ys.append(labels[i])
-    return xs, ys
+            pieces.append((x[start : start + segment], labels[i], found.where[i]))
+    return pieces
 
 
-def _mean_and_deviation(xs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Of each channel over all steps."""
-    steps = np.concatenate(xs)
-    mean, deviation = steps.mean(0, dtype=np.float64), steps.std(0, dtype=np.float64)
-    deviation[deviation <= 1e-6 * np.abs(mean)] = 1  # a channel that never changes
-    return mean, deviation
-
-
-def _padded(
-    parts: dict[str, tuple[list[np.ndarray], list[np.ndarray]]],
-    per_step: bool,
-    mean: np.ndarray,
-    deviation: np.ndarray,
-) -> Arrays:
+def _padded(path: Path, parts: dict[str, list[Piece]], scaling: Scaling, per_step: bool) -> Arrays:
     """The arrays of a task, each channel shifted and scaled."""
-    lengths = {split: np.array([len(x) for x in xs]) for split, (xs, _) in parts.items()}
+    lengths = {s: np.array([len(x) for x, _, _ in pieces]) for s, pieces in parts.items()}
     longest = max(int(n.max()) for n in lengths.values())
     equal = all((n == longest).all() for n in lengths.values())
+    count = sum(map(len, lengths.values()))
+    check_room(
+        count * (longest * scaling.inputs * 4 + (longest if per_step else 1) * 8),
+        f"{path}: {count:,} sequences of up to {longest:,} steps",
+        "length=N takes the first N steps of each",
+    )
     arrays = {}
-    for split, (xs, ys) in parts.items():
-        x_NTI = np.zeros((len(xs), longest, len(mean)), np.float32)
-        y_NT = np.full((len(ys), longest if per_step else 1), UNSCORED)
-        for x, y, row, targets in zip(xs, ys, x_NTI, y_NT, strict=True):
-            row[: len(x)] = (x - mean) / deviation
+    for split, pieces in parts.items():
+        x_NTI = np.zeros((len(pieces), longest, scaling.inputs), np.float32)
+        y_NT = np.full((len(pieces), longest if per_step else 1), UNSCORED)
+        for (x, y, _), row, targets in zip(pieces, x_NTI, y_NT, strict=True):
+            row[: len(x)] = scaling.scaled(x)
             targets[: len(y)] = y
-        x = x_NTI[:, :, 0] if len(mean) == 1 else x_NTI
+        if not np.isfinite(x_NTI).all():
+            row, step, channel = np.argwhere(~np.isfinite(x_NTI))[0]
+            x, _, where = pieces[row]
+            raise UserError(
+                f"{where}: {x[step, channel]:g} at step {step + 1}, channel {channel + 1}: so far "
+                f"from the training split that float32 cannot hold it once it is scaled"
+            )
+        x = x_NTI[:, :, 0] if scaling.inputs == 1 else x_NTI
         y = y_NT if per_step else y_NT[:, 0]
         arrays[split] = (x, y) if equal else (x, y, lengths[split])
     return arrays
+
+
+def _notes(
+    found: Sequences, labels: Sequence[np.ndarray], classes: int, scaling: Scaling, same: int
+) -> Iterator[str]:
+    """What may be wrong with the data, though it can be used."""
+    if found.per_step and (left_out := sum(int((y == UNSCORED).sum()) for y in labels)):
+        yield f"{left_out:,} of {sum(map(len, labels)):,} steps are {UNSCORED}: not scored"
+    if words := missing_words(found):
+        masks = f"; {len(scaling.masked)} mask channels" if scaling.masked else ""
+        yield f"{words}: missing={scaling.missing}{masks}"
+    if scaling.constant:
+        yield (
+            f"one value in all of training, so of no use: channel "
+            f"{some([str(c + 1) for c in scaling.constant], 12)}"
+        )
+    if not found.per_step and 2 * classes > len(found.x):
+        yield (
+            f"{classes:,} classes among {len(found.x):,} sequences: are the labels numbers to be "
+            f"predicted, or identifiers? They are read as classes"
+        )
+    if same:
+        yield (
+            f"{same:,} sequences of validation or test are the same as one of another split: "
+            f"figures from them are too good"
+        )
 
 
 def _words(name: str, facts: dict, names: list, per_step: bool) -> str:
