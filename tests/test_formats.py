@@ -499,7 +499,7 @@ WRONG_TABLES = {
     "real labels": ("a,b,y\n1,2,1\n1,2,1.5\n", "row 2: the label is 1.5"),
     "a short row": ("a,b,y\n1,2,0\n1,2\n", "row 2: 2 values, the header names 3"),
     "a long row": ("a,b,y\n1,2,0,1\n", "row 1: 4 values, the header names 3"),
-    "no header": ("1,2,0\n3,4,1\n", "the first line must name the columns, it has 1, 2, 0"),
+    "no header": ("0,1,2\n3,4,1\n", "the first line must name the columns, it has 0, 1, 2"),
     "only a header": ("a,b,y\n", "has no rows"),
     "only lines": ("\n\n", "the first line must name the columns"),
     "no target": ("a,b,c\n1,2,0\n", "no column of labels", "target=NAME", "a, b, c"),
@@ -671,7 +671,7 @@ def test_ts_files_come_back(tmp_path, shapes, channels, labels, data):
 
 
 WRONG_TS = {
-    "a value missing": ("4 , 5", "4,?", "row 2 (line 13)", "missing value (?) at step 2"),
+    "a value missing": ("4 , 5", "4,?", "row 2 (line 13)", "no value at step 2, channel 1"),
     "a value that is none": ("4 , 5", "4,", "row 2", "'', no number, at step 2"),
     "text": ("4 , 5", "4,five", "row 2", "'five', no number, at step 2"),
     "NaN": ("4 , 5", "4,NaN", "row 2", "no value at step 2, channel 1"),
@@ -696,7 +696,7 @@ WRONG_TS = {
     ),
     "a length alone": ("@equalLength false", "@seriesLength 3", "row 2", "@seriesLength 3"),
     "odd flag": ("@equalLength false", "@equalLength maybe", "@equallength maybe: expected true"),
-    "time stamps": ("@timeStamps false", "@timeStamps true", "time stamps, which are not read"),
+    "time stamps": ("@timeStamps false", "@timeStamps true", "is no row of (time,value)"),
     "regression": ("@classLabel true up 2.0", "@targetLabel true", "real-valued targets"),
     "no classes": ("@classLabel true up 2.0", "@classLabel false", "names no classes"),
     "no class label": ("@classLabel true up 2.0", "", "names no classes"),

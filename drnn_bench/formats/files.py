@@ -154,6 +154,19 @@ def by_split(place: Path, paths: Sequence[Path]) -> list[tuple[Path, str | None]
     return sorted(((p, split) for p, (_, split) in names.items()), key=lambda o: order.index(o[1]))
 
 
+def with_partner(place: Path, files: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """The files of a data set of which one may be named alone, NAME_TRAIN.ts: then those beside it
+    that are named so but for the split. And what is to be said where there is none."""
+    rest, split = named_split(place.name)
+    if place not in files or not split:
+        return list(files), []
+    beside = {path: named_split(path.name) for path in listed(place.parent, place)}
+    files = [path for path, (name, its_split) in beside.items() if its_split and name == rest]
+    if len(files) > 1:
+        return files, []
+    return files, [f"{place.name} is read alone: its partner of another split is not beside it"]
+
+
 def stray_notes(strays: Iterable[Path]) -> list[str]:
     """What to say of files and folders that are in the way of nothing and were not read."""
     kinds: dict[str, list[str]] = {"stray file": [], "stray folder": [], "hidden file": []}
