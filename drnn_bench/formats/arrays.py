@@ -191,7 +191,7 @@ def _part(by_role: Arrays, split: str | None) -> Part:
         stored = by_role["split"]
         words = _for_each(stored, x).tolist()
         splits = [split_called(word, f"{stored.where}[{i}]") for i, word in enumerate(words)]
-    return Part(rows, y.reshape(-1), where, splits, per_step, padded)
+    return Part(rows, y.reshape(-1), where, splits, per_step, padded=padded)
 
 
 def _check_shapes(x: _Array, y: _Array) -> None:

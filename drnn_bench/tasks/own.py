@@ -119,14 +119,22 @@ class Own(Task):
             names, labels = classes_of(path, found)
             check_none_is_lost(path, before, names, f"length={self.length}")
         splits, made = splits_of(path, found, labels)
-        counts = class_counts(labels, splits, len(names))
-        check_classes(path, names, counts)
         parts = {s: _pieces(found, labels, splits == s, self.length) for s in SPLITS}
+        counts = class_counts({s: [y for _, y, _ in p] for s, p in parts.items()}, len(names))
+        check_classes(path, names, counts)
         train, *others = ([x for x, _, _ in pieces] for pieces in parts.values())
-        scaling = scaling_of(train, [x for xs in others for x in xs], self.missing)
+        scaling = scaling_of(
+            train,
+            [x for xs in others for x in xs],
+            self.missing,
+            lambda channel: f"{path}: channel {found.form.channel(channel)}",
+        )
         arrays = _padded(path, parts, scaling, found.per_step)
         if len(scaling.constant) == scaling.inputs and len(arrays["train"]) == 2:
-            raise UserError(f"{path}: every channel has one value in all of training")
+            raise UserError(
+                f"{path}: every channel has one value in all of training; a net could "
+                f"tell nothing apart"
+            )
         longest = arrays["train"][0].shape[1]
         if longest < 2:
             raise UserError(f"{path}: every sequence has one step; at least 2 are needed")
@@ -143,7 +151,7 @@ class Own(Task):
         facts = {
             "classes": names,
             **scaling.facts(found.offset),
-            "constant_channels": [c + 1 for c in scaling.constant],
+            "constant_channels": [found.form.channel(c) for c in scaling.constant],
             "class_counts": dict(zip(map(str, names), totals, strict=True)),
             "duplicates_across_splits": duplicates_across(arrays),
         }
@@ -230,7 +238,7 @@ def _notes(
     if scaling.constant:
         yield (
             f"one value in all of training, so of no use: channel "
-            f"{some([str(c + 1) for c in scaling.constant], 12)}"
+            f"{some([found.form.channel(c) for c in scaling.constant], 12)}"
         )
     if not found.per_step and 2 * classes > len(found.x):
         yield (

@@ -65,15 +65,10 @@ def splits_of(
     return splits, [f"no {s} split: a fifth of the training sequences{how}, seed 0" for s in made]
 
 
-def class_counts(
-    labels: Sequence[np.ndarray], splits: np.ndarray, classes: int
-) -> dict[str, np.ndarray]:
+def class_counts(labels: dict[str, list[np.ndarray]], classes: int) -> dict[str, np.ndarray]:
     """Of each split, how many sequences (or scored steps) of each class it has [classes]."""
-    counts = {}
-    for split in SPLITS:
-        flat = np.concatenate([y for y, its in zip(labels, splits, strict=True) if its == split])
-        counts[split] = np.bincount(flat[flat != UNSCORED], minlength=classes)
-    return counts
+    flat = {split: np.concatenate(ys) for split, ys in labels.items()}
+    return {s: np.bincount(y[y != UNSCORED], minlength=classes) for s, y in flat.items()}
 
 
 def check_classes(path: Path, names: list, counts: dict[str, np.ndarray]) -> None:
