@@ -128,5 +128,5 @@ def test_too_little_memory_is_a_line_that_names_the_size():
 
     said = refusal(read, Great(), None)
     assert said.startswith(
-        "task given: not enough memory for the data (Unable to allocate 8.00 EiB"
+        "task given: not enough memory for the data (Unable to allocate 8.00 PiB"
     )
