@@ -1,10 +1,12 @@
-"""Your own sequences, no code: `--task own:path=FILE_OR_FOLDER[,target=COL][,length=N][,rate=HZ]`.
+"""Your own sequences, no code: `--task own:path=FILE_OR_FOLDER[,target=COL][,length=N]...`.
 
-What `drnn_bench.formats` reads: .npz/.npy, .parquet/.csv, UCR/UEA .ts, idx pairs, a folder of
+What `drnn_bench.formats` reads: .npz/.npy, .parquet/.csv/.tsv, UCR/UEA .ts, idx pairs, a folder of
 wav/flac per class. Each sequence is classified at its last step, or at each step where the labels
 say so. `target` names the column or array of labels. `length` takes the first so many steps of each
 sequence; recordings are cut into segments of that length, after they were split. `rate` is what
-recordings are resampled to.
+recordings are resampled to. Of tables, `id` and `time` name the columns that say of which sequence
+a row is a step and when, `ignore=A+B` those to leave out, and `group` the column whose sequences
+stay in one split.
 
 Protocol: splits that the files give are kept. A missing test split is a fifth of the training
 sequences, then a missing validation split a fifth of what is left: drawn class by class with
@@ -16,7 +18,7 @@ and masked: what stands beyond an end is never seen.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -64,7 +66,7 @@ class Own(Task):
     name: ClassVar[str] = "own"
     version: ClassVar[int] = 1
     licence: ClassVar[str] = "that of the sequences, which are the user's own"
-    summary: ClassVar[str] = "your own sequences (options path, target, length, rate)"
+    summary: ClassVar[str] = "your own sequences (options path, target, id, time, length, ...)"
     metric: ClassVar[str] = "accuracy"
     default_budget: ClassVar[int] = 10_000
     default_steps: ClassVar[int] = 1_000
@@ -150,6 +152,7 @@ class Own(Task):
         totals = sum(counts.values()).tolist()
         facts = {
             "classes": names,
+            **_form_facts(found, longest),
             **scaling.facts(found.offset),
             "constant_channels": [found.form.channel(c) for c in scaling.constant],
             "class_counts": dict(zip(map(str, names), totals, strict=True)),
@@ -157,14 +160,28 @@ class Own(Task):
         }
         words = _words(task.data, understood(task, arrays), names, found.per_step)
         same = facts["duplicates_across_splits"]
-        notes = [words, *made, *_notes(found, labels, len(names), scaling, same)]
+        notes = [
+            words,
+            _form_words(found, facts),
+            *made,
+            *_notes(found, labels, len(names), scaling, same),
+        ]
         if found.recordings and not self.length:
             notes.append("recordings are read whole; length=N cuts them into segments")
         return Reading(task, arrays, (*notes, *found.notes), facts)
 
 
-def understood(task: Task, arrays: Arrays) -> dict[str, Any]:
-    """What a user wants to see of their data before anything is trained on it."""
+SHOWN = (
+    *("form", "channel_names", "first_step", "last_step", "class_counts", "ignored_columns"),
+    *("constant_channels", "duplicates_across_splits"),
+)
+
+
+def understood(
+    task: Task, arrays: Arrays, facts: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What a user wants to see of their data before anything is trained on it; `facts` are those
+    of the reading."""
     parts = [arrays[split] for split in SPLITS]
     lengths = np.concatenate([(*rest, np.full(len(x), x.shape[1]))[0] for x, _, *rest in parts])
     return {
@@ -174,6 +191,7 @@ def understood(task: Task, arrays: Arrays) -> dict[str, Any]:
         "channels": task.input_size,
         "classes": task.output_size,
         "splits": {split: len(arrays[split][0]) for split in SPLITS},
+        **({} if facts is None else {key: facts.get(key) for key in SHOWN}),
     }
 
 
@@ -250,6 +268,32 @@ def _notes(
             f"{same:,} sequences of validation or test are the same as one of another split: "
             f"figures from them are too good"
         )
+
+
+def _form_facts(found: Sequences, longest: int) -> dict[str, Any]:
+    """How the files were understood, as JSON values. Steps and channels without a name are
+    counted from 1."""
+    form = found.form
+    named = form.first_step is not None
+    return {
+        "form": form.name,
+        "channel_names": [form.channel(c) for c in range(found.x[0].shape[1])],
+        "first_step": form.first_step if named else 1,
+        "last_step": form.last_step if named else longest,
+        "ignored_columns": [name for name, _ in form.ignored],
+    }
+
+
+def _form_words(found: Sequences, facts: Mapping[str, Any]) -> str:
+    """The same for people, with the number of sequences (or steps) of each class."""
+    form = found.form
+    by = f" by {form.id} and {form.time}" if form.id else ""
+    channels = f"channels {some(form.channel_names, 12)}; " if form.channel_names else ""
+    counts = [f"{name} {count:,}" for name, count in facts["class_counts"].items()]
+    return (
+        f"form {form.name}{by}: steps {facts['first_step']} to {facts['last_step']}; {channels}"
+        f"of each class: {some(counts, 12)}"
+    )
 
 
 def _words(name: str, facts: dict, names: list, per_step: bool) -> str:
