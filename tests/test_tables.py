@@ -165,13 +165,16 @@ LAYOUTS = {
     "lags": ("t-1 t-2 t+1 t0", "t-2 t-1 t0 t+1"),
     "hyphens": ("t-1 t-10 t-2", "t-1 t-2 t-10"),
     "zeros before": ("s001 s010 s002", "s001 s002 s010"),
+    "a unit behind": ("0ms 10ms 100ms 20ms", "0ms 10ms 20ms 100ms"),
+    "a unit in brackets": ("t10 [s] t2 [s] t1 [s]", "t1 [s] t2 [s] t10 [s]"),
     "gases": ("co2 no2 pm10", "co2 no2 pm10"),
 }
 
 
 @pytest.mark.parametrize("case", LAYOUTS)
 def test_the_order_of_steps_that_names_tell(case):
-    columns, wanted = (words.split() for words in LAYOUTS[case])
+    columns, wanted = (words.replace(" [", "\0[").split() for words in LAYOUTS[case])
+    columns, wanted = ([name.replace("\0", " ") for name in names] for names in (columns, wanted))
     found = layout(columns)
     assert found.channels == (tuple(wanted),)
     assert found.odd == found.ragged == ()

@@ -40,7 +40,7 @@ UNITS = ("s", "ms", "us", "ns", "sec", "secs", "seconds", "min", "minutes", "h",
 TIMES = (
     *("time", "timestep", "timesteps", "timeindex", "timeidx", "timepoint"),
     *("step", "stepid", "stepindex", "stepno", "t", "frame", "frameid", "frameindex"),
-    *("framenumber", "frameno", "sampleindex", "tick", "ticks", "cycle", "cycles"),
+    *("framenumber", "frameno", "sampleindex", "tick", "ticks", "cycle", "cycles", "timeincycles"),
     *("timestamp", "timestamps", "datetime", "unixtime", "epochtime", "elapsed", "elapsedtime"),
     *("localtime", "utctime", "utc", "clock", "seconds", "milliseconds", "ts"),
     *(word + unit for word in ("time", "timestamp", "elapsed") for unit in UNITS),

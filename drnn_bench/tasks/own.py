@@ -139,7 +139,9 @@ class Own(Task):
             )
         longest = arrays["train"][0].shape[1]
         if longest < 2:
-            raise UserError(f"{path}: every sequence has one step; at least 2 are needed")
+            by = found.form.id
+            hint = f"; every row has its own {by}, name another column with id=NAME" if by else ""
+            raise UserError(f"{path}: every sequence has one step; at least 2 are needed{hint}")
         task = replace(
             self,
             data=called(path),
