@@ -2,15 +2,14 @@
 
 What `drnn_bench.formats` reads: .npz/.npy, .parquet/.csv, UCR/UEA .ts, idx pairs, a folder of
 wav/flac per class. Each sequence is classified at its last step, or at each step where the labels
-say so. `target` names the column or array of labels. `length` takes the first so many steps of each
-sequence; recordings are cut into segments of that length, after they were split. `rate` is what
-recordings are resampled to.
+say so, but for steps that are labelled -100. `target` names the column or array of labels. `length`
+takes the first so many steps of each sequence; recordings are cut into segments of that length,
+after they were split. `rate` is what recordings are resampled to. `missing` says what is done with
+missing values: refuse, ffill or zero+mask.
 
-Protocol: splits that the files give are kept. A missing test split is a fifth of the training
-sequences, then a missing validation split a fifth of what is left: drawn class by class with
-RandomState(0), at least one of each class that has two. Every channel is shifted and scaled by the
-mean and the standard deviation of its training steps. Sequences of different lengths are padded
-and masked: what stands beyond an end is never seen.
+Protocol: which sequence is in which split is told in splitting.py, how channels are scaled and
+missing values filled in scaling.py. Sequences of different lengths are padded and masked: what
+stands beyond an end is never seen.
 """
 
 from __future__ import annotations
