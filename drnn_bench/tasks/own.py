@@ -15,7 +15,7 @@ stands beyond an end is never seen.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -155,8 +155,7 @@ class Own(Task):
             "duplicates_across_splits": duplicates_across(arrays),
         }
         words = _words(task.data, understood(task, arrays), names, found.per_step)
-        same = facts["duplicates_across_splits"]
-        notes = [words, *made, *_notes(found, labels, len(names), scaling, same)]
+        notes = [words, *made, *_notes(found, labels, scaling, facts, arrays)]
         if found.recordings and not self.length:
             notes.append("recordings are read whole; length=N cuts them into segments")
         return Reading(task, arrays, (*notes, *found.notes), facts)
@@ -226,7 +225,11 @@ def _padded(path: Path, parts: dict[str, list[Piece]], scaling: Scaling, per_ste
 
 
 def _notes(
-    found: Sequences, labels: Sequence[np.ndarray], classes: int, scaling: Scaling, same: int
+    found: Sequences,
+    labels: Sequence[np.ndarray],
+    scaling: Scaling,
+    facts: Mapping[str, Any],
+    arrays: Arrays,
 ) -> Iterator[str]:
     """What may be wrong with the data, though it can be used."""
     if found.per_step and (left_out := sum(int((y == UNSCORED).sum()) for y in labels)):
@@ -234,11 +237,9 @@ def _notes(
     if words := missing_words(found):
         masks = f"; {len(scaling.masked)} mask channels" if scaling.masked else ""
         yield f"{words}: missing={scaling.missing}{masks}"
-    if scaling.constant:
-        yield (
-            f"one value in all of training, so of no use: channel "
-            f"{some([found.form.channel(c) for c in scaling.constant], 12)}"
-        )
+    if constant := [_constant(found, channel, arrays) for channel in scaling.constant]:
+        yield f"one value in all of training, so of no use: channel {some(constant, 12)}"
+    classes, same = len(facts["classes"]), facts["duplicates_across_splits"]
     if not found.per_step and 2 * classes > len(found.x):
         yield (
             f"{classes:,} classes among {len(found.x):,} sequences: are the labels numbers to be "
@@ -249,6 +250,13 @@ def _notes(
             f"{same:,} sequences of validation or test are the same as one of another split: "
             f"figures from them are too good"
         )
+
+
+def _constant(found: Sequences, channel: int, arrays: Arrays) -> str:
+    """A channel that is constant in training, by its name, and whether it is so elsewhere."""
+    others = [arrays[split][0] for split in ("validation", "test")]
+    same = not any((x if x.ndim == 2 else x[:, :, channel]).any() for x in others)
+    return found.form.channel(channel) + ("" if same else " (but others in validation or test)")
 
 
 def _words(name: str, facts: dict, names: list, per_step: bool) -> str:
