@@ -211,6 +211,16 @@ def test_channels_lengths_splits_and_labels_of_each_step(tmp_path):
     same(found, rows, [0, 2, 1])
 
 
+def test_labels_of_steps_that_may_be_one_hot_are_said(tmp_path):
+    x, y = np.ones((3, 3)), np.eye(3)
+    assert (
+        "if the rows are one-hot labels of sequences"
+        in read(npz(tmp_path / "a.npz", x=x, y=y)).notes[0]
+    )
+    y[0, 1] = 1
+    assert not read(npz(tmp_path / "a.npz", x=x, y=y)).notes
+
+
 def test_channels_that_may_come_first_are_said(tmp_path):
     found = read(npz(tmp_path / "a.npz", x=np.zeros((2, 3, 50)), y=[0, 1]))
     assert "transpose" in found.notes[0]
@@ -241,12 +251,17 @@ def test_labels_are_of_one_kind_in_all_splits(tmp_path):
 ONES = np.ones((3, 4))
 WRONG_ARRAYS = {
     "other N": ({"x": ONES, "y": [0, 1]}, "y: has shape (2,), but", "expected (3,)"),
-    "one-hot": ({"x": ONES, "y": np.eye(3)}, "argmax"),
-    "bool x": ({"x": ONES > 0, "y": [0, 1, 2]}, "x: holds bool"),
-    "complex x": ({"x": ONES + 1j, "y": [0, 1, 2]}, "x: holds complex128"),
+    "one-hot": ({"x": ONES, "y": np.eye(3)}, "of one-hot labels save y.argmax(-1)"),
+    "one-hot steps": ({"x": ONES, "y": np.ones((3, 4, 5))}, "of one-hot labels save y.argmax(-1)"),
+    "bool x": ({"x": ONES > 0, "y": [0, 1, 2]}, "x: holds bool", "x.astype('uint8')"),
+    "complex x": ({"x": ONES + 1j, "y": [0, 1, 2]}, "x: holds complex128", "[x.real, x.imag]"),
+    "times x": ({"x": ONES.astype("M8[s]"), "y": [0, 1, 2]}, "datetime64[s]", "x.astype('int64')"),
+    "channels first": ({"x": np.ones((3, 1, 9)), "y": [0, 1, 2]}, "one step", "transpose(0, 2, 1)"),
     "text x": ({"x": ONES.astype(str), "y": [0, 1, 2]}, "x: holds <U"),
-    "object x": ({"x": np.array([[1], [1, 2], 3], object), "y": [0, 1, 2]}, "pickle", "lengths"),
-    "object y": ({"x": ONES, "y": np.array([0, None, 1], object)}, " y: ", "pickle"),
+    "object x": ({"x": np.array([[1], [1, 2], 3], object), "y": [0, 1, 2]}, " x: ", "pickle",
+        "padded with NaN, or with an array `lengths`"),
+    "object y": ({"x": ONES, "y": np.array([0, None, 1], object)}, " y: ", "pickle",
+        "save labels as words or whole numbers: y.astype(str) or y.astype(int)"),
     "real y": ({"x": ONES, "y": [0.0, 0.25, 1.0]}, "[1]: the label is 0.25; classification"),
     "NaN y": ({"x": ONES, "y": [0.0, 1.0, np.nan]}, "[2]: the label is missing"),
     "empty y": ({"x": ONES, "y": ["a", "", "b"]}, "[1]: the label is missing"),

@@ -177,6 +177,16 @@ def test_minus_100_at_a_step_is_not_scored(tmp_path, kind):
     assert prepare(parse_task("own:path=d.npz"), str(tmp_path), tmp_path / "data").task == task
 
 
+def test_minus_100_in_a_table(tmp_path):
+    """Only the last step of each sequence is scored, or all of them."""
+    rows = [f"{i},{t},{i * t},{i % 2 if t == 3 else -100}" for i in range(N) for t in range(4)]
+    (tmp_path / "d.csv").write_text("\n".join(["id,time,v,label", *rows]))
+    task, arrays, *_ = read(tmp_path / "d.csv")
+    assert (task.per_step, task.output_size) == (True, 2)
+    assert (arrays["train"][1][:, :3] == UNSCORED).all()
+    assert (arrays["train"][1][:, 3] != UNSCORED).all()
+
+
 def test_minus_100_where_it_says_nothing(tmp_path):
     said = refusal(read, saved(tmp_path, X, np.where(np.arange(N) == 4, -100, LABELS)))
     assert "x[4]: the label is -100" in said

@@ -145,6 +145,14 @@ def test_constant_is_one_value_and_is_said(tmp_path):
     assert any("one value" in note and "1, 4" in note for note in notes)
 
 
+def test_a_channel_that_changes_in_another_split_alone_is_said(tmp_path):
+    split = np.array(["train", "train", "validation", "test"] * 10)
+    x = np.stack([SIGNAL, np.where(split == "test", 3, 2)[:, None] + 0 * SIGNAL], -1)
+    np.savez(tmp_path / "d.npz", x=x, y=np.arange(N) // 4 % 2, split=split)
+    notes = read(tmp_path / "d.npz").notes
+    assert any("2 (but others in validation or test)" in note for note in notes)
+
+
 def test_data_that_never_changes_is_refused(tmp_path):
     np.savez(tmp_path / "d.npz", x=np.full((N, T), 5.0), y=LABELS)
     said = refusal(read, tmp_path / "d.npz")

@@ -123,7 +123,9 @@ def encode(texts: dict[str, str]) -> tuple[list[str], Arrays]:
     if any(not set(text) <= known for text in texts.values()):
         alphabet.append(None)
     if len(alphabet) > MOST_SYMBOLS:
-        raise UserError(f"{len(alphabet):,} kinds of characters; at most {MOST_SYMBOLS:,} are read")
+        raise UserError(
+            f"the text has {len(alphabet):,} kinds of characters; at most {MOST_SYMBOLS:,} are read"
+        )
     kind = np.uint8 if len(alphabet) <= 256 else np.uint16
     codes = {character: i for i, character in enumerate(alphabet)}
     arrays = {}
