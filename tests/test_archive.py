@@ -253,7 +253,7 @@ def test_where_the_labels_stand_is_asked_where_it_is_not_evident(tmp_path):
     ("text", "words"),
     [
         ("1\t0.5\t2.5\n2\tx\t1.5\n", "'x', no number, at step 1"),
-        ("1\t0,5\t0,25\n2\t0,5\t1,5\n", "'0,5', no number, at step 1; write decimals with a point"),
+        ("1\t0,5\t0,25\n2\t0,5\t1,5\n", "'0,5', no number, at step 1: it has a decimal comma"),
         ("1\t0.5\t1.5\n\t0.5\t1.5\n", "row 2 (line 2): the label is missing"),
         ("1\t0.5\t1.5\nNaN\t0.5\t1.5\n", "row 2 (line 2): the label is missing"),
         ("0.5\t0.5\t1.5\n1.5\t0.5\t2.5\n", "needs labels"),

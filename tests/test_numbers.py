@@ -141,8 +141,16 @@ def test_constant_is_one_value_and_is_said(tmp_path):
     np.testing.assert_allclose(train.std((0, 1)), [0, 1, 1, 0], atol=1e-5)
     assert not train[..., [0, 3]].any()
     assert facts["deviation"][0] == facts["deviation"][3] == 1
-    assert facts["constant_channels"] == [1, 4]
+    assert facts["constant_channels"] == ["1", "4"]
     assert any("one value" in note and "1, 4" in note for note in notes)
+
+
+def test_a_channel_that_changes_in_another_split_alone_is_said(tmp_path):
+    split = np.array(["train", "train", "validation", "test"] * 10)
+    x = np.stack([SIGNAL, np.where(split == "test", 3, 2)[:, None] + 0 * SIGNAL], -1)
+    np.savez(tmp_path / "d.npz", x=x, y=np.arange(N) // 4 % 2, split=split)
+    notes = read(tmp_path / "d.npz").notes
+    assert any("2 (but others in validation or test)" in note for note in notes)
 
 
 def test_data_that_never_changes_is_refused(tmp_path):
@@ -151,7 +159,7 @@ def test_data_that_never_changes_is_refused(tmp_path):
     assert "every channel has one value in all of training" in said
     lengths = 2 + LABELS  # how long they are may tell the classes
     np.savez(tmp_path / "d.npz", x=np.full((N, T), 5.0), y=LABELS, lengths=lengths)
-    assert read(tmp_path / "d.npz").facts["constant_channels"] == [1]
+    assert read(tmp_path / "d.npz").facts["constant_channels"] == ["1"]
 
 
 def test_what_float32_cannot_hold_once_it_is_scaled_is_refused(tmp_path):

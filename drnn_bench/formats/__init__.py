@@ -119,9 +119,11 @@ def _reader(path: Path) -> str | None:
     """The reader of a file, by its name; of a text file also by whether it has a header."""
     ends = [end for end in READERS if path.name.lower().endswith(end)]
     reader = READERS[max(ends, key=len)] if ends else None
-    if reader == "ucr" or (reader == "tables" and ".parquet" not in ends):
-        return "ucr" if ucr.has_no_header(path) else {"tables": "tables"}.get(reader)
-    return reader
+    if reader not in ("tables", "ucr") or ".parquet" in ends:
+        return reader
+    if ucr.has_no_header(path):
+        return "ucr"
+    return "tables" if reader == "tables" else None  # .txt is mostly prose
 
 
 def _of_one_set(found: dict[str, list[Path]]) -> dict[str, list[Path]]:

@@ -37,7 +37,7 @@ from drnn_bench.errors import UserError
 from drnn_bench.formats.files import by_split, read_text, some, with_partner
 from drnn_bench.formats.labels import label_text
 from drnn_bench.formats.options import Options
-from drnn_bench.formats.rows import is_number, lines_of, numbers
+from drnn_bench.formats.rows import is_value, lines_of, numbers
 from drnn_bench.formats.sequences import TARGETS, Form, Part, Sequences, joined
 
 OPTIONS = ("target", "missing")
@@ -79,7 +79,7 @@ def _part(path: Path, split: str | None, target: str | None) -> Part:
         y.append(label_text(_unquoted(words.pop(label))))
         if y[-1] == "?":
             raise UserError(f"{where[-1]}: the label is missing (?)")
-        if attributes[label].kind == "numeric" and not is_number(y[-1]):
+        if attributes[label].kind == "numeric" and not is_value(y[-1]):
             raise UserError(f"{where[-1]}: the label {y[-1][:40]!r} is no number, as promised")
         if known and y[-1] not in known:
             raise UserError(

@@ -10,25 +10,16 @@ Legend: N sequences, T steps, C channels.
 
 from __future__ import annotations
 
-import math
-import tokenize
-import warnings
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from drnn_bench.errors import UserError, nearest
-from drnn_bench.formats.files import by_split, check_file, listed, named_split, printable, some
+from drnn_bench.formats.files import by_split, named_split, some
 from drnn_bench.formats.numbers import check_kind
+from drnn_bench.formats.numpy_files import StoredArray, npy_arrays, npz_arrays
 from drnn_bench.formats.options import Options
-from drnn_bench.formats.room import check_room, check_unpacked, size_text
 from drnn_bench.formats.sequences import (
     INPUTS,
     TARGETS,
@@ -47,48 +38,7 @@ OBJECTS = {  # what to do with an array of Python objects, by its role
 ROLES = dict.fromkeys(INPUTS, "x") | {"lengths": "lengths", "length": "lengths", "split": "split"}
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """How many bytes an .npy file has: in its header, in all, and in all as it is compressed."""
-
-    header: int
-    size: int
-    packed: int
-
-
-@dataclass(frozen=True)
-class _Array:
-    """An array in a file; its values are read when they are asked for."""
-
-    where: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    stored: _Stored
-    open: Callable[[], BinaryIO]
-
-    def read(self, instead_of_objects: str) -> np.ndarray:
-        """The values. Refuses objects, and what memory has no room for, before anything is read."""
-        if self.dtype.hasobject:
-            raise UserError(
-                f"{self.where}: holds Python objects, which need pickle and are not read; "
-                f"{instead_of_objects}"
-            )
-        size = math.prod(self.shape) * self.dtype.itemsize
-        header, whole, packed = self.stored.header, self.stored.size, self.stored.packed
-        if header + size != whole:
-            raise UserError(
-                f"{self.where}: cannot be read (its header promises {size_text(size)}, the file "
-                f"holds {size_text(max(0, whole - header))}); save it again with numpy"
-            )
-        if packed < whole:
-            check_unpacked(size, packed, self.where, "save it with np.savez, which does not pack")
-        else:
-            check_room(size, self.where, "save a part of it, or a smaller type")
-        with _said(self.where), self.open() as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
-
-
-Arrays = dict[str, _Array]  # by name; or, of one split, by role: x, y, lengths, split
+Arrays = dict[str, StoredArray]  # by name; or, of one split, by role: x, y, lengths, split
 
 
 def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
@@ -97,20 +47,15 @@ def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
         raise UserError(f"{place} holds .npz and .npy files: name one of the files")
     if files[0].suffix.lower() == ".npy":
         folder = place.parent if place in files else place
-        found = [(folder, None, _npy(folder, place))]
+        found = [(folder, None, npy_arrays(folder, place))]
     else:
-        found = [(path, split, _npz(path)) for path, split in by_split(place, files)]
+        found = [(path, split, npz_arrays(path)) for path, split in by_split(place, files)]
     parts, notes = [], []
     for path, split, arrays in found:
         by_role = _by_role(path, arrays, options.target)
         for inner, chosen in by_role.items():
             parts.append(_part(chosen, inner or split))
-            _, steps, *channels = chosen["x"].shape
-            if channels and channels[0] > steps:
-                notes.append(
-                    f"{chosen['x'].where}: {steps} steps of {channels[0]} channels; if the "
-                    f"channels come first in it, save x.transpose(0, 2, 1)"
-                )
+            notes += _doubts(chosen, parts[-1])
         used = [array for chosen in by_role.values() for array in chosen.values()]
         if others := [name for name, array in arrays.items() if array not in used]:
             notes.append(f"{path}: arrays not read: {some(sorted(others))}")
@@ -152,7 +97,7 @@ def _by_role(path: Path, arrays: Arrays, target: str | None) -> dict[str | None,
     return found
 
 
-def _input(path: Path, arrays: Arrays, y: _Array, split: str | None) -> _Array:
+def _input(path: Path, arrays: Arrays, y: StoredArray, split: str | None) -> StoredArray:
     """The one array that can be the sequences of these labels."""
     could = [
         name
@@ -194,7 +139,7 @@ def _part(by_role: Arrays, split: str | None) -> Part:
     return Part(rows, y.reshape(-1), where, splits, per_step, padded=padded)
 
 
-def _check_shapes(x: _Array, y: _Array) -> None:
+def _check_shapes(x: StoredArray, y: StoredArray) -> None:
     """Refuses arrays that do not fit each other, before their values are read."""
     if len(x.shape) not in (2, 3):
         raise UserError(f"{x.where}: has shape {x.shape}, expected (N, T) or (N, T, channels)")
@@ -214,7 +159,30 @@ def _check_shapes(x: _Array, y: _Array) -> None:
         )
 
 
-def _lengths(stored: _Array, x: np.ndarray) -> np.ndarray:
+def _doubts(by_role: Arrays, part: Part) -> Iterator[str]:
+    """What may have been meant otherwise."""
+    x, y = by_role["x"], by_role["y"]
+    _, steps, *channels = x.shape
+    if channels and channels[0] > steps:
+        yield (
+            f"{x.where}: {steps} steps of {channels[0]} channels; if the channels come first in "
+            f"it, save x.transpose(0, 2, 1)"
+        )
+    whole = part.per_step and part.y.size == len(part.x) * steps
+    if whole and _one_hot(part.y.reshape(-1, steps)):
+        yield (
+            f"{y.where}: one 1 in each row and else 0, read as a label for each step; if the rows "
+            f"are one-hot labels of sequences, save y.argmax(-1)"
+        )
+
+
+def _one_hot(y: np.ndarray) -> bool:
+    if y.dtype.kind not in "biuf":
+        return False
+    return bool(((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all())
+
+
+def _lengths(stored: StoredArray, x: np.ndarray) -> np.ndarray:
     lengths = _for_each(stored, x)
     if lengths.dtype.kind not in "iu":
         raise UserError(f"{stored.where}: holds {lengths.dtype}, expected whole numbers")
@@ -226,65 +194,7 @@ def _lengths(stored: _Array, x: np.ndarray) -> np.ndarray:
     return lengths
 
 
-def _for_each(stored: _Array, x: np.ndarray) -> np.ndarray:
+def _for_each(stored: StoredArray, x: np.ndarray) -> np.ndarray:
     if stored.shape != x.shape[:1]:
         raise UserError(f"{stored.where}: has shape {stored.shape}, expected ({len(x)},)")
     return stored.read("save whole numbers or words")
-
-
-def _npz(path: Path) -> Arrays:
-    check_file(path)
-    with _said(path), zipfile.ZipFile(path) as archive:
-        members = [one for one in archive.infolist() if one.filename.endswith(".npy")]
-
-    def opener(name: str) -> Callable[[], BinaryIO]:
-        return lambda: zipfile.ZipFile(path).open(name)
-
-    return {
-        one.filename[:-4]: _array(
-            f"{path} {printable(one.filename[:-4])}",
-            opener(one.filename),
-            one.file_size,
-            one.compress_size,
-        )
-        for one in members
-    }
-
-
-def _npy(folder: Path, place: Path) -> Arrays:
-    paths = [path for path in listed(folder, place) if path.suffix.lower() == ".npy"]
-    for path in paths:
-        check_file(path)
-    sizes = [path.stat().st_size for path in paths]
-    return {
-        path.stem: _array(str(path), partial(path.open, "rb"), size, size)
-        for path, size in zip(paths, sizes, strict=True)
-    }
-
-
-def _array(where: str, opened: Callable[[], BinaryIO], size: int, packed: int) -> _Array:
-    """The array without its values: shape and type stand at the beginning of an .npy file."""
-    with _said(where), opened() as file:
-        version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        else:  # of 2.0; a later one differs from it in its names of fields only
-            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-        return _Array(where, shape, dtype, _Stored(file.tell(), size, packed), opened)
-
-
-@contextmanager
-def _said(what: object) -> Iterator[None]:
-    """What zipfile and numpy say of a damaged file, in one line that names it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a file of Python 2 is slow to open
-            yield
-    except (
-        EOFError, MemoryError, OSError, RuntimeError, ValueError, tokenize.TokenError,
-        zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
-        if isinstance(error, UserError):
-            raise
-        why = str(error).partition("\n")[0][:200] or type(error).__name__
-        raise UserError(f"{what}: cannot be read ({why}); save it again with numpy") from None

@@ -71,4 +71,7 @@ def read_idx(path: Path) -> np.ndarray:
     expected = sizes_end + math.prod(shape)
     if len(raw) != expected:
         raise UserError(f"{path}: {len(raw)} bytes, its header promises {expected}; fetch it again")
-    return np.frombuffer(raw, IDX_TYPES[raw[2]], offset=sizes_end).reshape(shape)
+    try:
+        return np.frombuffer(raw[sizes_end:], IDX_TYPES[raw[2]]).reshape(shape)
+    except ValueError as error:  # nothing of a great size, or too many axes
+        raise UserError(f"{path}: its header promises {shape[:4]} ... ({error})") from None

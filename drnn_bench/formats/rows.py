@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from drnn_bench.errors import UserError
+from drnn_bench.formats.number_text import fault, is_number
 
 COMMENTS = ("#", "%")
 MISSING = ("?", "nan")  # in lower case
@@ -33,29 +34,22 @@ def numbers(where: str, words: Sequence[str], empty: bool = False) -> np.ndarray
     return np.array([_number(where, *one, empty) for one in enumerate(words, 1)])
 
 
-def is_number(word: str) -> bool:
+def is_value(word: str) -> bool:
     """Whether it is a number, or stands for one that is missing."""
-    return word.strip().lower() in MISSING or _is_number(word)
+    return word.strip().lower() in MISSING or is_number(word)
 
 
 def _number(where: str, step: int, word: str, empty: bool) -> float:
     word = word.strip()
     if word.lower() in MISSING or (empty and not word):
         return np.nan
-    if _is_number(word):
+    if is_number(word):
         return float(word)
     hint = ""
     if not word:
         hint = "; write ? for a missing value"
-    elif all(map(_is_number, word.split())):
+    elif all(map(is_number, word.split())):
         hint = "; separate values by commas"
-    elif _is_number(word.replace(",", ".")):
-        hint = "; write decimals with a point"
+    elif why := fault(word):
+        hint = f": it has {why}"
     raise UserError(f"{where}: {word[:40]!r}, no number, at step {step}{hint}")
-
-
-def _is_number(word: str) -> bool:
-    try:
-        return "_" not in word and float(word) is not None
-    except ValueError:
-        return False

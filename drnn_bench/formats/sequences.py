@@ -29,6 +29,12 @@ class Form:
     first_step: str | int | float | None = None  # as the file calls it; None where it has no names
     last_step: str | int | float | None = None
     ignored: tuple[tuple[str, str], ...] = ()  # columns that were not read, each with the reason
+    id: str | None = None  # the column (or columns, A+B) that says of which sequence a row is
+    time: str | None = None  # and the one that orders its steps
+
+    def channel(self, number: int) -> str:
+        """A channel, counted from 0, as messages and facts call it: by its name, else from 1."""
+        return self.channel_names[number] if self.channel_names else str(number + 1)
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ def joined(parts: Sequence[Part], form: Form, notes: Sequence[str] = ()) -> Sequ
         for part in parts
         for name in (part.split if isinstance(part.split, list) else [part.split] * len(part.x))
     ]
-    _check([row for part in parts for row in part.x], where)
+    _check([row for part in parts for row in part.x], where, form)
     whole = [len(row) for part in parts for row in part.x]
     parts = [_without_padding(part) if part.padded else part for part in parts]
     x, offset = _of_one_offset(parts)
@@ -117,7 +123,7 @@ def missing_words(found: Sequences) -> str | None:
     if first is None:
         return None
     step, channel = np.argwhere(np.isnan(found.x[first]))[0]
-    which = f", channel {channel + 1}" if found.x[first].shape[1] > 1 else ""
+    which = f", channel {found.form.channel(channel)}" if found.x[first].shape[1] > 1 else ""
     return (
         f"{found.where[first]}: no value at step {step + 1}{which}; values missing: "
         f"{sum(counts):,}, in {sum(map(bool, counts)):,} of {len(counts):,} sequences"
@@ -132,7 +138,7 @@ def split_called(word: object, where: str) -> str:
     return split
 
 
-def _check(x: Sequence[np.ndarray], where: Sequence[str]) -> None:
+def _check(x: Sequence[np.ndarray], where: Sequence[str], form: Form) -> None:
     for row, name in zip(x, where, strict=True):
         check_kind(row.dtype, name)
         if not len(row):
@@ -147,7 +153,7 @@ def _check(x: Sequence[np.ndarray], where: Sequence[str]) -> None:
         great = np.isinf(row) if row.dtype.itemsize <= 4 else np.abs(row) > LARGEST
         if great.any():
             step, channel = np.argwhere(great)[0]
-            which = f", channel {channel + 1}" if row.shape[1] > 1 else ""
+            which = f", channel {form.channel(channel)}" if row.shape[1] > 1 else ""
             raise UserError(
                 f"{name}: {row[step, channel]:g} at step {step + 1}{which}, expected numbers up to "
                 f"{LARGEST:.2g}; correct it or leave the sequence out"

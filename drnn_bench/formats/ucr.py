@@ -21,7 +21,7 @@ import numpy as np
 from drnn_bench.errors import UserError
 from drnn_bench.formats.files import by_split, check_file, read_text, with_partner
 from drnn_bench.formats.options import Options
-from drnn_bench.formats.rows import MISSING, is_number, lines_of, numbers
+from drnn_bench.formats.rows import is_value, lines_of, numbers
 from drnn_bench.formats.sequences import TARGETS, Form, Part, Sequences, joined
 
 OPTIONS = ("target", "missing")
@@ -63,10 +63,6 @@ def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
     files, notes = with_partner(place, files)
     found = [_rows(path, split) for path, split in by_split(place, files)]
     label = options.target or _label_place(place, found)
-    for rows in found:
-        for where, word in zip(rows.where, rows.labels(label), strict=True):
-            if not word or word.lower() in MISSING:
-                raise UserError(f"{where}: the label is missing")
     parts = [
         Part(
             x=rows.sequences(label),
@@ -150,7 +146,7 @@ def _whole(words: Sequence[str]) -> bool:
 
 def _is_value(word: str) -> bool:
     """Whether it is a number, were its decimals written with a point, or a missing one."""
-    return not word or is_number(word.replace(",", "."))
+    return not word or is_value(word.replace(",", "."))
 
 
 def _value(word: str) -> float:

@@ -1,22 +1,23 @@
-"""Your own sequences, no code: `--task own:path=FILE_OR_FOLDER[,target=COL][,length=N][,rate=HZ]`.
+"""Your own sequences, no code: `--task own:path=FILE_OR_FOLDER[,target=COL][,length=N]...`.
 
-What `drnn_bench.formats` reads: .npz/.npy, .parquet/.csv, UCR/UEA .ts, idx pairs, a folder of
+What `drnn_bench.formats` reads: .npz/.npy, .parquet/.csv/.tsv, UCR/UEA .ts, idx pairs, a folder of
 wav/flac per class. Each sequence is classified at its last step, or at each step where the labels
-say so. `target` names the column or array of labels. `length` takes the first so many steps of each
-sequence; recordings are cut into segments of that length, after they were split. `rate` is what
-recordings are resampled to.
+say so, but for steps that are labelled -100. `target` names the column or array of labels. `length`
+takes the first so many steps of each sequence; recordings are cut into segments of that length,
+after they were split. `rate` is what recordings are resampled to. `missing` says what is done with
+missing values: refuse, ffill or zero+mask. Of tables, `id` and `time` name the columns that say of
+which sequence a row is a step and when, `ignore=A+B` those to leave out, and `group` the column
+whose sequences stay in one split.
 
-Protocol: splits that the files give are kept. A missing test split is a fifth of the training
-sequences, then a missing validation split a fifth of what is left: drawn class by class with
-RandomState(0), at least one of each class that has two. Every channel is shifted and scaled by the
-mean and the standard deviation of its training steps. Sequences of different lengths are padded
-and masked: what stands beyond an end is never seen.
+Protocol: which sequence is in which split is told in splitting.py, how channels are scaled and
+missing values filled in scaling.py. Sequences of different lengths are padded and masked: what
+stands beyond an end is never seen.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,6 +31,7 @@ from drnn_bench.formats.options import MISSING, names_in
 from drnn_bench.formats.room import check_room, said_if_none_is_left
 from drnn_bench.formats.sequences import missing_words
 from drnn_bench.tasks.scaling import Scaling, scaling_of
+from drnn_bench.tasks.shown import form_facts, form_in_words, in_words, understood
 from drnn_bench.tasks.sources import called, find
 from drnn_bench.tasks.splitting import (
     check_classes,
@@ -64,7 +66,7 @@ class Own(Task):
     name: ClassVar[str] = "own"
     version: ClassVar[int] = 1
     licence: ClassVar[str] = "that of the sequences, which are the user's own"
-    summary: ClassVar[str] = "your own sequences (options path, target, length, rate)"
+    summary: ClassVar[str] = "your own sequences (options path, target, id, time, length, ...)"
     metric: ClassVar[str] = "accuracy"
     default_budget: ClassVar[int] = 10_000
     default_steps: ClassVar[int] = 1_000
@@ -119,17 +121,27 @@ class Own(Task):
             names, labels = classes_of(path, found)
             check_none_is_lost(path, before, names, f"length={self.length}")
         splits, made = splits_of(path, found, labels)
-        counts = class_counts(labels, splits, len(names))
-        check_classes(path, names, counts)
         parts = {s: _pieces(found, labels, splits == s, self.length) for s in SPLITS}
+        counts = class_counts({s: [y for _, y, _ in p] for s, p in parts.items()}, len(names))
+        check_classes(path, names, counts)
         train, *others = ([x for x, _, _ in pieces] for pieces in parts.values())
-        scaling = scaling_of(train, [x for xs in others for x in xs], self.missing)
+        scaling = scaling_of(
+            train,
+            [x for xs in others for x in xs],
+            self.missing,
+            lambda channel: f"{path}: channel {found.form.channel(channel)}",
+        )
         arrays = _padded(path, parts, scaling, found.per_step)
         if len(scaling.constant) == scaling.inputs and len(arrays["train"]) == 2:
-            raise UserError(f"{path}: every channel has one value in all of training")
+            raise UserError(
+                f"{path}: every channel has one value in all of training; a net could "
+                f"tell nothing apart"
+            )
         longest = arrays["train"][0].shape[1]
         if longest < 2:
-            raise UserError(f"{path}: every sequence has one step; at least 2 are needed")
+            by = found.form.id
+            hint = f"; every row has its own {by}, name another column with id=NAME" if by else ""
+            raise UserError(f"{path}: every sequence has one step; at least 2 are needed{hint}")
         task = replace(
             self,
             data=called(path),
@@ -142,31 +154,18 @@ class Own(Task):
         totals = sum(counts.values()).tolist()
         facts = {
             "classes": names,
+            **form_facts(found, longest),
             **scaling.facts(found.offset),
-            "constant_channels": [c + 1 for c in scaling.constant],
+            "constant_channels": [found.form.channel(c) for c in scaling.constant],
             "class_counts": dict(zip(map(str, names), totals, strict=True)),
             "duplicates_across_splits": duplicates_across(arrays),
         }
-        words = _words(task.data, understood(task, arrays), names, found.per_step)
-        same = facts["duplicates_across_splits"]
-        notes = [words, *made, *_notes(found, labels, len(names), scaling, same)]
+        words = in_words(task.data, understood(task, arrays), names, found.per_step)
+        shown = form_in_words(found, facts)
+        notes = [words, shown, *made, *_notes(found, labels, scaling, facts, arrays)]
         if found.recordings and not self.length:
             notes.append("recordings are read whole; length=N cuts them into segments")
         return Reading(task, arrays, (*notes, *found.notes), facts)
-
-
-def understood(task: Task, arrays: Arrays) -> dict[str, Any]:
-    """What a user wants to see of their data before anything is trained on it."""
-    parts = [arrays[split] for split in SPLITS]
-    lengths = np.concatenate([(*rest, np.full(len(x), x.shape[1]))[0] for x, _, *rest in parts])
-    return {
-        "sequences": len(lengths),
-        "length_min": int(lengths.min()),
-        "length_max": int(lengths.max()),
-        "channels": task.input_size,
-        "classes": task.output_size,
-        "splits": {split: len(arrays[split][0]) for split in SPLITS},
-    }
 
 
 def _beginnings(found: Sequences, length: int) -> Sequences:
@@ -219,7 +218,11 @@ def _padded(path: Path, parts: dict[str, list[Piece]], scaling: Scaling, per_ste
 
 
 def _notes(
-    found: Sequences, labels: Sequence[np.ndarray], classes: int, scaling: Scaling, same: int
+    found: Sequences,
+    labels: Sequence[np.ndarray],
+    scaling: Scaling,
+    facts: Mapping[str, Any],
+    arrays: Arrays,
 ) -> Iterator[str]:
     """What may be wrong with the data, though it can be used."""
     if found.per_step and (left_out := sum(int((y == UNSCORED).sum()) for y in labels)):
@@ -227,11 +230,9 @@ def _notes(
     if words := missing_words(found):
         masks = f"; {len(scaling.masked)} mask channels" if scaling.masked else ""
         yield f"{words}: missing={scaling.missing}{masks}"
-    if scaling.constant:
-        yield (
-            f"one value in all of training, so of no use: channel "
-            f"{some([str(c + 1) for c in scaling.constant], 12)}"
-        )
+    if constant := [_constant(found, channel, arrays) for channel in scaling.constant]:
+        yield f"one value in all of training, so of no use: channel {some(constant, 12)}"
+    classes, same = len(facts["classes"]), facts["duplicates_across_splits"]
     if not found.per_step and 2 * classes > len(found.x):
         yield (
             f"{classes:,} classes among {len(found.x):,} sequences: are the labels numbers to be "
@@ -244,12 +245,8 @@ def _notes(
         )
 
 
-def _words(name: str, facts: dict, names: list, per_step: bool) -> str:
-    low, high = facts["length_min"], facts["length_max"]
-    shown = ", ".join(map(str, names[:12])) + (", ..." if len(names) > 12 else "")
-    splits = ", ".join(f"{count:,} {split}" for split, count in facts["splits"].items())
-    return (
-        f"{name}: {facts['sequences']:,} sequences of {low if low == high else f'{low} to {high}'} "
-        f"steps, {facts['channels']} channel{'s' if facts['channels'] > 1 else ''}, "
-        f"{facts['classes']} classes{' at every step' if per_step else ''} ({shown}); {splits}"
-    )
+def _constant(found: Sequences, channel: int, arrays: Arrays) -> str:
+    """A channel that is constant in training, by its name, and whether it is so elsewhere."""
+    others = [arrays[split][0] for split in ("validation", "test")]
+    same = not any((x if x.ndim == 2 else x[:, :, channel]).any() for x in others)
+    return found.form.channel(channel) + ("" if same else " (but others in validation or test)")

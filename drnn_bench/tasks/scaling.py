@@ -16,7 +16,7 @@ Legend: S steps of many sequences, T steps of one, C channels, I inputs (channel
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,12 +65,18 @@ class Scaling:
         return facts
 
 
-def scaling_of(train: Sequence[np.ndarray], others: Sequence[np.ndarray], missing: str) -> Scaling:
-    """From series [T, C] of the training split; `others` are those of the other splits."""
+def scaling_of(
+    train: Sequence[np.ndarray],
+    others: Sequence[np.ndarray],
+    missing: str,
+    called: Callable[[int], str],
+) -> Scaling:
+    """From series [T, C] of the training split; `others` are those of the other splits, and
+    `called` names a channel in messages."""
     low, high, count = _range(train)
     if not count.all():
         raise UserError(
-            f"channel {int(count.argmin()) + 1} has no value in any training sequence; leave it out"
+            f"{called(int(count.argmin()))} has no value in any training sequence; leave it out"
         )
     span = np.where(high > low, high - low, 1)
     total, squares = np.zeros_like(low), np.zeros_like(low)
