@@ -370,7 +370,10 @@ def test_what_is_no_step_is_left_out_and_said(tmp_path):
     path = written(tmp_path / "a.csv", text)
     found = read(path, target="who")
     same(found, [[1, 2], [3, 4]], [0, 1], ["train", "test"])
-    assert found.notes == (f"{path}: columns not read: (no name), id, file, when",)
+    assert found.notes == (
+        f"{path}: columns not read: (no name) (an index), when (dates), id (it names the rows), "
+        f"file (it names the rows)",
+    )
     pd.read_csv(path).to_parquet(tmp_path / "a.parquet")
     same(read(tmp_path / "a.parquet", target="who"), [[1, 2], [3, 4]], [0, 1], ["train", "test"])
 
@@ -420,7 +423,9 @@ def test_a_row_is_a_step(tmp_path):
     more.to_csv(path, index=False)
     found = read(path)
     same(found, [[[5, 6], [1, 2]], [[3, 4]]], ["q", "r"])
-    assert found.notes == (f"{path}: columns not read: timestamp, id",)
+    assert found.notes == (
+        f"{path}: columns not read: timestamp (step is the time), id (it numbers the rows)",
+    )
     table.to_parquet(tmp_path / "a.parquet")
     same(read(tmp_path / "a.parquet"), [[[5, 6], [1, 2]], [[3, 4]]], ["q", "r"])
 
@@ -465,9 +470,7 @@ def test_long_tables_come_back_whatever_the_order_of_their_rows(
     ]
     rows = data.draw(st.permutations(rows))
     with (tmp_path / "a.csv").open("w", newline="") as file:
-        csv.writer(file).writerows(
-            [["id", "time", *[f"v{c}" for c in range(channels)], "y"], *rows]
-        )
+        csv.writer(file).writerows([["id", "time", *"uvw"[:channels], "y"], *rows])
     found = read(tmp_path / "a.csv")
     assert found.per_step == per_step
     order = [names.index(name) for name in dict.fromkeys(row[0] for row in rows)]
@@ -480,7 +483,9 @@ def test_columns_of_lists(tmp_path):
     pairs = [[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0]]]
     found = read(parquet(path, s=pairs, y=["a", "b"], more=[1, 2], time=[0, 0]))
     same(found, pairs, ["a", "b"])
-    assert found.notes == (f"{path}: columns not read: time, more",)
+    assert found.notes == (
+        f"{path}: columns not read: time (a time of the whole row), more (beside lists)",
+    )
     same(read(parquet(path, u=[[1, 3], [5]], v=[[2, 4], [6]], y=[0, 1])), pairs, [0, 1])
     found = read(parquet(path, s=[[1, 2, 3], [4]], y=[["a", "b", "a"], ["b"]]))
     assert found.per_step
@@ -504,9 +509,9 @@ def test_columns_of_lists(tmp_path):
 WRONG_TABLES = {
     "text in a column": ("a,b,y\n1,2,0\n1,two,1\n", "row 2: column 'b' has 'two', no number"),
     "no numbers": ("a,b,y\np,q,0\n", "no numbers beside 'y': a, b"),
-    "booleans": ("a,b,y\n1,true,0\n", "row 1: column 'b' has 'True', no number"),
-    "a hole": ("a,b,y\n1,2,0\n3,,0\n", "row 2: column 'b' has no value"),
-    "NaN": ("a,b,y\n1,2,0\nnan,2,0\n", "row 2: column 'a' has no value"),
+    "booleans": ("a,b,y\n1,true,0\n", "row 1: column 'b' has True, a truth value", "ignore=b"),
+    "a hole": ("a,b,y\n1,2,0\n,3,0\n", "row 2: no value at step 1"),
+    "NaN": ("a,b,y\n1,2,0\nnan,2,0\n", "row 2: no value at step 1"),
     "inf": ("a,b,y\n1,2,0\n3,-inf,0\n", "row 2: -inf at step 2"),
     "beyond float32": ("a,b,y\n1,2,0\n3,1e39,0\n", "row 2: 1e+39 at step 2"),
     "no label": ("a,b,y\n1,2,\n", "row 1: the label is missing"),
@@ -524,9 +529,9 @@ WRONG_TABLES = {
     "a step twice": (LONG.replace("1.5", "2"), "row 3: a second row of id b at t 2"),
     "no time": (LONG.replace("1.5", ""), "row 3: column 't' has no value"),
     "odd time": (LONG.replace("1.5", "soon"), "row 3: column 't' has 'soon'"),
-    "a hole in a step": (LONG.replace("5,6", ",6"), "row 3: column 'x' has no value"),
-    "inf in a step": (LONG.replace("5,6", "5,inf"), "id b: inf at step 1, channel 2"),
-    "no label at a step": (LONG.replace("6,q", "6,"), "id b: the label is missing"),
+    "a hole in a step": (LONG.replace("5,6", ",6"), "id b: no value at step 1, channel x"),
+    "inf in a step": (LONG.replace("5,6", "5,inf"), "id b: inf at step 1, channel y"),
+    "no label at a step": (LONG.replace("6,q", "6,"), "row 3: the label is missing"),
     "two splits": (
         "id,t,a,y,split\n7,1,2,0,train\n7,2,3,0,test\n", "row 2: id 7 is in test and in train",
     ),
@@ -559,7 +564,7 @@ WRONG_PARQUET = {
     "lists of labels": ({"s": [1, 2], "y": [[0], [1]]}, "column 'y' holds list<"),
     "lists of lists of labels": ({"s": [[1], [2]], "y": [[[0]], [[1]]]}, "lists of lists"),
     "records of labels": ({"s": [[1], [2]], "y": [{"a": 0}, {"a": 1}]}, "column 'y' holds struct<"),
-    "null": ({"s": pa.nulls(2)}, "row 1: column 's' has no value"),
+    "null": ({"s": pa.nulls(2)}, "row 1: every value is missing"),
     "no columns beside": ({}, "no numbers beside 'y'"),
 }
 

@@ -188,6 +188,10 @@ def test_ls_data_shows_how_it_would_be_understood(bench, tmp_path):
     assert facts == {
         "sequences": 30, "length_min": 7, "length_max": 7, "channels": 1, "classes": 3,
         "splits": {"train": 18, "validation": 6, "test": 6},
+        "form": "arrays", "channel_names": ["1"], "first_step": 1, "last_step": 7,
+        "class_counts": {"0": 10, "1": 10, "2": 10}, "ignored_columns": [],
+        "constant_channels": [], "duplicates_across_splits": 0,
+        "notes": facts["notes"],
     }  # fmt: skip
     assert "name the labels with target=NAME" in bench("ls", "data", path, code=2).stderr
 

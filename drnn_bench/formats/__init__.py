@@ -25,6 +25,8 @@ READERS = {
     ".npy": "arrays",
     ".csv": "tables",
     ".csv.gz": "tables",
+    ".tsv": "tables",
+    ".tsv.gz": "tables",
     ".parquet": "tables",
     ".ts": "ts",
     "-ubyte": "idx",

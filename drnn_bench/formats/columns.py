@@ -1,4 +1,4 @@
-"""A csv or parquet file as Arrow columns, and what each column is for.
+"""A csv, tsv or parquet file as Arrow columns, and what can be had of a column.
 
 What is wrong with a value names its column and its row; rows are counted from 1, without a header.
 
@@ -7,9 +7,8 @@ Legend: R rows.
 
 from __future__ import annotations
 
-import codecs
-import csv
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,35 +16,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.files import decoded, read_bytes, some
-from drnn_bench.formats.sequences import TARGETS
+from drnn_bench.formats import times
+from drnn_bench.formats.dialect import MOST_COLUMNS, called, open_text, parsed
+from drnn_bench.formats.files import read_bytes
+from drnn_bench.formats.labels import missing_word
+from drnn_bench.formats.number_text import fault, first_fault, is_number
+from drnn_bench.formats.options import Options
+from drnn_bench.formats.roles import Roles, roles_of
+from drnn_bench.formats.room import check_room, check_unpacked
+from drnn_bench.formats.sequences import split_called
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# The surest first: beside a series_id an id is a row's, and beside a step a timestamp is a copy.
-IDS = ("series_id", "sequence_id", "series", "sequence", "id")
-TIMES = ("time", "step", "t", "timestamp")
-INDEX = ("", "unnamed: 0", "__index_level_0__")  # pandas' index, saved with the rest
-DELIMITERS = ",;\t"
-LARGEST_BLOCK = 2**31 - 1  # bytes
-
-
-@dataclass(frozen=True)
-class Roles:
-    """Columns by what they are for; None where there is none."""
-
-    target: str
-    split: str | None
-    id: str | None
-    time: str | None
-    data: tuple[str, ...]  # the rest, in their order
-    ignored: tuple[str, ...]  # never read
-
-    @property
-    def text(self) -> list[str]:
-        """What is read as it is written: 007 is no 7."""
-        return [name for name in (self.target, self.split, self.id) if name]
+LONGEST_TEXT = 1_000  # characters of a label or an id
+PARQUET_TOO_GREAT = "split the table, or use a machine with more"
 
 
 @dataclass(frozen=True)
@@ -75,13 +60,7 @@ class Table:
 
     def column(self, name: str) -> pa.Array:
         """A column [R] in which nothing is missing."""
-        import pyarrow as pa
-
-        column = self.arrow.column(name).combine_chunks()
-        if isinstance(column, pa.ExtensionArray):
-            column = column.storage
-        if isinstance(column, pa.DictionaryArray):
-            column = column.dictionary_decode()
+        column = self._column(name)
         if column.null_count:
             row = np.flatnonzero(np.asarray(column.is_null()))[0]
             raise UserError(f"{self.where(row)}: column {name!r} has no value; fill it in")
@@ -89,29 +68,119 @@ class Table:
 
     def values(self, name: str) -> np.ndarray:
         """A column's values [R]."""
-        return as_numpy(self.column(name))
+        column = self.column(name)
+        if self.kind(name) == "text":
+            import pyarrow.compute as pc
+
+            longest = pc.max(pc.utf8_length(column)).as_py() or 0
+            if longest > LONGEST_TEXT:
+                raise UserError(
+                    f"{self.path}: column {name!r} has a text of {longest:,} characters, expected "
+                    f"names of at most {LONGEST_TEXT:,}"
+                )
+        return as_numpy(column)
 
     def labels(self, name: str) -> np.ndarray:
-        """The values [R] of the column of labels."""
+        """The values [R] of the column of labels, none of them missing."""
         if self.kind(name) not in ("number", "text", "bool", "null"):
             raise UserError(
                 f"{self.path}: column {name!r} holds {self.kind(name)}, expected labels, whole "
                 f"numbers or text"
             )
-        return self.values(name)
+        return self.named(name, "the label")
+
+    def named(self, name: str, what: str = "") -> np.ndarray:
+        """The values [R] of a column of names: of classes, sequences, groups. A word that stands
+        for a missing value is none."""
+        values = self.values(name)
+        row = missing_word(values)
+        if row is not None:
+            raise UserError(
+                f"{self.where(row)}: {what or f'column {name!r}'} is missing "
+                f"({str(values[row])!r}); fill it in, or leave the row out"
+            )
+        return values
+
+    def splits(self) -> list[str] | None:
+        """The split of each row, where a column tells it."""
+        if self.roles.split is None:
+            return None
+        words = self.values(self.roles.split).tolist()
+        return [split_called(word, self.where(row)) for row, word in enumerate(words)]
+
+    def names(self, columns: Collection[str]) -> np.ndarray:
+        """Of each row [R] what the columns together call it."""
+        if len(columns) == 1:
+            return self.named(*columns)
+        words = [self.named(name).astype(str).tolist() for name in columns]
+        return np.array([" ".join(row) for row in zip(*words, strict=True)])
+
+    def distinct(self, name: str) -> list:
+        """The distinct values of a column, as Python has them; None where one is missing."""
+        import pyarrow.compute as pc
+
+        return pc.unique(self._column(name)).to_pylist()
+
+    def is_empty(self, name: str) -> bool:
+        return self.arrow.column(name).null_count == self.rows
 
     def numbers(self, name: str) -> np.ndarray:
-        """The values [R] of a column of numbers; anything else is refused."""
+        """The values [R] of a column of numbers, NaN where one is missing; anything else is
+        refused."""
         kind = self.kind(name)
         if kind == "number":
-            return self.values(name)
-        values = self.values(name).tolist()  # for `null`: what is missing is said here
-        row, value = next(((i, v) for i, v in enumerate(values) if not _is_number(v)), (0, None))
-        if value is None and kind == "text":
+            return as_numpy(self._column(name))
+        if kind == "null":
+            return np.full(self.rows, np.nan)
+        leave = f"or leave the column out with ignore={name}"
+        if kind == "bool":
+            row, value = next((i, v) for i, v in self._there(name))
             raise UserError(
-                f"{self.path}: column {name!r} holds numbers as text; save them as numbers"
+                f"{self.where(row)}: column {name!r} has {value}, a truth value and no number; "
+                f"save it as 0 and 1, {leave}"
             )
-        raise UserError(f"{self.where(row)}: column {name!r} has {str(value)[:40]!r}, no number")
+        wrong = next(((i, v) for i, v in self._there(name) if not is_number(v)), None)
+        if wrong is None:
+            raise UserError(
+                f"{self.path}: column {name!r} holds numbers as text; save them as numbers, {leave}"
+            )
+        row, value = wrong
+        why = fault(str(value))
+        cause = f" ({why})" if why else ""
+        if not why and kind == "text":
+            other, number = next((i, v) for i, v in self._there(name) if fault(v))
+            cause = f", but {number[:40]!r} in row {other + 1}"
+        raise UserError(
+            f"{self.where(row)}: column {name!r} has {str(value)[:40]!r}, no number{cause}; write "
+            f"plain numbers (1000, 0.5), {leave}"
+        )
+
+    def times(self, name: str) -> np.ndarray:
+        """What puts the rows [R] in order: numbers or dates, none of them missing."""
+        kind = self.kind(name)
+        if kind == "text":
+            return times.in_order(self.values(name).tolist(), self.where, name)
+        if kind != "null" and not kind.startswith(("time", "date", "duration")):
+            self.numbers(name)  # what is missing is said below
+        time = self.values(name)
+        missing = np.flatnonzero(time != time)  # NaN
+        if len(missing):
+            raise UserError(f"{self.where(missing[0])}: column {name!r} is NaN, expected a time")
+        if time.dtype.kind in "OU":  # of a clock
+            time = times.in_order([str(value) for value in time.tolist()], self.where, name)
+        return time
+
+    def is_clock(self, name: str) -> bool:
+        """Whether a column has times of the day, without a date."""
+        if self.kind(name) == "text":
+            first = self.arrow.column(name)[0].as_py()
+            return ":" in (first or "") and not times.has_date(first)
+        return self.kind(name).startswith("time32") or self.kind(name).startswith("time64")
+
+    def shown(self, name: str, row: int) -> str | int | float:
+        """A value as the file has it, for the user to see."""
+        value = self.arrow.column(name)[int(row)].as_py()
+        return value if isinstance(value, int | float | str) else str(value)
 
     def flat(
         self, lists: pa.Array, name: str, outer: np.ndarray | None = None
@@ -134,17 +203,40 @@ class Table:
 
     def is_series(self, name: str) -> bool:
         """Whether a column holds lists of numbers, or lists of such lists."""
+        import pyarrow.types as types
+
         kind, depth = _plain_type(self.arrow.schema.field(name).type), 0
         while is_list(kind):
             kind, depth = kind.value_type, depth + 1
+        if depth and types.is_boolean(kind):
+            raise UserError(
+                f"{self.path}: column {name!r} holds lists of truth values; save them as 0 and 1, "
+                f"or leave the column out with ignore={name}"
+            )
         return depth in (1, 2) and _is_number_type(kind)
 
-    def is_prose(self, name: str) -> bool:
-        """Whether a column is no part of a sequence: a date, or text and no number anywhere."""
+    def is_prose(self, name: str) -> str | None:
+        """Why a column is no part of a sequence: it holds dates, or words and nothing that is meant
+        as a number; None where it may be one."""
         kind = self.kind(name)
-        if kind == "text":
-            return not any(_is_number(value) for value in self.arrow.column(name).to_pylist())
-        return kind not in ("number", "null", "bool")
+        if kind != "text":
+            return None if kind in ("number", "null", "bool") else _no_numbers(kind)
+        return None if first_fault(self.distinct(name)) else "words"
+
+    def _column(self, name: str) -> pa.Array:
+        import pyarrow as pa
+
+        column = self.arrow.column(name).combine_chunks()
+        if isinstance(column, pa.ExtensionArray):
+            column = column.storage
+        if isinstance(column, pa.DictionaryArray):
+            column = column.dictionary_decode()
+        return column
+
+    def _there(self, name: str):
+        """Rows and values of a column, without those that are missing."""
+        values = self.arrow.column(name).to_pylist()
+        return ((row, value) for row, value in enumerate(values) if value is not None)
 
 
 def as_numpy(column: pa.Array) -> np.ndarray:
@@ -156,106 +248,71 @@ def as_numpy(column: pa.Array) -> np.ndarray:
     return np.array(values.tolist(), dtype=str) if values.dtype == object else values
 
 
-def open_table(path: Path, target: str | None) -> Table:
-    arrow, roles = (_parquet if path.suffix.lower() == ".parquet" else _csv)(path, target)
+def open_table(path: Path, options: Options) -> Table:
+    is_parquet = path.suffix.lower() == ".parquet"
+    arrow, roles = (_parquet if is_parquet else _csv)(path, options)
     if not arrow.num_rows:
         raise UserError(f"{path}: has no rows")
     return Table(path, arrow, roles)
 
 
-def _parquet(path: Path, target: str | None) -> tuple[pa.Table, Roles]:
+def _csv(path: Path, options: Options) -> tuple[pa.Table, Roles]:
+    text = open_text(path)
+    roles = roles_of(path, text.names, options)
+    return parsed(text, roles.text), roles
+
+
+def _parquet(path: Path, options: Options) -> tuple[pa.Table, Roles]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     raw = read_bytes(path)
     try:
-        arrow = pq.ParquetFile(pa.BufferReader(raw)).read()
+        file = pq.ParquetFile(pa.BufferReader(raw))
+        _check_size(path, len(raw), file.metadata)
+        arrow = file.read()
         arrow.validate(full=True)  # text may not be UTF-8, lists may end before they begin
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise UserError(f"{path}: no parquet file that can be read ({_first(error)})") from None
+        if isinstance(error, UserError):
+            raise
+        why = str(error).partition("\n")[0][:200]
+        raise UserError(f"{path}: no parquet file that can be read ({why})") from None
+    index = _index(arrow.schema)
+    arrow = arrow.rename_columns(list(called(arrow.column_names)))
     lists = {field.name for field in arrow.schema if is_list(_plain_type(field.type))}
-    return arrow, _roles(path, arrow.column_names, target, lists)
+    return arrow, roles_of(path, arrow.column_names, options, lists, index)
 
 
-def _csv(path: Path, target: str | None) -> tuple[pa.Table, Roles]:
-    import pyarrow as pa
-    from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
-
-    raw = read_bytes(path).removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
-    head = decoded(path, raw).split("\n", 1)[0]
-    delimiter = max(DELIMITERS, key=head.count)  # of equals the comma
-    try:
-        names = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
-    except csv.Error as error:
-        raise UserError(f"{path}: its first line names no columns ({error})") from None
-    if all(_is_number(name) for name in names):
+def _check_size(path: Path, packed: int, metadata) -> None:
+    """A small file may promise more than memory holds: what is repeated takes no room in it."""
+    if metadata.num_columns > MOST_COLUMNS:
         raise UserError(
-            f"{path}: the first line must name the columns, it has {some(names) or 'nothing'}"
+            f"{path}: {metadata.num_columns:,} columns, and at most {MOST_COLUMNS:,} are read; "
+            f"save longer sequences as lists, a row each, or as .npz"
         )
-    roles = _roles(path, names, target)
-    bad = []
-
-    def note(row) -> str:
-        bad.append(row)
-        return "skip"
-
-    def read(threads: bool) -> pa.Table:
-        # One block: a column's type is that of all its values, not of the first megabyte's.
-        size = min(len(raw) + 1, LARGEST_BLOCK)
-        return read_csv(
-            pa.BufferReader(raw),
-            ReadOptions(column_names=names, skip_rows=1, block_size=size, use_threads=threads),
-            ParseOptions(delimiter=delimiter, invalid_row_handler=note),
-            ConvertOptions(column_types=dict.fromkeys(roles.text, pa.string())),
-        )
-
-    try:
-        arrow = read(threads=True)
-        if bad:  # threads do not count rows
-            bad.clear()
-            read(threads=False)
-            row = bad[0]
-            raise UserError(
-                f"{path} row {row.number - 1}: {row.actual_columns} values, the header names "
-                f"{row.expected_columns}"
-            )
-    except pa.ArrowException as error:
-        raise UserError(f"{path}: no csv that can be read ({_first(error)})") from None
-    return arrow, roles
-
-
-def _roles(
-    path: Path, names: Sequence[str], target: str | None, lists: Collection[str] = ()
-) -> Roles:
-    ignored = tuple(name for name in names if name.lower() in INDEX)
-    names = [name for name in names if name not in ignored]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise UserError(f"{path}: two columns are called {twice!r}; rename one")
-    target = _target(path, names, target)
-    left = [name for name in names if name != target]
-    scalar = {name.lower(): name for name in reversed(left) if name not in lists}
-    split, id_, time = (
-        next((scalar[name] for name in called if name in scalar), None)
-        for called in (("split",), IDS, TIMES)
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    parts = [group.column(i) for group in groups for i in range(metadata.num_columns)]
+    check_unpacked(
+        sum(max(part.total_uncompressed_size, 0) for part in parts), packed, path, PARQUET_TOO_GREAT
     )
-    called_so = {scalar[name] for name in (*IDS, *TIMES) if name in scalar}
-    data = tuple(name for name in left if name != split and name not in called_so)
-    ignored += tuple(name for name in left if name in called_so - {id_, time})
-    return Roles(target, split, id_, time, data, tuple(name or "(no name)" for name in ignored))
+    check_room(sum(part.num_values for part in parts) * 16, path, PARQUET_TOO_GREAT)
 
 
-def _target(path: Path, names: Sequence[str], target: str | None) -> str:
-    there = f"there are: {some(names, 20)}"
-    if target is not None:
-        if target not in names:
-            raise UserError(f"{path}: no column {target!r}; {there}")
-        return target
-    could = [name for name in names if name.lower() in TARGETS and name.lower() != "y"]
-    could = could or [name for name in names if name.lower() == "y"]  # x, y, z are channels
-    if len(could) != 1:
-        what = f"columns {some(could)} could all be the labels" if could else "no column of labels"
-        raise UserError(f"{path}: {what}; name it with target=NAME; {there}")
-    return could[0]
+def _index(schema: pa.Schema) -> tuple[str, ...]:
+    """The columns that pandas took out of its index."""
+    try:
+        kept = json.loads((schema.metadata or {})[b"pandas"])["index_columns"]
+    except (KeyError, TypeError, ValueError):
+        return ()
+    return tuple(name for name in kept if isinstance(name, str))
+
+
+def _no_numbers(kind: str) -> str:
+    """Kinds as Arrow calls them, in a user's words."""
+    for start, what in (("timestamp", "dates"), ("date", "dates"), ("time", "times")):
+        if kind.startswith(start):
+            return what
+    return kind.partition("<")[0]
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
@@ -276,14 +333,3 @@ def is_list(kind: pa.DataType) -> bool:
     import pyarrow.types as types
 
     return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
-
-
-def _is_number(value: object) -> bool:
-    try:
-        return value is not None and not isinstance(value, bool) and float(value) is not None
-    except (TypeError, ValueError):
-        return False
-
-
-def _first(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200]

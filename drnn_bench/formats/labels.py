@@ -8,8 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from drnn_bench.errors import UserError
+from drnn_bench.formats.number_text import is_number
 
 UNSCORED = -100  # as the label of a step: it is not scored (torch's own number for it)
+
+MISSING = {"", "nan", "-nan", "#n/a", "n/a", "<na>", "null", "nat"}
+MISSING_AMONG_NUMBERS = {"na", "?"}
 
 
 def labels_of(parts: Sequence[np.ndarray], where: Callable[[int], str]) -> np.ndarray:
@@ -19,12 +23,14 @@ def labels_of(parts: Sequence[np.ndarray], where: Callable[[int], str]) -> np.nd
     messages. True and False are names.
     """
     y = np.concatenate([_read(part, where) for part in parts])
+    missing = missing_word(y)
+    if missing is not None:
+        said = f" ({str(y[missing])!r})" if str(y[missing]).strip() else ""
+        raise UserError(f"{where(missing)}: the label is missing{said}")
     # The distinct ones are few; NaN equals itself here.
     distinct, first, place = np.unique(y, return_index=True, return_inverse=True)
     if distinct.dtype.kind == "U":
         named = [name.strip() for name in distinct.tolist()]
-        if "" in named:
-            raise UserError(f"{where(first[named.index('')])}: the label is missing")
         if all(re.fullmatch(r"0|-?[1-9][0-9]{0,17}", name) for name in named):  # no 007
             return np.array(named, dtype=np.int64)[place]
         numbers = _numbers(named)
@@ -32,8 +38,6 @@ def labels_of(parts: Sequence[np.ndarray], where: Callable[[int], str]) -> np.nd
             return np.array(named)[place]
         distinct = numbers
     if distinct.dtype.kind == "f":
-        if np.isnan(distinct).any():
-            raise UserError(f"{where(first[np.isnan(distinct)][0])}: the label is missing (NaN)")
         real = (np.abs(distinct) >= 2**53) | (distinct != np.round(distinct))
         if real.any():
             raise UserError(
@@ -55,6 +59,24 @@ def _read(y: np.ndarray, where: Callable[[int], str]) -> np.ndarray:
         except UnicodeDecodeError:
             raise UserError(f"{where(0)}: labels are bytes that are not UTF-8") from None
     return y.astype(str) if y.dtype == bool else y
+
+
+def missing_word(words: np.ndarray) -> int | None:
+    """The place of the first label or name that stands for a missing value: empty, NaN, or as text
+    `nan`, `null` and the like. `NA` may be a name, but not among numbers."""
+    if words.dtype.kind == "f":
+        missing = np.isnan(words)
+    elif words.dtype.kind in "US":
+        distinct, place = np.unique(words, return_inverse=True)
+        plain = [str(word).strip().lower() for word in distinct.tolist()]
+        doubtful = [word in MISSING or word in MISSING_AMONG_NUMBERS for word in plain]
+        rest = [w for w, out in zip(plain, doubtful, strict=True) if not out]
+        numbers = rest and all(map(is_number, rest))
+        out = np.array([word in MISSING for word in plain]) if not numbers else np.array(doubtful)
+        missing = out[place]
+    else:
+        return None
+    return int(missing.argmax()) if missing.any() else None
 
 
 def is_scored(labels: np.ndarray) -> np.ndarray:

@@ -29,6 +29,8 @@ class Form:
     first_step: str | int | float | None = None  # as the file calls it; None where it has no names
     last_step: str | int | float | None = None
     ignored: tuple[tuple[str, str], ...] = ()  # columns that were not read, each with the reason
+    id: str | None = None  # the column (or columns, A+B) that says of which sequence a row is
+    time: str | None = None  # and the one that orders its steps
 
     def channel(self, number: int) -> str:
         """A channel, counted from 0, as messages and facts call it: by its name, else from 1."""

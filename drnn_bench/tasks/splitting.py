@@ -2,7 +2,8 @@
 
 Splits that the files give are kept. A missing test split is a fifth of the training sequences, then
 a missing validation split a fifth of what is left: drawn class by class with RandomState(0), at
-least one of each class that has two.
+least one of each class that has two. Where sequences have groups, whole groups are drawn instead,
+by the same seed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from drnn_bench.errors import UserError
 from drnn_bench.formats import Sequences
 from drnn_bench.formats.files import some
 from drnn_bench.formats.labels import is_scored
+from drnn_bench.tasks.grouping import broken, held_out
 from drnn_bench.tasks.task import SPLITS, UNSCORED, Arrays
 
 HELD_OUT = 5  # one in so many
@@ -50,7 +52,13 @@ def splits_of(
     kinds = np.zeros(len(splits), int) if found.per_step else np.concatenate(labels)
     made = [split for split in ("test", "validation") if split not in splits]
     rng = np.random.RandomState(0)
+    notes = [words] if (words := found.group and broken(found.group, splits)) else []
     for split in made:
+        if found.group:
+            rows = np.flatnonzero(splits == "train")
+            own = [found.group[row] for row in rows]
+            splits[rows[held_out(own, kinds[rows], 1 / HELD_OUT, rng)]] = split
+            continue
         for kind in np.unique(kinds):
             rows = np.flatnonzero((splits == "train") & (kinds == kind))
             held = min(max(1, round(len(rows) / HELD_OUT)), max(0, len(rows) - 1))
@@ -58,11 +66,17 @@ def splits_of(
     for split in SPLITS:
         if split not in splits:
             raise UserError(
-                f"{path}: {len(splits)} sequences leave none for {split}; "
+                f"{path}: {_counted(found)} leave none for {split}; "
                 "give more of each class, or say which sequence is in which split"
             )
-    how = "" if found.per_step else ", class by class"
-    return splits, [f"no {s} split: a fifth of the training sequences{how}, seed 0" for s in made]
+    how = ", whole groups" if found.group else "" if found.per_step else ", class by class"
+    notes += [f"no {s} split: a fifth of the training sequences{how}, seed 0" for s in made]
+    return splits, notes
+
+
+def _counted(found: Sequences) -> str:
+    groups = f" of {len(set(found.group))} groups" if found.group else ""
+    return f"{len(found.x)} sequences{groups}"
 
 
 def class_counts(labels: dict[str, list[np.ndarray]], classes: int) -> dict[str, np.ndarray]:
