@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from conftest import refusal
 
 from drnn_bench.api import configure
 from drnn_bench.errors import UserError

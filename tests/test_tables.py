@@ -12,6 +12,7 @@ import pytest
 from conftest import refusal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_room import limited
 
 from drnn_bench import formats
 from drnn_bench.formats import Options, Sequences
@@ -486,3 +487,27 @@ def test_the_index_of_a_data_frame(tmp_path, kind):
         return
     np.testing.assert_array_equal(np.stack(found.x)[..., 0], frame.iloc[:, :3])
     assert len(found.form.ignored) == 1
+
+
+def test_y_beside_x_may_be_a_coordinate(tmp_path):
+    text = long("id,time,x,y", row=lambda i, t: (f"r{i}", t, i * t, t % 2))
+    refused(tmp_path, text, "'y' may be the labels, or a coordinate beside x", "target=y")
+    assert read(table(tmp_path, text), target="y").per_step
+
+
+def test_names_that_no_message_could_show(tmp_path):
+    refused(tmp_path, "t1,t\x1b[2J2,label\n1,2,a\n", "a column is called 't\\x1b[2J2'")
+    refused(tmp_path, "t1 t2 label\n1 2 a\n", "no comma, semicolon, tab or |")
+
+
+def test_a_parquet_that_unpacks_to_more_than_memory(tmp_path):
+    """Equal numbers take little room in a file: 200 million of them are 0.8 MB."""
+    schema = pa.schema({"t1": pa.float64(), "label": pa.float64()})
+    same = pa.array(np.ones(5_000_000))
+    with pq.ParquetWriter(tmp_path / "a.parquet", schema) as writer:
+        for _ in range(20):
+            writer.write_table(pa.table({"t1": same, "label": same}), row_group_size=5_000_000)
+    assert (tmp_path / "a.parquet").stat().st_size < 2_000_000
+    done = limited(tmp_path, "ls", "data", "a.parquet")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a.parquet: takes 3.0 GiB of memory, and half of what is free here is" in done.stderr

@@ -17,7 +17,7 @@ stands beyond an end is never seen.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,12 +26,10 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats import Options, Sequences, read
-from drnn_bench.formats.files import some
 from drnn_bench.formats.options import MISSING, names_in
 from drnn_bench.formats.room import check_room, said_if_none_is_left
-from drnn_bench.formats.sequences import missing_words
+from drnn_bench.tasks.own_words import doubts, form_facts, form_words, words_of
 from drnn_bench.tasks.scaling import Scaling, scaling_of
-from drnn_bench.tasks.shown import form_facts, form_in_words, in_words, understood
 from drnn_bench.tasks.sources import called, find
 from drnn_bench.tasks.splitting import (
     check_classes,
@@ -160,12 +158,39 @@ class Own(Task):
             "class_counts": dict(zip(map(str, names), totals, strict=True)),
             "duplicates_across_splits": duplicates_across(arrays),
         }
-        words = in_words(task.data, understood(task, arrays), names, found.per_step)
-        shown = form_in_words(found, facts)
-        notes = [words, shown, *made, *_notes(found, labels, scaling, facts, arrays)]
+        notes = [
+            words_of(task.data, understood(task, arrays), names, found.per_step),
+            form_words(found, facts),
+            *made,
+            *doubts(found, labels, scaling, facts, arrays),
+        ]
         if found.recordings and not self.length:
             notes.append("recordings are read whole; length=N cuts them into segments")
         return Reading(task, arrays, (*notes, *found.notes), facts)
+
+
+SHOWN = (
+    *("form", "channel_names", "first_step", "last_step", "class_counts", "ignored_columns"),
+    *("constant_channels", "duplicates_across_splits"),
+)
+
+
+def understood(
+    task: Task, arrays: Arrays, facts: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What a user wants to see of their data before anything is trained on it; `facts` are those
+    of the reading."""
+    parts = [arrays[split] for split in SPLITS]
+    lengths = np.concatenate([(*rest, np.full(len(x), x.shape[1]))[0] for x, _, *rest in parts])
+    return {
+        "sequences": len(lengths),
+        "length_min": int(lengths.min()),
+        "length_max": int(lengths.max()),
+        "channels": task.input_size,
+        "classes": task.output_size,
+        "splits": {split: len(arrays[split][0]) for split in SPLITS},
+        **({} if facts is None else {key: facts.get(key) for key in SHOWN}),
+    }
 
 
 def _beginnings(found: Sequences, length: int) -> Sequences:
@@ -215,38 +240,3 @@ def _padded(path: Path, parts: dict[str, list[Piece]], scaling: Scaling, per_ste
         y = y_NT if per_step else y_NT[:, 0]
         arrays[split] = (x, y) if equal else (x, y, lengths[split])
     return arrays
-
-
-def _notes(
-    found: Sequences,
-    labels: Sequence[np.ndarray],
-    scaling: Scaling,
-    facts: Mapping[str, Any],
-    arrays: Arrays,
-) -> Iterator[str]:
-    """What may be wrong with the data, though it can be used."""
-    if found.per_step and (left_out := sum(int((y == UNSCORED).sum()) for y in labels)):
-        yield f"{left_out:,} of {sum(map(len, labels)):,} steps are {UNSCORED}: not scored"
-    if words := missing_words(found):
-        masks = f"; {len(scaling.masked)} mask channels" if scaling.masked else ""
-        yield f"{words}: missing={scaling.missing}{masks}"
-    if constant := [_constant(found, channel, arrays) for channel in scaling.constant]:
-        yield f"one value in all of training, so of no use: channel {some(constant, 12)}"
-    classes, same = len(facts["classes"]), facts["duplicates_across_splits"]
-    if not found.per_step and 2 * classes > len(found.x):
-        yield (
-            f"{classes:,} classes among {len(found.x):,} sequences: are the labels numbers to be "
-            f"predicted, or identifiers? They are read as classes"
-        )
-    if same:
-        yield (
-            f"{same:,} sequences of validation or test are the same as one of another split: "
-            f"figures from them are too good"
-        )
-
-
-def _constant(found: Sequences, channel: int, arrays: Arrays) -> str:
-    """A channel that is constant in training, by its name, and whether it is so elsewhere."""
-    others = [arrays[split][0] for split in ("validation", "test")]
-    same = not any((x if x.ndim == 2 else x[:, :, channel]).any() for x in others)
-    return found.form.channel(channel) + ("" if same else " (but others in validation or test)")
