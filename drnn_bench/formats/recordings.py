@@ -181,9 +181,9 @@ def _notes(ours: Sequence[_Recording], rate: int) -> list[str]:
         notes.append(f"recordings are coded in {len(codings)} ways: {counts}")
     labels = [recording.label for recording in ours]
     for what, kinds in (
-        ("at {} Hz", [recording.own_rate for recording in ours]),
-        ("of {} channel(s)", [recording.sound.channels for recording in ours]),
-        ("coded as {}", [recording.sound.coding for recording in ours]),
+        ("sampling rate", [f"{recording.own_rate} Hz" for recording in ours]),
+        ("number of channels", [str(recording.sound.channels) for recording in ours]),
+        ("coding", [recording.sound.coding for recording in ours]),
     ):
         notes += _telling(what, kinds, labels)
     return notes
@@ -201,8 +201,8 @@ def _telling(what: str, kinds: Sequence, labels: Sequence[str]) -> list[str]:
             and classes[label] < COMMON * len(labels)
         ):
             notes.append(
-                f"{count} of {theirs.total()} recordings {what.format(kind)} are of class "
-                f"{some([label])}: a net may learn this rather than the sound"
+                f"the {what} may tell the class, and a net learn it rather than the sound: "
+                f"{kind}: {count} of {theirs.total()} recordings are of class {some([label])}"
             )
     return notes
 
