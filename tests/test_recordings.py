@@ -294,8 +294,8 @@ def test_what_tells_the_class_and_is_no_sound_is_said(tmp_path):
     found = read(folder_of(tmp_path / "told", a=slow, b=fast))
     said = " | ".join(found.notes)
     for words in (
-        "the sampling rate may tell the class, and a net learn it rather than the sound: 8000 Hz: 6 "
-        "of 6 recordings are of class a",
+        "the sampling rate may tell the class, and a net learn it rather than the sound: 8000 Hz: "
+        "6 of 6 recordings are of class a",
         "16000 Hz: 6 of 6 recordings are of class b",
         "the coding may tell the class",
         "PCM_24: 6 of 6 recordings are of class b",

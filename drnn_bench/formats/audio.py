@@ -165,13 +165,14 @@ def _samples(file, stream: io.BytesIO, path: Path | str) -> np.ndarray:
     import soundfile
 
     kind = np.float64 if file.subtype in WIDE else np.float32
+    size = min(file.frames + 1, BLOCK)  # mostly one more than there are, which shows the end
     blocks, count, ended = [], 0, False
     _check_length(path, file, file.frames if file.frames < UNKNOWN_LENGTH else 0)
     while not ended:
-        block = np.full((BLOCK, file.channels), np.nan, kind)
+        block = np.full((size, file.channels), np.nan, kind)
         try:
             read = len(file.read(out=block))
-            ended = read < BLOCK
+            ended = read < size
         except soundfile.SoundFileError:  # a flac that does not end where it says
             if stream.tell() < len(stream.getbuffer()):
                 raise  # damaged, and not cut

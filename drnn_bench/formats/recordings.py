@@ -14,6 +14,7 @@ import numpy as np
 from drnn_bench.errors import UserError
 from drnn_bench.formats import audio
 from drnn_bench.formats.files import SPLIT_WORDS, hidden, listed, some, stray_notes
+from drnn_bench.formats.labels import label_text
 from drnn_bench.formats.options import Options
 from drnn_bench.formats.sequences import Form, Part, Sequences, joined
 
@@ -67,7 +68,7 @@ def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
         own_rate = sound.rate
         if rate is not None:  # at once: at their own rate all may not fit into memory
             sound = _resampled(path, sound, rate)
-        ours.append(_Recording(f"{label}/{path.name}", label, sound, own_rate))
+        ours.append(_Recording(f"{label}/{path.name}", label_text(label), sound, own_rate))
     if rate is None:
         counts = Counter(recording.own_rate for recording in ours)
         rate = min(counts, key=lambda r: (-counts[r], r))
