@@ -144,6 +144,7 @@ def _check_counters(table: Table, columns: Sequence[str], long: bool = False) ->
         if counts_by_name(name):
             _refuse_counter(table, name, part, "numbers rows by its name", "rename it if it is one")
     numbers = {name: table.numbers(name) for name in columns}
+    numbers = {name: values for name, values in numbers.items() if np.isfinite(values).all()}
     if long:
         _, first, number = np.unique(
             table.names(table.roles.id), return_index=True, return_inverse=True
@@ -176,7 +177,7 @@ def _refuse_counter(table: Table, name: str, part: str, why: str, instead: str) 
 
 
 def _numbers_rows(values: np.ndarray) -> bool:
-    """Whether the values [R] of a column are R whole numbers that follow one another, in any
+    """Whether a column's values [R], all finite, are whole numbers that follow one another, in any
     order."""
     if len(values) < FEWEST or not (values == np.round(values)).all():
         return False
