@@ -25,6 +25,7 @@ from drnn_bench.formats.forms import Plan, plan
 from drnn_bench.formats.long_table import labelled_once, read_long
 from drnn_bench.formats.numbers import exact, steps_of
 from drnn_bench.formats.options import Options
+from drnn_bench.formats.room import check_count
 from drnn_bench.formats.sequences import Form, Part, Sequences, joined
 
 OPTIONS = ("target", "id", "time", "ignore", "group", "missing")
@@ -85,6 +86,7 @@ def _ends(table: Table) -> list[tuple]:
 
 
 def _wide(table: Table, planned: Plan) -> Part:
+    check_count(table.rows, table.path)
     channels = [steps_of([table.numbers(n) for n in names]) for names in planned.layout.channels]
     x = np.concatenate([values for values, _ in channels], axis=2)
     offset = tuple(number for _, offsets in channels for number in offsets)
@@ -94,6 +96,7 @@ def _wide(table: Table, planned: Plan) -> Part:
 
 
 def _lists(table: Table, columns: Sequence[str]) -> Part:
+    check_count(table.rows, table.path)
     channels = [_rows_of_lists(table, name) for name in columns]
     where = [table.where(row) for row in range(table.rows)]
     for row, parts in enumerate(zip(*channels, strict=True)):
