@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from drnn_bench.formats import Options
 from drnn_bench.tasks import parse_task
-from drnn_bench.tasks.own import understood
+from drnn_bench.tasks.shown import understood
 from drnn_bench.tasks.task import SPLITS, UNSCORED
 
 
@@ -219,3 +219,30 @@ def test_options_at_their_defaults_leave_the_key_as_it_was():
     )
     said = refusal(parse_task, "own:path=a.csv,missing=mean")
     assert "missing must be one of refuse, ffill, zero+mask, got 'mean'" in said
+
+
+def test_ls_data_shows_how_a_table_is_understood(bench, tmp_path):
+    rng = np.random.RandomState(0)
+    names = [f"{channel}_{step}" for channel in ("acc_x", "acc_y") for step in (10, 2, 1)]
+    lines = [",".join(["age", *names, "what"])]
+    for i in range(40):
+        values = [f"{v:.2f}" for v in rng.randn(6)]
+        lines.append(",".join([str(20 + i % 3), *values, "ab"[i % 2]]))
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join(lines))
+    words = (path, "target=what", "ignore=age")
+    facts = json.loads(bench("ls", "data", *words, "--json").stdout)
+    wanted = {
+        "form": "wide", "channel_names": ["acc_x", "acc_y"], "first_step": "acc_x_1",
+        "last_step": "acc_x_10", "class_counts": {"a": 20, "b": 20}, "ignored_columns": ["age"],
+        "channels": 2, "length_min": 3, "length_max": 3,
+    }  # fmt: skip
+    assert {key: facts[key] for key in wanted} == wanted
+    shown = bench("ls", "data", *words).stdout
+    assert shown.splitlines() == facts["notes"]
+    assert (
+        "form wide: steps acc_x_1 to acc_x_10; channels acc_x, acc_y; of each class: a 20, b 20"
+        in shown
+    )
+    assert "columns not read: age (ignore)" in shown
+    assert "ignore=age" in bench("ls", "data", path, "target=what", code=2).stderr

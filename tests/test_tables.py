@@ -12,6 +12,7 @@ import pytest
 from conftest import refusal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_room import limited
 
 from drnn_bench import formats
 from drnn_bench.formats import Options, Sequences
@@ -165,13 +166,16 @@ LAYOUTS = {
     "lags": ("t-1 t-2 t+1 t0", "t-2 t-1 t0 t+1"),
     "hyphens": ("t-1 t-10 t-2", "t-1 t-2 t-10"),
     "zeros before": ("s001 s010 s002", "s001 s002 s010"),
+    "a unit behind": ("0ms 10ms 100ms 20ms", "0ms 10ms 20ms 100ms"),
+    "a unit in brackets": ("t10 [s] t2 [s] t1 [s]", "t1 [s] t2 [s] t10 [s]"),
     "gases": ("co2 no2 pm10", "co2 no2 pm10"),
 }
 
 
 @pytest.mark.parametrize("case", LAYOUTS)
 def test_the_order_of_steps_that_names_tell(case):
-    columns, wanted = (words.split() for words in LAYOUTS[case])
+    columns, wanted = (words.replace(" [", "\0[").split() for words in LAYOUTS[case])
+    columns, wanted = ([name.replace("\0", " ") for name in names] for names in (columns, wanted))
     found = layout(columns)
     assert found.channels == (tuple(wanted),)
     assert found.odd == found.ragged == ()
@@ -483,3 +487,27 @@ def test_the_index_of_a_data_frame(tmp_path, kind):
         return
     np.testing.assert_array_equal(np.stack(found.x)[..., 0], frame.iloc[:, :3])
     assert len(found.form.ignored) == 1
+
+
+def test_y_beside_x_may_be_a_coordinate(tmp_path):
+    text = long("id,time,x,y", row=lambda i, t: (f"r{i}", t, i * t, t % 2))
+    refused(tmp_path, text, "'y' may be the labels, or a coordinate beside x", "target=y")
+    assert read(table(tmp_path, text), target="y").per_step
+
+
+def test_names_that_no_message_could_show(tmp_path):
+    refused(tmp_path, "t1,t\x1b[2J2,label\n1,2,a\n", "a column is called 't\\x1b[2J2'")
+    refused(tmp_path, "t1 t2 label\n1 2 a\n", "no comma, semicolon, tab or |")
+
+
+def test_a_parquet_that_unpacks_to_more_than_memory(tmp_path):
+    """Equal numbers take no room in a file: 100 million of them are 20 kB."""
+    schema = pa.schema({"t1": pa.float64(), "label": pa.float64()})
+    same = pa.array(np.ones(5_000_000))
+    with pq.ParquetWriter(tmp_path / "a.parquet", schema) as writer:
+        for _ in range(20):
+            writer.write_table(pa.table({"t1": same, "label": same}), row_group_size=5_000_000)
+    assert (tmp_path / "a.parquet").stat().st_size < 100_000
+    done = limited(tmp_path, "ls", "data", "a.parquet")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a.parquet: takes 3.0 GiB of memory, and half of what is free here is" in done.stderr

@@ -48,6 +48,11 @@ def open_text(path: Path) -> Text:
         raise UserError(
             f"{path}: the first line must name the columns, it has {some(names) or 'nothing'}"
         )
+    if len(names) == 1 and " " in names[0]:
+        raise UserError(
+            f"{path}: the first line has no comma, semicolon, tab or | between names, it has "
+            f"{some(names)}; separate values by one of them"
+        )
     if len(names) > MOST_COLUMNS:
         raise UserError(
             f"{path}: {len(names):,} columns, and at most {MOST_COLUMNS:,} are read; save longer "

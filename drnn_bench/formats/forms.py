@@ -34,8 +34,8 @@ class Plan:
         return self.layout.columns
 
 
-def plan(table: Table, split: str | None) -> Plan:
-    """`split` is the one that the file's name tells, if any."""
+def plan(table: Table) -> Plan:
+    """Raises UserError where neither names nor values nor options settle it."""
     roles = table.roles
     reasons = {name: why for name in roles.data if (why := _left_out(table, name))}
     ignored = (*roles.ignored, *reasons.items())
@@ -43,7 +43,7 @@ def plan(table: Table, split: str | None) -> Plan:
     series = [name for name in columns if table.is_series(name)]
     if series:
         scalars = [(name, "beside lists") for name in columns if name not in series]
-        ids = _row_names(table, split, ())
+        ids = _row_names(table)
         times = [(roles.time, "a time of the whole row")] if roles.time else []
         return Plan("lists", Layout((tuple(series),)), (*ignored, *ids, *times, *scalars))
     if not columns:
@@ -61,7 +61,7 @@ def plan(table: Table, split: str | None) -> Plan:
     spare_times = [name for name in (roles.time, *roles.spare) if name and not is_id_name(name)]
     if spare_times and not steps.numbered:
         _refuse_time_alone(table, spare_times[0])
-    rows = _row_names(table, split, spare_times if steps.numbered else ())
+    rows = _row_names(table)
     _check_steps(table, steps)
     if not steps.numbered:
         _check_counters(table, columns, "a step")
@@ -90,7 +90,7 @@ def _is_unique(values: np.ndarray) -> bool:
     return len(np.unique(values)) == len(values)
 
 
-def _row_names(table: Table, split: str | None, times: Sequence[str]) -> list[tuple[str, str]]:
+def _row_names(table: Table) -> list[tuple[str, str]]:
     """The columns of ids where a row is a sequence; one that repeats is refused."""
     found = []
     roles = table.roles
@@ -99,9 +99,6 @@ def _row_names(table: Table, split: str | None, times: Sequence[str]) -> list[tu
         distinct, count = np.unique(values, return_counts=True)
         if name == roles.group or len(distinct) == len(values):
             found.append((name, "it names the rows"))
-            continue
-        if (split or roles.split) and times:
-            found.append((name, "several rows have one"))
             continue
         again = distinct[count.argmax()]
         raise UserError(
@@ -122,7 +119,7 @@ def _refuse_time_alone(table: Table, name: str) -> None:
 def _check_steps(table: Table, steps: Layout) -> None:
     """Refuses numbered columns that do not make channels of equal steps, and those beside them."""
     if steps.odd:
-        several = "+".join(steps.odd)
+        several = "+".join(steps.odd) if len(steps.odd) < 7 else "A+B"
         first = steps.channels[0]
         raise UserError(
             f"{table.path}: the steps are {first[0]} to {first[-1]}, and {some(steps.odd)} "

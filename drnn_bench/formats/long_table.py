@@ -31,9 +31,9 @@ class _Rows:
         return f"{self.called} {self.names[self.number[row]]}"
 
 
-def read_long(table: Table, columns: tuple[str, ...], split: str | None) -> tuple[Part, Ignored]:
+def read_long(table: Table, columns: tuple[str, ...]) -> tuple[Part, Ignored]:
     """The sequences, with a label for each step, and what is to be said of columns that were
-    called as ids and times are. `split` is the one that the file's name tells."""
+    called as ids and times are."""
     roles = table.roles
     rows = _rows(table)
     time = table.times(roles.time)
@@ -44,7 +44,7 @@ def read_long(table: Table, columns: tuple[str, ...], split: str | None) -> tupl
     if len(again):
         row = order[again[0] + 1]
         others = [name for name in roles.spare if is_id_name(name)]
-        together = "+".join([others[0], *roles.id]) if others else "A+B"
+        together = "+".join([*others[:1], *roles.id]) if others else "A+B"
         raise UserError(
             f"{table.where(row)}: a second row of {rows.of(row)} at {roles.time} "
             f"{table.shown(roles.time, row)}; a step is one row; if an id is used again, name all "
@@ -58,7 +58,7 @@ def read_long(table: Table, columns: tuple[str, ...], split: str | None) -> tupl
     group = None
     if roles.group:
         group = _one_each(table, rows, table.named(roles.group).astype(str), "expected one group")
-    ignored = _spare(table, rows, splitted=bool(split or splits))
+    ignored = _spare(table, rows)
     part = Part(
         x=np.split(x[order], starts[1:]),
         y=table.labels(roles.target)[order],
@@ -127,7 +127,7 @@ def _check_clock(table: Table, rows: _Rows, time: np.ndarray) -> None:
             )
 
 
-def _spare(table: Table, rows: _Rows, splitted: bool) -> Ignored:
+def _spare(table: Table, rows: _Rows) -> Ignored:
     """Why each column that is called as an id or a time, and was not chosen, is left out. One that
     says that sequences belong together, or are none, is refused."""
     ignored = []
@@ -146,7 +146,7 @@ def _spare(table: Table, rows: _Rows, splitted: bool) -> Ignored:
                 f"sequences apart with id={name} or id={rows.called}+{name}, or leave it out with "
                 f"ignore={name}"
             )
-        elif len(values) == count or len(values) == 1 or splitted or table.roles.group:
+        elif len(values) == count or len(values) == 1 or table.roles.group:
             ignored.append((name, f"{rows.called} is the id"))
         else:
             raise UserError(

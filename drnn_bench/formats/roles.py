@@ -13,7 +13,7 @@ from pathlib import Path
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats.dialect import NAMELESS
-from drnn_bench.formats.files import some
+from drnn_bench.formats.files import printable, some
 from drnn_bench.formats.options import Options, names_in
 from drnn_bench.formats.sequences import TARGETS
 
@@ -40,7 +40,7 @@ UNITS = ("s", "ms", "us", "ns", "sec", "secs", "seconds", "min", "minutes", "h",
 TIMES = (
     *("time", "timestep", "timesteps", "timeindex", "timeidx", "timepoint"),
     *("step", "stepid", "stepindex", "stepno", "t", "frame", "frameid", "frameindex"),
-    *("framenumber", "frameno", "sampleindex", "tick", "ticks", "cycle", "cycles"),
+    *("framenumber", "frameno", "sampleindex", "tick", "ticks", "cycle", "cycles", "timeincycles"),
     *("timestamp", "timestamps", "datetime", "unixtime", "epochtime", "elapsed", "elapsedtime"),
     *("localtime", "utctime", "utc", "clock", "seconds", "milliseconds", "ts"),
     *(word + unit for word in ("time", "timestamp", "elapsed") for unit in UNITS),
@@ -94,6 +94,8 @@ def roles_of(
     """`lists` are the columns that hold lists; `index` those that pandas keeps as an index."""
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"{path}: two columns are called {twice!r}; rename one")
+    if odd := next((name for name in names if not name.isprintable()), None):
+        raise UserError(f"{path}: a column is called {odd[:40]!r}; rename it without the escapes")
     chosen = _chosen(path, names, options)
     said = {name for column in chosen.values() for name in column}
     ignored = [(name, "ignore") for name in chosen["ignore"]]
@@ -103,7 +105,7 @@ def roles_of(
         if name not in said and (name == NAMELESS or INDEX.fullmatch(name))
     ]
     left = [name for name in names if name not in {name for name, _ in ignored}]
-    target = chosen["target"][0] if chosen["target"] else _target(path, left, names, said)
+    target = chosen["target"][0] if chosen["target"] else _target(path, left, names, said, lists)
     left = [name for name in left if name != target]
     group = next(iter(chosen["group"]), None)
     free = {}  # canonical -> the first column called so, of those that no option names
@@ -176,9 +178,21 @@ def _several(text: str | None, names: Collection[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _target(path: Path, left: Sequence[str], names: Sequence[str], said: Collection[str]) -> str:
+def _target(
+    path: Path,
+    left: Sequence[str],
+    names: Sequence[str],
+    said: Collection[str],
+    lists: Collection[str],
+) -> str:
+    beside_x = any(canonical(name) == "x" and name not in lists for name in left)
     could = [name for name in left if canonical(name) in LABELS and name not in said]
     could = [name for name in could if canonical(name) != "y"] or could  # x, y, z are channels
+    if len(could) == 1 and canonical(could[0]) == "y" and beside_x:
+        raise UserError(
+            f"{path}: {could[0]!r} may be the labels, or a coordinate beside x; say which with "
+            f"target={printable(could[0])} or target=NAME; there are: {some(names, 20)}"
+        )
     if len(could) != 1:
         what = f"columns {some(could)} could all be the labels" if could else "no column of labels"
         raise UserError(f"{path}: {what}; name it with target=NAME; there are: {some(names, 20)}")

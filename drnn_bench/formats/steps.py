@@ -65,7 +65,7 @@ def _families(columns: Sequence[str], number: re.Pattern) -> dict[Stem, dict[flo
     found: dict[Stem, dict[float, str]] = {}
     for name in columns:
         match = number.fullmatch(UNIT.sub("", name))
-        if not match or name[0].isdigit():  # 2019Q1, 3rd: no stem
+        if not match or match[1][:1].isdigit():  # 2019Q1: no stem
             continue
         members = found.setdefault((match[1], match[3]), {})
         if members.setdefault(float(match[2]), name) is not name:

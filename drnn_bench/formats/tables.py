@@ -37,11 +37,11 @@ def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
     ends: list[tuple] = []
     for path, split in by_split(place, files):
         table = open_table(path, options)
-        planned = plan(table, split)
+        planned = plan(table)
         first = first or (path, planned)
         if (planned.form, planned.layout) != (first[1].form, first[1].layout):
             raise UserError(f"{path}: its columns are not those of {first[0]}, in the same order")
-        part, more = _read(table, planned, split)
+        part, more = _read(table, planned)
         parts.append(part if part.split else replace(part, split=split))
         left_out = dict((*planned.ignored, *more))
         if left_out:
@@ -56,9 +56,9 @@ def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
     return joined(parts, _shown(table, planned, ends, ignored), notes)
 
 
-def _read(table: Table, planned: Plan, split: str | None) -> tuple[Part, list[tuple[str, str]]]:
+def _read(table: Table, planned: Plan) -> tuple[Part, list[tuple[str, str]]]:
     if planned.form == "long":
-        return read_long(table, planned.columns, split)
+        return read_long(table, planned.columns)
     part = _lists(table, planned.columns) if planned.form == "lists" else _wide(table, planned)
     if table.roles.group:
         part = replace(part, group=table.named(table.roles.group).astype(str).tolist())
