@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.columns import Table, as_numpy, is_list, open_table
+from drnn_bench.formats.columns import Table, as_numbers, as_numpy, is_list, open_table
 from drnn_bench.formats.files import by_split, some
 from drnn_bench.formats.forms import Plan, plan
 from drnn_bench.formats.long_table import labelled_once, read_long
@@ -87,7 +87,10 @@ def _ends(table: Table) -> list[tuple]:
 
 def _wide(table: Table, planned: Plan) -> Part:
     check_count(table.rows, table.path)
-    channels = [steps_of([table.numbers(n) for n in names]) for names in planned.layout.channels]
+    channels = [
+        steps_of([table.numbers(n, masked=True) for n in names])
+        for names in planned.layout.channels
+    ]
     x = np.concatenate([values for values, _ in channels], axis=2)
     offset = tuple(number for _, offsets in channels for number in offsets)
     where = [table.where(row) for row in range(table.rows)]
@@ -135,4 +138,4 @@ def _rows_of_lists(table: Table, name: str) -> list[np.ndarray]:
                 f"{table.where(row)}: {widths[step]} channels in {name!r}, the first step has "
                 f"{channels}; all steps need the same"
             )
-    return np.split(as_numpy(values).reshape(-1, max(channels, 1)), np.cumsum(lengths)[:-1])
+    return np.split(as_numbers(values).reshape(-1, max(channels, 1)), np.cumsum(lengths)[:-1])
