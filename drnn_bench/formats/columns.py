@@ -118,12 +118,12 @@ class Table:
     def is_empty(self, name: str) -> bool:
         return self.arrow.column(name).null_count == self.rows
 
-    def numbers(self, name: str) -> np.ndarray:
+    def numbers(self, name: str, masked: bool = False) -> np.ndarray:
         """The values [R] of a column of numbers, NaN where one is missing; anything else is
-        refused."""
+        refused. `masked`: see `as_numbers`."""
         kind = self.kind(name)
         if kind == "number":
-            return as_numpy(self._column(name))
+            return (as_numbers if masked else as_numpy)(self._column(name))
         if kind == "null":
             return np.full(self.rows, np.nan)
         leave = f"or leave the column out with ignore={name}"
@@ -179,12 +179,12 @@ class Table:
     def flat(
         self, lists: pa.Array, name: str, outer: np.ndarray | None = None
     ) -> tuple[pa.Array, np.ndarray]:
-        """The members of a column's lists, none of them missing, and how many each list has; of
-        lists in lists `outer` is how many of them each row has."""
+        """The members of a column's lists, and how many each list has; of lists in lists `outer` is
+        how many of them each row has. Numbers may be missing, nothing else."""
         import pyarrow.compute as pc
 
         members, lengths = pc.list_flatten(lists), pc.list_value_length(lists).to_numpy()
-        if members.null_count:
+        if members.null_count and not _is_number_type(members.type):
             place = np.flatnonzero(np.asarray(members.is_null()))[0]
             for counts in (lengths, outer):
                 if counts is not None:
@@ -240,6 +240,17 @@ def as_numpy(column: pa.Array) -> np.ndarray:
         column = column.cast("float64")
     values = column.to_numpy(zero_copy_only=False)
     return np.array(values.tolist(), dtype=str) if values.dtype == object else values
+
+
+def as_numbers(column: pa.Array) -> np.ndarray:
+    """Numbers, NaN where one is missing; of whole numbers, which float64 may not hold, a masked
+    array."""
+    import pyarrow.types as types
+
+    if not column.null_count or not types.is_integer(column.type):
+        return as_numpy(column)
+    missing = column.is_null().to_numpy(zero_copy_only=False)
+    return np.ma.array(column.fill_null(0).to_numpy(), mask=missing)
 
 
 def _no_numbers(kind: str) -> str:
