@@ -48,7 +48,7 @@ def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
         raise UserError(f"{place} holds .npz and .npy files: name one of the files")
     if files[0].suffix.lower() == ".npy":
         folder = place.parent if place in files else place
-        found = [(folder, None, npy_arrays(folder))]
+        found = [(folder, None, npy_arrays(folder, place))]
     else:
         found = [(path, split, npz_arrays(path)) for path, split in by_split(place, files)]
     parts, notes = [], []

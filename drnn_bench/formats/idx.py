@@ -30,7 +30,7 @@ def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
     if not any(found.values()):
         raise UserError(f"{place}: not named as idx files are; expected {PAIR}")
     if place in found:
-        beside = {path: NAME.fullmatch(path.name) for path in listed(place.parent)}
+        beside = {path: NAME.fullmatch(path.name) for path in listed(place.parent, place)}
         found = {p: m for p, m in beside.items() if m and _set(m) == _set(found[place])}
     pairs: dict[str, dict[str, Path]] = {}
     for path, match in found.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -30,7 +31,7 @@ def labels_of(parts: Sequence[np.ndarray], where: Callable[[int], str]) -> np.nd
     # The distinct ones are few; NaN equals itself here.
     distinct, first, place = np.unique(y, return_index=True, return_inverse=True)
     if distinct.dtype.kind == "U":
-        named = [name.strip() for name in distinct.tolist()]
+        named = [label_text(name) for name in distinct.tolist()]
         if all(re.fullmatch(r"0|-?[1-9][0-9]{0,17}", name) for name in named):  # no 007
             return np.array(named, dtype=np.int64)[place]
         numbers = _numbers(named)
@@ -47,6 +48,12 @@ def labels_of(parts: Sequence[np.ndarray], where: Callable[[int], str]) -> np.nd
             )
         distinct = distinct.astype(np.int64)
     return distinct[place]
+
+
+def label_text(label: str) -> str:
+    """A label as it is compared: without blanks around it, in Unicode's composed form (NFC), since
+    a Mac decomposes the letters in the names of files."""
+    return unicodedata.normalize("NFC", label).strip()
 
 
 def _read(y: np.ndarray, where: Callable[[int], str]) -> np.ndarray:

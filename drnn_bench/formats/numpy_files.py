@@ -89,8 +89,8 @@ def npz_arrays(path: Path) -> dict[str, StoredArray]:
     }
 
 
-def npy_arrays(folder: Path) -> dict[str, StoredArray]:
-    paths = [path for path in listed(folder) if path.suffix.lower() == ".npy"]
+def npy_arrays(folder: Path, named: Path) -> dict[str, StoredArray]:
+    paths = [path for path in listed(folder, named) if path.suffix.lower() == ".npy"]
     for path in paths:
         check_file(path)
     sizes = [path.stat().st_size for path in paths]

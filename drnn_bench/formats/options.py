@@ -27,13 +27,13 @@ class Options:
 
 # What each option is for, as a refusal says it.
 USES = {
-    "target": "target is for arrays and tables; these files say themselves which the labels are",
+    "target": "target is for arrays, tables and .arff; these files say which the labels are",
     "id": "id is for tables (csv, tsv, parquet)",
     "time": "time is for tables (csv, tsv, parquet)",
     "ignore": "ignore is for tables (csv, tsv, parquet)",
     "group": "group is for tables (csv, tsv, parquet)",
-    "rate": "rate is for recordings (wav, flac)",
-    "missing": "missing is for tables, arrays and .ts",
+    "rate": "rate is for recordings (wav, flac, ogg, opus, mp3)",
+    "missing": "missing is for tables, arrays and files of the UCR archive",
 }
 
 

@@ -1,10 +1,11 @@
 """Your own sequences, no code: `--task own:path=FILE_OR_FOLDER[,target=COL][,length=N]...`.
 
-What `drnn_bench.formats` reads: .npz/.npy, .parquet/.csv/.tsv, UCR/UEA .ts, idx pairs, a folder of
-wav/flac per class. Each sequence is classified at its last step, or at each step where the labels
-say so, but for steps that are labelled -100. `target` names the column or array of labels. `length`
-takes the first so many steps of each sequence; recordings are cut into segments of that length,
-after they were split. `rate` is what recordings are resampled to. `missing` says what is done with
+What `drnn_bench.formats` reads: .npz/.npy, .parquet/.csv/.tsv, the UCR/UEA archive's .ts, .arff,
+.tsv and .txt, idx pairs, a folder of recordings per class. Each sequence is classified at its last
+step, or at each step where the labels say so, but for steps that are labelled -100. `target` names
+the column or array of labels, or without a header the place in a row, first or last. `length` takes
+the first so many steps of each sequence; recordings are cut into segments of that length, after
+they were split. `rate` is what recordings are resampled to. `missing` says what is done with
 missing values: refuse, ffill or zero+mask. Of tables, `id` and `time` name the columns that say of
 which sequence a row is a step and when, `ignore=A+B` those to leave out, and `group` the column
 whose sequences stay in one split.
