@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from drnn_bench.formats import Options
 from drnn_bench.tasks import parse_task
-from drnn_bench.tasks.shown import understood
+from drnn_bench.tasks.own import understood
 from drnn_bench.tasks.task import SPLITS, UNSCORED
 
 
@@ -246,3 +246,11 @@ def test_ls_data_shows_how_a_table_is_understood(bench, tmp_path):
     )
     assert "columns not read: age (ignore)" in shown
     assert "ignore=age" in bench("ls", "data", path, "target=what", code=2).stderr
+
+
+def test_a_table_whose_rows_have_an_id_each_says_which(tmp_path):
+    rows = [f"r{i},{i},{i * i},{'ab'[i % 2]}" for i in range(20)]
+    (tmp_path / "a.csv").write_text("\n".join(["id,time,v,label", *rows]))
+    said = refusal(lambda: read(tmp_path / "a.csv"))
+    assert "every sequence has one step" in said
+    assert "every row has its own id" in said
