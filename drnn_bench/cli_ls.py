@@ -56,7 +56,7 @@ def ls_data(
 ) -> None:
     """How `--task own` would understand your data."""
     from drnn_bench.tasks import make_task
-    from drnn_bench.tasks.own import understood
+    from drnn_bench.tasks.shown import understood
 
     task, arrays, notes, facts = make_task("own", [f"path={path}", *(options or [])]).read(None)
     if as_json:

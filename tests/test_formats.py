@@ -552,8 +552,11 @@ def test_wrong_tables_are_one_line(tmp_path, case):
 
 
 WRONG_PARQUET = {
-    "a hole": ({"s": [[1, 2], [3, None]]}, "row 2: a value in 's' is missing"),
-    "a hole in a channel": ({"s": [[[1, 2]], [[3, 4], [None, 5]]]}, "row 2: a value in 's'"),
+    "a hole": ({"s": [[1, 2], [3, None]]}, "row 2: no value at step 2"),
+    "a hole in a channel": (
+        {"s": [[[1, 2]], [[3, 4], [None, 5]]]},
+        "row 2: no value at step 2, channel 1",
+    ),
     "no list": ({"s": [[1, 2], None]}, "row 2: column 's' has no value"),
     "no steps": ({"s": [[1, 2], []]}, "row 2: has no steps"),
     "no channels": ({"s": [[[]], [[]]]}, "no numbers beside"),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 from conftest import refusal
@@ -86,6 +88,36 @@ def test_whole_numbers_beyond_float64_stay_exact(tmp_path, form, offset):
     raw = np.stack([WHOLE + offset, np.tile(np.arange(T), (N, 1))], -1)[..., : len(facts["mean"])]
     entering = (raw - np.array(facts["offset"]) - facts["mean"]) / facts["deviation"]
     np.testing.assert_allclose(np.sort(entering[..., 0], None), np.sort(wanted, None), atol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["long csv", "lists parquet", "two lists parquet", "long parquet"])
+def test_whole_numbers_of_which_some_are_missing_stay_exact(tmp_path, form):
+    """pandas and Arrow would make float64 of them, which knows nanoseconds to 256."""
+    offset, v = 1_700_000_000_000_000_000, WHOLE.astype(object)
+    v[:, 2] = None
+    whole = [pd.array(list(row), "Int64") for row in np.where(v == WHOLE, WHOLE + offset, None)]
+    long = pd.DataFrame({
+        "id": np.repeat(np.arange(N), T), "time": np.tile(np.arange(T), N),
+        "v": pd.concat([pd.Series(row) for row in whole], ignore_index=True),
+        "label": np.repeat(LABELS, T),
+    })  # fmt: skip
+    path = tmp_path / f"d.{form.split()[-1]}"
+    if form == "long csv":
+        long.to_csv(path, index=False)
+    elif form == "long parquet":
+        long.to_parquet(path)
+    else:
+        lists = {"v": pa.array([[None if v is pd.NA else int(v) for v in row] for row in whole])}
+        if form == "two lists parquet":
+            lists["half"] = pa.array([np.arange(T) / 2] * N)
+        pq.write_table(pa.table(lists | {"label": LABELS}), path)
+    got = inputs(path, ",missing=zero+mask")
+    gone = WHOLE.astype(float)
+    gone[:, 2] = np.nan
+    np.savez(tmp_path / "d.npz", x=gone, y=LABELS)
+    wanted = inputs(tmp_path / "d.npz", ",missing=zero+mask")
+    np.testing.assert_allclose(got[..., 0], wanted[..., 0], atol=1e-6)
+    np.testing.assert_array_equal(got[..., -1], wanted[..., -1])
 
 
 def test_files_of_one_set_are_shifted_alike(tmp_path):

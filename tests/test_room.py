@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import resource
 import struct
 import subprocess
@@ -155,6 +156,14 @@ def test_one_long_sequence_among_many_short_ones(tmp_path):
     assert parse_task(f"own:path={path},length=5").read(None).task.length == 5
 
 
+def hollow(path: Path, shape: tuple[int, ...]) -> None:
+    """An .npy file whose values are holes: as long as its header says, and nothing on the disk."""
+    head = header(shape)
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(len(head) + math.prod(shape))
+
+
 def test_half_of_the_free_memory_is_the_limit_that_is_said():
     free = free_memory()
     check_room(free // 4, "d.csv", "")
@@ -177,14 +186,30 @@ def limited(tmp_path: Path, *words: str) -> subprocess.CompletedProcess:
 
 
 def test_a_process_of_little_memory_says_so(tmp_path):
-    with (tmp_path / "x.npy").open("wb") as file:  # a file of holes
-        file.write(header((40, 50 * MIB)))
-        file.truncate(len(header((40, 50 * MIB))) + 40 * 50 * MIB)
+    hollow(tmp_path / "x.npy", (40, 50 * MIB))
     np.save(tmp_path / "y.npy", np.arange(40) % 2)
     done = limited(tmp_path, "ls", "data", "x.npy")
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
     assert "x.npy: takes 2.0 GiB of memory, and half of what is free here is" in done.stderr
+
+
+def test_more_sequences_than_memory_has_names_for(tmp_path):
+    hollow(tmp_path / "x.npy", (10_000_000, 2))
+    hollow(tmp_path / "y.npy", (10_000_000,))
+    done = limited(tmp_path, "ls", "data", "x.npy")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "x.npy: 10,000,000 sequences: takes 4.7 GiB of memory" in done.stderr
+
+
+def test_a_parquet_file_that_says_the_same_again_and_again(tmp_path):
+    column = pa.array(np.zeros(2**24, np.int8))
+    pq.write_table(pa.table({"a": column, "b": column, "y": column}), tmp_path / "d.parquet")
+    assert (tmp_path / "d.parquet").stat().st_size < MIB
+    done = limited(tmp_path, "ls", "data", "d.parquet")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "d.parquet: takes 2.3 GiB of memory" in done.stderr
 
 
 @pytest.mark.parametrize(

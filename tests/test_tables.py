@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from test_room import limited
 
 from drnn_bench import formats
+from drnn_bench.errors import UserError
 from drnn_bench.formats import Options, Sequences
 from drnn_bench.formats.roles import IDS, TIMES, canonical
 from drnn_bench.formats.steps import layout
@@ -329,6 +330,23 @@ def test_what_numbers_rows_is_no_channel(tmp_path):
     assert len(read(table(tmp_path, ramp)).x) == 3  # it has no neighbours to be unlike
 
 
+def test_a_counter_that_goes_on_is_a_channel_and_a_number_of_each_sequence_is_none(tmp_path):
+    rng = np.random.RandomState(0)
+    total = iter(np.cumsum(np.arange(40) % 2))
+
+    def row(i: int, t: int) -> list:
+        return [f"r{i}", t, next(total), *rng.randn(2).round(2), "ab"[i % 2]]
+
+    found = read(table(tmp_path, long("id,time,total,v,w,label", ids=10, row=row)))
+    assert found.form.channel_names == ("total", "v", "w")
+
+    def numbered(i: int, t: int) -> list:
+        return [f"r{i}", t, i // 2, *rng.randn(2).round(2), "ab"[i % 2]]
+
+    text = long("id,time,who,v,w,label", ids=10, row=numbered)
+    refused(tmp_path, text, "'who' counts (0, 0, 0, 0, ...)", "ignore=who", "group=who")
+
+
 def test_wide_rows_may_have_an_id_and_a_time(tmp_path):
     text = "id,date,t1,t2,t10,label\nr1,2024-01-01,1,2,3,a\nr2,2024-01-02,4,5,6,b\n"
     found = read(table(tmp_path, text))
@@ -501,13 +519,48 @@ def test_names_that_no_message_could_show(tmp_path):
 
 
 def test_a_parquet_that_unpacks_to_more_than_memory(tmp_path):
-    """Equal numbers take little room in a file: 200 million of them are 0.8 MB."""
+    """Equal numbers take no room in a file: 100 million of them are less than a megabyte."""
     schema = pa.schema({"t1": pa.float64(), "label": pa.float64()})
     same = pa.array(np.ones(5_000_000))
     with pq.ParquetWriter(tmp_path / "a.parquet", schema) as writer:
         for _ in range(20):
             writer.write_table(pa.table({"t1": same, "label": same}), row_group_size=5_000_000)
-    assert (tmp_path / "a.parquet").stat().st_size < 2_000_000
+    assert (tmp_path / "a.parquet").stat().st_size < 2**20
     done = limited(tmp_path, "ls", "data", "a.parquet")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "a.parquet: takes 3.0 GiB of memory, and half of what is free here is" in done.stderr
+    assert "a.parquet: takes 12.3 GiB of memory, and half of what is free here is" in done.stderr
+
+
+CELLS = st.sampled_from(
+    ["1", "2", "0.5", "a", "b", "", "nan", "NA", '"1,000"', "0,5", "True", "10:05", "2024-01-01",
+     "1e400", "-", "?", "\x00", "é", '"', "7 ms", "99999999999999999999", "t0"]
+)  # fmt: skip
+NAMES = st.sampled_from(
+    ["label", "id", "time", "t1", "t2", "t10", "x_1", "y_1", "x", "y", "", "index", "1", "0.5",
+     "split", "subject", "#", "date", "Unnamed: 0", "sep=;", '"']
+)  # fmt: skip
+
+
+@settings(SCRATCH, max_examples=300)
+@given(
+    names=st.lists(NAMES, min_size=1, max_size=6),
+    rows=st.lists(st.lists(CELLS, min_size=1, max_size=6), max_size=6),
+    separator=st.sampled_from(",;\t|"),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+)
+def test_whatever_a_table_holds_it_is_read_or_refused_in_one_line(
+    tmp_path, names, rows, separator, end
+):
+    lines = [names, *((row * 6)[: len(names)] for row in rows)]
+    path = table(tmp_path, end.join(separator.join(line) for line in lines))
+    said = None
+    try:
+        found = read(path)
+    except UserError as error:
+        said = str(error)
+    if said is not None:
+        assert "\n" not in said
+        assert str(path) in said
+        return
+    assert len(found.x) == len(found.y) == len(found.where)
+    assert all(np.isfinite(x).all() for x in found.x)

@@ -20,6 +20,7 @@ from drnn_bench.formats.files import by_split, named_split, some
 from drnn_bench.formats.numbers import check_kind
 from drnn_bench.formats.numpy_files import StoredArray, npy_arrays, npz_arrays
 from drnn_bench.formats.options import Options
+from drnn_bench.formats.room import check_count
 from drnn_bench.formats.sequences import (
     INPUTS,
     TARGETS,
@@ -120,8 +121,9 @@ def _input(path: Path, arrays: Arrays, y: StoredArray, split: str | None) -> Sto
 
 def _part(by_role: Arrays, split: str | None) -> Part:
     stored_x, stored_y = by_role["x"], by_role["y"]
-    if not stored_x.dtype.hasobject:
-        _check_shapes(stored_x, stored_y)
+    stored_x.check(OBJECTS["x"])
+    _check_shapes(stored_x, stored_y)
+    check_count(stored_x.shape[0], stored_x.where)
     x, y = stored_x.read(OBJECTS["x"]), stored_y.read(OBJECTS["y"])
     x = x if x.ndim == 3 else x[..., None]
     y = y[..., 0] if y.ndim > 1 and y.shape[-1] == 1 else y

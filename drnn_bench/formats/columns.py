@@ -1,4 +1,4 @@
-"""A csv, tsv or parquet file as Arrow columns, and what can be had of a column.
+"""A table as Arrow columns, and what can be had of a column.
 
 What is wrong with a value names its column and its row; rows are counted from 1, without a header.
 
@@ -7,7 +7,6 @@ Legend: R rows.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,20 +16,15 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats import times
-from drnn_bench.formats.dialect import MOST_COLUMNS, called, open_text, parsed
-from drnn_bench.formats.files import read_bytes
 from drnn_bench.formats.labels import missing_word
 from drnn_bench.formats.number_text import fault, first_fault, is_number
-from drnn_bench.formats.options import Options
-from drnn_bench.formats.roles import Roles, roles_of
-from drnn_bench.formats.room import check_room, check_unpacked
+from drnn_bench.formats.roles import Roles
 from drnn_bench.formats.sequences import split_called
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 LONGEST_TEXT = 1_000  # characters of a label or an id
-PARQUET_TOO_GREAT = "split the table, or use a machine with more"
 
 
 @dataclass(frozen=True)
@@ -51,7 +45,7 @@ class Table:
         """number, text, or as Arrow calls it."""
         import pyarrow.types as types
 
-        kind = _plain_type(self.arrow.schema.field(name).type)
+        kind = plain_type(self.arrow.schema.field(name).type)
         if _is_number_type(kind):
             return "number"
         if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
@@ -124,12 +118,12 @@ class Table:
     def is_empty(self, name: str) -> bool:
         return self.arrow.column(name).null_count == self.rows
 
-    def numbers(self, name: str) -> np.ndarray:
+    def numbers(self, name: str, masked: bool = False) -> np.ndarray:
         """The values [R] of a column of numbers, NaN where one is missing; anything else is
-        refused."""
+        refused. `masked`: see `as_numbers`."""
         kind = self.kind(name)
         if kind == "number":
-            return as_numpy(self._column(name))
+            return (as_numbers if masked else as_numpy)(self._column(name))
         if kind == "null":
             return np.full(self.rows, np.nan)
         leave = f"or leave the column out with ignore={name}"
@@ -185,12 +179,12 @@ class Table:
     def flat(
         self, lists: pa.Array, name: str, outer: np.ndarray | None = None
     ) -> tuple[pa.Array, np.ndarray]:
-        """The members of a column's lists, none of them missing, and how many each list has; of
-        lists in lists `outer` is how many of them each row has."""
+        """The members of a column's lists, and how many each list has; of lists in lists `outer` is
+        how many of them each row has. Numbers may be missing, nothing else."""
         import pyarrow.compute as pc
 
         members, lengths = pc.list_flatten(lists), pc.list_value_length(lists).to_numpy()
-        if members.null_count:
+        if members.null_count and not _is_number_type(members.type):
             place = np.flatnonzero(np.asarray(members.is_null()))[0]
             for counts in (lengths, outer):
                 if counts is not None:
@@ -199,13 +193,13 @@ class Table:
         return members, lengths
 
     def is_lists(self, name: str) -> bool:
-        return is_list(_plain_type(self.arrow.schema.field(name).type))
+        return is_list(plain_type(self.arrow.schema.field(name).type))
 
     def is_series(self, name: str) -> bool:
         """Whether a column holds lists of numbers, or lists of such lists."""
         import pyarrow.types as types
 
-        kind, depth = _plain_type(self.arrow.schema.field(name).type), 0
+        kind, depth = plain_type(self.arrow.schema.field(name).type), 0
         while is_list(kind):
             kind, depth = kind.value_type, depth + 1
         if depth and types.is_boolean(kind):
@@ -248,63 +242,15 @@ def as_numpy(column: pa.Array) -> np.ndarray:
     return np.array(values.tolist(), dtype=str) if values.dtype == object else values
 
 
-def open_table(path: Path, options: Options) -> Table:
-    is_parquet = path.suffix.lower() == ".parquet"
-    arrow, roles = (_parquet if is_parquet else _csv)(path, options)
-    if not arrow.num_rows:
-        raise UserError(f"{path}: has no rows")
-    return Table(path, arrow, roles)
+def as_numbers(column: pa.Array) -> np.ndarray:
+    """Numbers, NaN where one is missing; of whole numbers, which float64 may not hold, a masked
+    array."""
+    import pyarrow.types as types
 
-
-def _csv(path: Path, options: Options) -> tuple[pa.Table, Roles]:
-    text = open_text(path)
-    roles = roles_of(path, text.names, options)
-    return parsed(text, roles.text), roles
-
-
-def _parquet(path: Path, options: Options) -> tuple[pa.Table, Roles]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    raw = read_bytes(path)
-    try:
-        file = pq.ParquetFile(pa.BufferReader(raw))
-        _check_size(path, len(raw), file.metadata)
-        arrow = file.read()
-        arrow.validate(full=True)  # text may not be UTF-8, lists may end before they begin
-    except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        why = str(error).partition("\n")[0][:200]
-        raise UserError(f"{path}: no parquet file that can be read ({why})") from None
-    index = _index(arrow.schema)
-    arrow = arrow.rename_columns(list(called(arrow.column_names)))
-    lists = {field.name for field in arrow.schema if is_list(_plain_type(field.type))}
-    return arrow, roles_of(path, arrow.column_names, options, lists, index)
-
-
-def _check_size(path: Path, packed: int, metadata) -> None:
-    """A small file may promise more than memory holds: what is repeated takes no room in it."""
-    if metadata.num_columns > MOST_COLUMNS:
-        raise UserError(
-            f"{path}: {metadata.num_columns:,} columns, and at most {MOST_COLUMNS:,} are read; "
-            f"save longer sequences as lists, a row each, or as .npz"
-        )
-    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    parts = [group.column(i) for group in groups for i in range(metadata.num_columns)]
-    check_unpacked(
-        sum(max(part.total_uncompressed_size, 0) for part in parts), packed, path, PARQUET_TOO_GREAT
-    )
-    check_room(sum(part.num_values for part in parts) * 16, path, PARQUET_TOO_GREAT)
-
-
-def _index(schema: pa.Schema) -> tuple[str, ...]:
-    """The columns that pandas took out of its index."""
-    try:
-        kept = json.loads((schema.metadata or {})[b"pandas"])["index_columns"]
-    except (KeyError, TypeError, ValueError):
-        return ()
-    return tuple(name for name in kept if isinstance(name, str))
+    if not column.null_count or not types.is_integer(column.type):
+        return as_numpy(column)
+    missing = column.is_null().to_numpy(zero_copy_only=False)
+    return np.ma.array(column.fill_null(0).to_numpy(), mask=missing)
 
 
 def _no_numbers(kind: str) -> str:
@@ -315,7 +261,7 @@ def _no_numbers(kind: str) -> str:
     return kind.partition("<")[0]
 
 
-def _plain_type(kind: pa.DataType) -> pa.DataType:
+def plain_type(kind: pa.DataType) -> pa.DataType:
     import pyarrow as pa
 
     if isinstance(kind, pa.BaseExtensionType):

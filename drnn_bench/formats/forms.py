@@ -50,7 +50,7 @@ def plan(table: Table) -> Plan:
         raise UserError(f"{table.path}: no numbers beside {roles.target!r}: {some(roles.data)}")
     steps = layout(columns)
     if roles.id and roles.time and not (steps.numbered and _is_unique(table.names(roles.id))):
-        _check_counters(table, columns, "a channel")
+        _check_counters(table, columns, long=True)
         return Plan("long", Layout(tuple((name,) for name in columns)), ignored)
     lost = [name for name in reasons if name in layout([*columns, name]).columns]
     if steps.numbered and lost:
@@ -64,7 +64,7 @@ def plan(table: Table) -> Plan:
     rows = _row_names(table)
     _check_steps(table, steps)
     if not steps.numbered:
-        _check_counters(table, columns, "a step")
+        _check_counters(table, columns)
     rows += [(name, "a time of the whole row") for name in spare_times]
     return Plan("wide", steps, (*ignored, *rows))
 
@@ -134,42 +134,68 @@ def _check_steps(table: Table, steps: Layout) -> None:
         )
 
 
-def _check_counters(table: Table, columns: Sequence[str], part: str) -> None:
+def _check_counters(table: Table, columns: Sequence[str], long: bool = False) -> None:
     """Refuses a column that counts or numbers rows, by its name, or by its values where those of
     its neighbours do not."""
+    part, instead = "a step", "if it is one, number the names of all (t1, t2, ...)"
+    if long:
+        part, instead = "a channel", "if it is one, rename it"
     for name in columns:
         if counts_by_name(name):
-            _refuse_counter(table, name, part, "numbers rows by its name")
-    counting = [name for name in columns if _counts(table.numbers(name), part == "a step")]
+            _refuse_counter(table, name, part, "numbers rows by its name", "rename it if it is one")
+    numbers = {name: table.numbers(name) for name in columns}
+    numbers = {name: values for name, values in numbers.items() if np.isfinite(values).all()}
+    if long:
+        _, first, number = np.unique(
+            table.names(table.roles.id), return_index=True, return_inverse=True
+        )
+        counting = [
+            name
+            for name, values in numbers.items()
+            if _numbers_rows(values)
+            or (_rises_by_one(values) and (values == values[first][number]).all())
+        ]
+    else:
+        counting = [
+            name
+            for name, values in numbers.items()
+            if _numbers_rows(values) or _rises_by_one(values) or _restarts(values)
+        ]
     if counting and 2 * len(counting) < len(columns):
-        values = table.numbers(counting[0])
-        few = ", ".join(f"{value:g}" for value in values[:4])
-        _refuse_counter(table, counting[0], part, f"counts ({few}, ...), unlike the others")
+        few = ", ".join(f"{value:g}" for value in numbers[counting[0]][:4])
+        _refuse_counter(
+            table, counting[0], part, f"counts ({few}, ...), unlike the others", instead
+        )
 
 
-def _refuse_counter(table: Table, name: str, part: str, why: str) -> None:
+def _refuse_counter(table: Table, name: str, part: str, why: str, instead: str) -> None:
     raise UserError(
         f"{table.path}: column {name!r} {why}, so it is hardly {part}: leave it out with "
         f"ignore={name}, or say what it is with time={name}, id={name}, group={name} or "
-        f"target={name}; rename it if it is {part}"
+        f"target={name}; {instead}"
     )
 
 
-def _counts(values: np.ndarray, restarts: bool) -> bool:
-    """Whether the values [R] of a column are whole numbers that follow one another: 0 to R - 1 in
-    any order, or 1, 1, 1, 2, 2, 3, 4, 4; with `restarts` also 0, 1, 2, 0, 1, 2, of any spacing."""
-    if len(values) < FEWEST or not np.isfinite(values).all():
+def _numbers_rows(values: np.ndarray) -> bool:
+    """Whether a column's values [R], all finite, are whole numbers that follow one another, in any
+    order."""
+    if len(values) < FEWEST or not (values == np.round(values)).all():
         return False
+    return values.max() - values.min() == len(values) - 1 and len(np.unique(values)) == len(values)
+
+
+def _rises_by_one(values: np.ndarray) -> bool:
+    """Whether they are whole numbers as 1, 1, 1, 2, 2, 3, 4, 4."""
+    if len(values) < FEWEST or not (values == np.round(values)).all():
+        return False
+    return bool(np.isin(np.diff(values), (0, 1)).all() and values[-1] - values[0] > 2)
+
+
+def _restarts(values: np.ndarray) -> bool:
+    """Whether they rise evenly and begin again, and again: 0, 10, 20, 0, 10, 20."""
     differences = np.diff(values)
-    if (values == np.round(values)).all():
-        low, high = values.min(), values.max()
-        distinct = len(np.unique(values))
-        if high - low == len(values) - 1 and distinct == len(values):
-            return True
-        if distinct > 3 and len(values) >= 8 and np.isin(differences, (0, 1)).all():
-            return True
     back = (values[1:] == values[0]) & (differences < 0)
-    if not restarts or not back.any() or len(values) < 3 * (back.sum() + 1):
+    if len(values) < FEWEST or not back.any() or len(values) < 3 * (back.sum() + 1):
         return False
     steps = differences[~back]
     return bool(steps[0] > 0 and np.allclose(steps, steps[0], rtol=1e-6, atol=0))

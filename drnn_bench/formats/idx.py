@@ -15,6 +15,7 @@ import numpy as np
 from drnn_bench.errors import UserError
 from drnn_bench.formats.files import by_split, listed, named_split, read_bytes, stray_notes
 from drnn_bench.formats.options import Options
+from drnn_bench.formats.room import check_count
 from drnn_bench.formats.sequences import Form, Part, Sequences, joined
 
 OPTIONS = ()
@@ -55,6 +56,7 @@ def _part(images: Path, labels: Path, split: str | None) -> Part:
         raise UserError(f"{images}: the images have shape {x.shape}, expected (N, H, W)")
     if y.shape != (len(x),):
         raise UserError(f"{labels}: {len(x)} images but {len(y)} labels (see {images})")
+    check_count(len(x), images)
     where = [f"{images} row {i}" for i in range(1, len(x) + 1)]
     return Part(x.reshape(len(x), x.shape[1] * x.shape[2], 1), y, where, split)
 

@@ -51,7 +51,7 @@ def read_long(table: Table, columns: tuple[str, ...]) -> tuple[Part, Ignored]:
             f"columns that tell sequences apart with id={together}"
         )
     starts = np.flatnonzero(np.diff(number, prepend=-1))
-    x, offset = side_by_side([table.numbers(name) for name in columns])
+    x, offset = side_by_side([table.numbers(name, masked=True) for name in columns])
     splits = table.splits()
     if splits:
         splits = _one_each(table, rows, np.array(splits), "expected one split")

@@ -3,6 +3,7 @@
 float64 holds whole numbers up to 2**53, and the mean of such numbers less exactly the greater they
 are. Nanoseconds since 1970 and 64-bit counters are beyond it. So, of a channel that has whole
 numbers of more than 32 bits, a whole number, its offset, is subtracted first, as whole numbers.
+A missing number is NaN, and among whole numbers it is masked (numpy.ma), until that is done.
 
 Legend: N sequences, R rows, T steps, C channels.
 """
@@ -70,14 +71,21 @@ def _offset(arrays: Sequence[np.ndarray]) -> int:
     """Of one channel: the least of its whole numbers if some are great, else 0."""
     if not any(_great(array) for array in arrays):
         return 0
-    return min(int(array.min()) for array in arrays if array.dtype.kind in "iu" and array.size)
+    whole = [_there(array) for array in arrays if array.dtype.kind in "iu"]
+    return min(int(array.min()) for array in whole if array.size)
 
 
 def _great(array: np.ndarray) -> bool:
     """Whether it has whole numbers of more than 32 bits."""
-    if array.dtype.kind not in "iu" or array.dtype.itemsize < 8 or not array.size:
+    if array.dtype.kind not in "iu" or array.dtype.itemsize < 8:
         return False
-    return int(array.max()) > GREAT or int(array.min()) < -GREAT
+    there = _there(array)
+    return bool(there.size) and (int(there.max()) > GREAT or int(there.min()) < -GREAT)
+
+
+def _there(array: np.ndarray) -> np.ndarray:
+    """The numbers that are not missing."""
+    return array.compressed() if isinstance(array, np.ma.MaskedArray) else array
 
 
 def _less_each(x: np.ndarray, offsets: Offsets) -> np.ndarray:
@@ -88,6 +96,9 @@ def _less_each(x: np.ndarray, offsets: Offsets) -> np.ndarray:
 
 def _less(array: np.ndarray, offset: int) -> np.ndarray:
     """An array less an offset, which none of its whole numbers is below."""
+    if isinstance(array, np.ma.MaskedArray):
+        whole = _less(array.filled(offset), offset).astype(np.float64)
+        return np.where(np.ma.getmaskarray(array), np.nan, whole)
     if not offset:
         wide = array.dtype.itemsize > 8  # numpy's longdouble
         return array.astype(np.float64) if wide else array

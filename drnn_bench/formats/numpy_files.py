@@ -44,8 +44,8 @@ class StoredArray:
     stored: _Stored
     open: Callable[[], BinaryIO]
 
-    def read(self, instead_of_objects: str) -> np.ndarray:
-        """The values. Refuses objects, and what memory has no room for, before anything is read."""
+    def check(self, instead_of_objects: str) -> None:
+        """Refuses objects, values that are not there, and what memory has no room for."""
         if self.dtype.hasobject:
             raise UserError(
                 f"{self.where}: holds Python objects, which need pickle and are not read; "
@@ -62,6 +62,10 @@ class StoredArray:
             check_unpacked(size, packed, self.where, "save it with np.savez, which does not pack")
         else:
             check_room(size, self.where, "save a part of it, or a smaller type")
+
+    def read(self, instead_of_objects: str) -> np.ndarray:
+        """The values, after that check."""
+        self.check(instead_of_objects)
         with _said(self.where), self.open() as file:
             return np.lib.format.read_array(file, allow_pickle=False)
 

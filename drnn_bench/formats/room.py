@@ -20,6 +20,8 @@ from drnn_bench.errors import UserError, one_line
 MOST_PACKED = 100  # times the size of a compressed file
 SMALL = 256 * 2**20  # bytes: so much may be unpacked of any file
 CHUNK = 2**20  # bytes
+PER_SEQUENCE = 500  # bytes that a sequence takes beside its numbers: its name and its views
+
 CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -37,6 +39,11 @@ def check_room(wanted: int, what: object, instead: str) -> None:
             f"{what}: takes {size_text(wanted)} of memory, and half of what is free here is "
             f"{size_text(free // 2)}; {instead}"
         )
+
+
+def check_count(sequences: int, what: object) -> None:
+    """Refuses more sequences than memory has room for, however short they are."""
+    check_room(sequences * PER_SEQUENCE, f"{what}: {sequences:,} sequences", "take fewer of them")
 
 
 def check_unpacked(wanted: int, packed: int, what: object, instead: str) -> None:

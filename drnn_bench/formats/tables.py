@@ -19,13 +19,15 @@ from pathlib import Path
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.columns import Table, as_numpy, is_list, open_table
+from drnn_bench.formats.columns import Table, as_numbers, as_numpy, is_list
 from drnn_bench.formats.files import by_split, some
 from drnn_bench.formats.forms import Plan, plan
 from drnn_bench.formats.long_table import labelled_once, read_long
 from drnn_bench.formats.numbers import exact, steps_of
 from drnn_bench.formats.options import Options
+from drnn_bench.formats.room import check_count
 from drnn_bench.formats.sequences import Form, Part, Sequences, joined
+from drnn_bench.formats.table_files import open_table
 
 OPTIONS = ("target", "id", "time", "ignore", "group", "missing")
 
@@ -85,7 +87,11 @@ def _ends(table: Table) -> list[tuple]:
 
 
 def _wide(table: Table, planned: Plan) -> Part:
-    channels = [steps_of([table.numbers(n) for n in names]) for names in planned.layout.channels]
+    check_count(table.rows, table.path)
+    channels = [
+        steps_of([table.numbers(n, masked=True) for n in names])
+        for names in planned.layout.channels
+    ]
     x = np.concatenate([values for values, _ in channels], axis=2)
     offset = tuple(number for _, offsets in channels for number in offsets)
     where = [table.where(row) for row in range(table.rows)]
@@ -94,6 +100,7 @@ def _wide(table: Table, planned: Plan) -> Part:
 
 
 def _lists(table: Table, columns: Sequence[str]) -> Part:
+    check_count(table.rows, table.path)
     channels = [_rows_of_lists(table, name) for name in columns]
     where = [table.where(row) for row in range(table.rows)]
     for row, parts in enumerate(zip(*channels, strict=True)):
@@ -132,4 +139,4 @@ def _rows_of_lists(table: Table, name: str) -> list[np.ndarray]:
                 f"{table.where(row)}: {widths[step]} channels in {name!r}, the first step has "
                 f"{channels}; all steps need the same"
             )
-    return np.split(as_numpy(values).reshape(-1, max(channels, 1)), np.cumsum(lengths)[:-1])
+    return np.split(as_numbers(values).reshape(-1, max(channels, 1)), np.cumsum(lengths)[:-1])

@@ -18,10 +18,9 @@ stands beyond an end is never seen.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,8 +28,9 @@ from drnn_bench.errors import UserError
 from drnn_bench.formats import Options, Sequences, read
 from drnn_bench.formats.options import MISSING, names_in
 from drnn_bench.formats.room import check_room, said_if_none_is_left
-from drnn_bench.tasks.own_words import doubts, form_facts, form_words, words_of
+from drnn_bench.tasks.doubts import doubts
 from drnn_bench.tasks.scaling import Scaling, scaling_of
+from drnn_bench.tasks.shown import form_facts, form_in_words, in_words, understood
 from drnn_bench.tasks.sources import called, find
 from drnn_bench.tasks.splitting import (
     check_classes,
@@ -159,39 +159,12 @@ class Own(Task):
             "class_counts": dict(zip(map(str, names), totals, strict=True)),
             "duplicates_across_splits": duplicates_across(arrays),
         }
-        notes = [
-            words_of(task.data, understood(task, arrays), names, found.per_step),
-            form_words(found, facts),
-            *made,
-            *doubts(found, labels, scaling, facts, arrays),
-        ]
+        words = in_words(task.data, understood(task, arrays), names, found.per_step)
+        shown = form_in_words(found, facts)
+        notes = [words, shown, *made, *doubts(found, labels, scaling, facts, arrays)]
         if found.recordings and not self.length:
             notes.append("recordings are read whole; length=N cuts them into segments")
         return Reading(task, arrays, (*notes, *found.notes), facts)
-
-
-SHOWN = (
-    *("form", "channel_names", "first_step", "last_step", "class_counts", "ignored_columns"),
-    *("constant_channels", "duplicates_across_splits"),
-)
-
-
-def understood(
-    task: Task, arrays: Arrays, facts: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """What a user wants to see of their data before anything is trained on it; `facts` are those
-    of the reading."""
-    parts = [arrays[split] for split in SPLITS]
-    lengths = np.concatenate([(*rest, np.full(len(x), x.shape[1]))[0] for x, _, *rest in parts])
-    return {
-        "sequences": len(lengths),
-        "length_min": int(lengths.min()),
-        "length_max": int(lengths.max()),
-        "channels": task.input_size,
-        "classes": task.output_size,
-        "splits": {split: len(arrays[split][0]) for split in SPLITS},
-        **({} if facts is None else {key: facts.get(key) for key in SHOWN}),
-    }
 
 
 def _beginnings(found: Sequences, length: int) -> Sequences:

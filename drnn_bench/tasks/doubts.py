@@ -1,7 +1,4 @@
-"""What is said to the user of their own sequences: how they were understood, and what may be wrong.
-
-Nothing here changes what is trained on.
-"""
+"""What may be wrong with a user's own sequences, though they can be used: notes that say so."""
 
 from __future__ import annotations
 
@@ -50,40 +47,3 @@ def _constant(found: Sequences, channel: int, arrays: Arrays) -> str:
     others = [arrays[split][0] for split in ("validation", "test")]
     same = not any((x if x.ndim == 2 else x[:, :, channel]).any() for x in others)
     return found.form.channel(channel) + ("" if same else " (but others in validation or test)")
-
-
-def form_facts(found: Sequences, longest: int) -> dict[str, Any]:
-    """How the files were understood, as JSON values. Steps and channels without a name are
-    counted from 1."""
-    form = found.form
-    named = form.first_step is not None
-    return {
-        "form": form.name,
-        "channel_names": [form.channel(c) for c in range(found.x[0].shape[1])],
-        "first_step": form.first_step if named else 1,
-        "last_step": form.last_step if named else longest,
-        "ignored_columns": [name for name, _ in form.ignored],
-    }
-
-
-def form_words(found: Sequences, facts: Mapping[str, Any]) -> str:
-    """The same for people, with the number of sequences (or steps) of each class."""
-    form = found.form
-    by = f" by {form.id} and {form.time}" if form.id else ""
-    channels = f"channels {some(form.channel_names, 12)}; " if form.channel_names else ""
-    counts = [f"{name} {count:,}" for name, count in facts["class_counts"].items()]
-    return (
-        f"form {form.name}{by}: steps {facts['first_step']} to {facts['last_step']}; {channels}"
-        f"of each class: {some(counts, 12)}"
-    )
-
-
-def words_of(name: str, facts: dict, names: list, per_step: bool) -> str:
-    low, high = facts["length_min"], facts["length_max"]
-    shown = ", ".join(map(str, names[:12])) + (", ..." if len(names) > 12 else "")
-    splits = ", ".join(f"{count:,} {split}" for split, count in facts["splits"].items())
-    return (
-        f"{name}: {facts['sequences']:,} sequences of {low if low == high else f'{low} to {high}'} "
-        f"steps, {facts['channels']} channel{'s' if facts['channels'] > 1 else ''}, "
-        f"{facts['classes']} classes{' at every step' if per_step else ''} ({shown}); {splits}"
-    )
