@@ -47,17 +47,20 @@ def ls_tasks(as_json: JsonOption = False) -> None:
 def ls_data(
     path: Annotated[str, typer.Argument(help="A file or folder of sequences.")],
     options: Annotated[
-        list[str] | None, typer.Argument(help="As of --task own: target=COL length=N rate=HZ.")
+        list[str] | None,
+        typer.Argument(
+            help="As of --task own: target=COL id=COL time=COL ignore=A+B group=COL length=N rate=HZ missing=ffill."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """How `--task own` would understand your data."""
     from drnn_bench.tasks import make_task
-    from drnn_bench.tasks.own import understood
+    from drnn_bench.tasks.shown import understood
 
-    task, arrays, notes, _ = make_task("own", [f"path={path}", *(options or [])]).read(None)
+    task, arrays, notes, facts = make_task("own", [f"path={path}", *(options or [])]).read(None)
     if as_json:
-        print(json.dumps(understood(task, arrays), indent=2))
+        print(json.dumps(understood(task, arrays, facts) | {"notes": list(notes)}, indent=2))
         return
     for note in notes:
         print(note)

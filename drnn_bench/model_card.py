@@ -60,6 +60,8 @@ def _use(prepared: Prepared) -> str:
         'model = drnn_bench.load("this folder")\n'
         f"logits_BTO = model(x_BTI)  # float32 {sizes}\n```\n",
     ]
+    if "mean" in facts:
+        said.append(_scaling(facts))
     if task.one_hot:
         said.append("Inputs are one-hot: the i-th symbol is 1 in component i.")
     elif task.scale != 1:
@@ -77,10 +79,40 @@ def _use(prepared: Prepared) -> str:
 _FACTS = {  # what tasks learn of their data -> how it is used
     "alphabet": "`alphabet` in `config.json` has the symbols in order; null is any other.",
     "classes": "`classes` in `config.json` names the outputs in order.",
-    "mean": "Each channel enters as (x - `mean`) / `deviation`, both in `config.json`.",
     "divided_by": "The waveform, from -1 to 1, enters divided by `divided_by` in `config.json`.",
     "order": "Step t is pixel number `order[t]` of an image, row by row (`config.json`).",
 }
+
+
+def _scaling(facts: Row) -> str:
+    """How raw numbers become inputs: what tasks/scaling.py did."""
+    subtract = "x = x - np.array(facts['offset'])  # whole numbers (int64) from whole numbers\n"
+    masks = "x = np.concatenate([x, missing[..., facts['masked']]], -1)\n"
+    filled = "missing = np.isnan(x)\nx = np.where(missing, 0, x)  # after scaling\n"
+    return (
+        "Raw numbers x, an array (batch, steps, channels), become x_BTI as follows. float32 comes "
+        "last: before its mean is subtracted, a coordinate or a time has more digits than it holds."
+        "\n\n"
+        "```python\nimport json\nimport numpy as np\nimport torch\n\n"
+        "facts = json.load(open('this folder/config.json'))['task']['facts']\n"
+        + (subtract if "offset" in facts else "")
+        + "x = (x - np.array(facts['mean'])) / np.array(facts['deviation'])  # float64\n"
+        + (filled if "missing" in facts else "")
+        + (masks if "masked" in facts else "")
+        + "x_BTI = torch.from_numpy(x.astype(np.float32))\n```\n"
+        + (_REPEATED if facts.get("missing") == "ffill" else "")
+        + (_MASKED if "masked" in facts else "")
+    )
+
+
+_REPEATED = (
+    "\nBefore that, a missing value (NaN) repeats the last one before it in its channel, from "
+    "chunk to chunk of a stream too; where there is none it stays NaN.\n"
+)
+_MASKED = (
+    "\nThe inputs after the channels are 1 where one of the `masked` channels misses a value "
+    "(NaN), else 0.\n"
+)
 
 
 def _training(line: Row, final: Row) -> str:

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from drnn_bench.models.architecture import Architecture
 from drnn_bench.models.streaming import detach
 from drnn_bench.recipe import Recipe
+from drnn_bench.tasks.checks import check_target_type
 from drnn_bench.tasks.task import UNSCORED, Arrays, Task
 
 EVALUATION_BATCH = 512  # sequences
@@ -206,7 +207,8 @@ def inputs(task: Task, x: np.ndarray, device: str, model: nn.Module | None = Non
 
 
 def targets(y: np.ndarray, device: str) -> Tensor:
-    """Targets as integers (B, scored)."""
+    """Targets as integers (B, scored). Raises UserError where they are none: nothing is rounded."""
+    check_target_type(y.dtype, "training")
     return torch.from_numpy(np.array(y)).to(device).long().view(len(y), -1)
 
 

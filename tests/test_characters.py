@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from conftest import refusal
 
 from drnn_bench.api import configure
 from drnn_bench.errors import UserError
@@ -115,6 +116,13 @@ def test_a_stream_is_scored_whole_with_its_state_carried(tmp_path):
     nats = torch.nn.functional.cross_entropy(logits, targets(y[None], "cpu")[0])
     assert scores["cross_entropy"] == pytest.approx(float(nats), rel=1e-5)
     assert scores["bits_per_character"] == pytest.approx(float(nats) / math.log(2), rel=1e-5)
+
+
+def test_a_text_of_more_symbols_than_are_told_apart_is_refused(tmp_path):
+    path = tmp_path / "all.txt"
+    path.write_text("".join(map(chr, range(0x10000, 0x22000))), encoding="utf-8")
+    said = refusal(parse_task(f"char_text:path={path}").read, None)
+    assert "the text has 66,356 kinds of characters; at most 65,536 are read" in said
 
 
 def test_training_along_streams_learns_and_repeats_itself(tmp_path):

@@ -340,7 +340,7 @@ def test_a_finalist_is_exported_and_does_again_what_its_record_says(place, bench
     told = json.loads((folder / CONFIG).read_text())
     facts = told["task"]["facts"]
     assert facts["classes"] == ["down", "up"]
-    raw = np.load(place / "walks.npz")["x"].astype(np.float32)
+    raw = np.load(place / "walks.npz")["x"]
     entering = ((raw - facts["mean"]) / facts["deviation"]).astype(np.float32)
     seen = np.concatenate([arrays[split][0] for split in ("train", "validation", "test")])
     assert {row.tobytes() for row in entering} == {row.tobytes() for row in seen}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import gzip
+import importlib
 import io
 import os
 import struct
@@ -20,12 +22,18 @@ from conftest import refusal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drnn_bench.formats import read
+from drnn_bench import formats
+from drnn_bench.formats import Options, Sequences
 from drnn_bench.formats.files import named_split
+from drnn_bench.formats.options import USES
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(6, 5)).astype(np.float32)
 Y = np.array([3, 1, 3, 1, 3, 1])
+
+
+def read(path: Path, **options) -> Sequences:
+    return formats.read(path, Options(**options))
 
 
 def written(path: Path, content: str | bytes) -> Path:
@@ -48,8 +56,8 @@ def same(found, x, y, split=None) -> None:
     """The sequences are these, [T, C] each, and so are the labels, in type too."""
     assert len(found.x) == len(found.y) == len(found.split) == len(found.where) == len(x)
     for got, wanted in zip(found.x, x, strict=True):
-        assert got.dtype == np.float32
-        wanted = np.asarray(wanted, dtype=np.float32)
+        assert got.dtype.kind in "iuf"  # as the file has them: a task shifts before it casts
+        wanted = np.asarray(wanted)
         np.testing.assert_array_equal(got, wanted if wanted.ndim == 2 else wanted[:, None])
     if found.per_step:
         assert [labels.tolist() for labels in found.y] == y
@@ -95,7 +103,7 @@ def test_japanese_vowels_as_the_file_has_them(ucr_dir):
     lines = (ucr_dir / "JapaneseVowels_TRAIN.ts").read_text().splitlines()
     *channels, label = lines[-1].split(":")
     assert found.y[269] == int(label)
-    wanted = np.array([channel.split(",") for channel in channels], dtype=np.float32).T
+    wanted = np.array([channel.split(",") for channel in channels], dtype=np.float64).T
     np.testing.assert_array_equal(found.x[269], wanted)
     assert found.where[269].endswith(f"JapaneseVowels_TRAIN.ts row 270 (line {len(lines)})")
 
@@ -203,6 +211,16 @@ def test_channels_lengths_splits_and_labels_of_each_step(tmp_path):
     same(found, rows, [0, 2, 1])
 
 
+def test_labels_of_steps_that_may_be_one_hot_are_said(tmp_path):
+    x, y = np.ones((3, 3)), np.eye(3)
+    assert (
+        "if the rows are one-hot labels of sequences"
+        in read(npz(tmp_path / "a.npz", x=x, y=y)).notes[0]
+    )
+    y[0, 1] = 1
+    assert not read(npz(tmp_path / "a.npz", x=x, y=y)).notes
+
+
 def test_channels_that_may_come_first_are_said(tmp_path):
     found = read(npz(tmp_path / "a.npz", x=np.zeros((2, 3, 50)), y=[0, 1]))
     assert "transpose" in found.notes[0]
@@ -218,6 +236,7 @@ def test_channels_that_may_come_first_are_said(tmp_path):
         (np.array(["a ", "b", "1"]), ["a", "b", "1"]),
         (np.array([b"a", b"b", b"a"]), ["a", "b", "a"]),
         (np.array([5, 6, 250], dtype=np.uint8), [5, 6, 250]),
+        (np.array([True, False, True]), ["True", "False", "True"]),
     ],
 )
 def test_labels_are_whole_numbers_or_names(tmp_path, y, wanted):
@@ -232,13 +251,17 @@ def test_labels_are_of_one_kind_in_all_splits(tmp_path):
 ONES = np.ones((3, 4))
 WRONG_ARRAYS = {
     "other N": ({"x": ONES, "y": [0, 1]}, "y: has shape (2,), but", "expected (3,)"),
-    "one-hot": ({"x": ONES, "y": np.eye(3)}, "argmax"),
-    "bool x": ({"x": ONES > 0, "y": [0, 1, 2]}, "x: holds bool"),
-    "complex x": ({"x": ONES + 1j, "y": [0, 1, 2]}, "x: holds complex128"),
+    "one-hot": ({"x": ONES, "y": np.eye(3)}, "of one-hot labels save y.argmax(-1)"),
+    "one-hot steps": ({"x": ONES, "y": np.ones((3, 4, 5))}, "of one-hot labels save y.argmax(-1)"),
+    "bool x": ({"x": ONES > 0, "y": [0, 1, 2]}, "x: holds bool", "x.astype('uint8')"),
+    "complex x": ({"x": ONES + 1j, "y": [0, 1, 2]}, "x: holds complex128", "[x.real, x.imag]"),
+    "times x": ({"x": ONES.astype("M8[s]"), "y": [0, 1, 2]}, "datetime64[s]", "x.astype('int64')"),
+    "channels first": ({"x": np.ones((3, 1, 9)), "y": [0, 1, 2]}, "one step", "transpose(0, 2, 1)"),
     "text x": ({"x": ONES.astype(str), "y": [0, 1, 2]}, "x: holds <U"),
-    "object x": ({"x": np.array([[1], [1, 2], 3], object), "y": [0, 1, 2]}, "pickle", "lengths"),
-    "object y": ({"x": ONES, "y": np.array([0, None, 1], object)}, " y: ", "pickle"),
-    "bool y": ({"x": ONES, "y": [True, False, True]}, "[0]: labels are bool"),
+    "object x": ({"x": np.array([[1], [1, 2], 3], object), "y": [0, 1, 2]}, " x: ", "pickle",
+        "padded with NaN, or with an array `lengths`"),
+    "object y": ({"x": ONES, "y": np.array([0, None, 1], object)}, " y: ", "pickle",
+        "save labels as words or whole numbers: y.astype(str) or y.astype(int)"),
     "real y": ({"x": ONES, "y": [0.0, 0.25, 1.0]}, "[1]: the label is 0.25; classification"),
     "NaN y": ({"x": ONES, "y": [0.0, 1.0, np.nan]}, "[2]: the label is missing"),
     "empty y": ({"x": ONES, "y": ["a", "", "b"]}, "[1]: the label is missing"),
@@ -255,9 +278,10 @@ WRONG_ARRAYS = {
         {"x_train": ONES, "y_train": [0, 1, 2], "x_test": ONES, "y_test": ONES.astype(int)},
         "x_test[0] has a label for each step", "x_train[0] one label",
     ),
-    "NaN": ({"x": np.where(np.eye(3, 4), 1, np.nan), "y": [0, 1, 2]}, "x[0]: nan at step 2"),
+    "NaN": ({"x": np.where(np.eye(3, 4), 1, np.nan), "y": [0, 1, 2]}, "x[1]: no value at step 1;",
+        "values missing: 3, in 2 of 3 sequences", "missing=ffill"),
     "inf": ({"x": [[[1, 2], [3, np.inf]]], "y": [0]}, "x[0]: inf at step 2, channel 2"),
-    "too great for float32": ({"x": [[1, -1e39]], "y": [0]}, "x[0]: -inf at step 2"),
+    "too great for float32": ({"x": [[1, -1e39]], "y": [0]}, "x[0]: -1e+39 at step 2"),
     "long lengths": ({"x": ONES, "y": [0, 1, 2], "lengths": [4, 5, 1]}, "lengths[1]: 5", "1 to 4"),
     "zero lengths": ({"x": ONES, "y": [0, 1, 2], "lengths": [4, 4, 0]}, "lengths[2]: 0"),
     "real lengths": ({"x": ONES, "y": [0, 1, 2], "lengths": [4.0, 4, 1]}, "whole numbers"),
@@ -346,7 +370,10 @@ def test_what_is_no_step_is_left_out_and_said(tmp_path):
     path = written(tmp_path / "a.csv", text)
     found = read(path, target="who")
     same(found, [[1, 2], [3, 4]], [0, 1], ["train", "test"])
-    assert found.notes == (f"{path}: columns not read: (no name), id, file, when",)
+    assert found.notes == (
+        f"{path}: columns not read: (no name) (an index), when (dates), id (it names the rows), "
+        f"file (it names the rows)",
+    )
     pd.read_csv(path).to_parquet(tmp_path / "a.parquet")
     same(read(tmp_path / "a.parquet", target="who"), [[1, 2], [3, 4]], [0, 1], ["train", "test"])
 
@@ -370,8 +397,9 @@ def test_tables_of_a_folder_by_their_names(tmp_path):
     found = read(tmp_path)
     same(found, [*WIDE_X, WIDE_X[0]], ["up", "down", "up"], ["train", "train", "test"])
     assert found.notes == (
-        "2 stray files skipped: .DS_Store, README",
+        "1 stray file skipped: README",
         "1 stray folder skipped: nothing",
+        "1 hidden file skipped: .DS_Store",
     )
 
 
@@ -396,7 +424,9 @@ def test_a_row_is_a_step(tmp_path):
     more.to_csv(path, index=False)
     found = read(path)
     same(found, [[[5, 6], [1, 2]], [[3, 4]]], ["q", "r"])
-    assert found.notes == (f"{path}: columns not read: timestamp, id",)
+    assert found.notes == (
+        f"{path}: columns not read: timestamp (step is the time), id (it numbers the rows)",
+    )
     table.to_parquet(tmp_path / "a.parquet")
     same(read(tmp_path / "a.parquet"), [[[5, 6], [1, 2]], [[3, 4]]], ["q", "r"])
 
@@ -441,9 +471,7 @@ def test_long_tables_come_back_whatever_the_order_of_their_rows(
     ]
     rows = data.draw(st.permutations(rows))
     with (tmp_path / "a.csv").open("w", newline="") as file:
-        csv.writer(file).writerows(
-            [["id", "time", *[f"v{c}" for c in range(channels)], "y"], *rows]
-        )
+        csv.writer(file).writerows([["id", "time", *"uvw"[:channels], "y"], *rows])
     found = read(tmp_path / "a.csv")
     assert found.per_step == per_step
     order = [names.index(name) for name in dict.fromkeys(row[0] for row in rows)]
@@ -456,7 +484,9 @@ def test_columns_of_lists(tmp_path):
     pairs = [[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0]]]
     found = read(parquet(path, s=pairs, y=["a", "b"], more=[1, 2], time=[0, 0]))
     same(found, pairs, ["a", "b"])
-    assert found.notes == (f"{path}: columns not read: time, more",)
+    assert found.notes == (
+        f"{path}: columns not read: time (a time of the whole row), more (beside lists)",
+    )
     same(read(parquet(path, u=[[1, 3], [5]], v=[[2, 4], [6]], y=[0, 1])), pairs, [0, 1])
     found = read(parquet(path, s=[[1, 2, 3], [4]], y=[["a", "b", "a"], ["b"]]))
     assert found.per_step
@@ -480,16 +510,16 @@ def test_columns_of_lists(tmp_path):
 WRONG_TABLES = {
     "text in a column": ("a,b,y\n1,2,0\n1,two,1\n", "row 2: column 'b' has 'two', no number"),
     "no numbers": ("a,b,y\np,q,0\n", "no numbers beside 'y': a, b"),
-    "booleans": ("a,b,y\n1,true,0\n", "row 1: column 'b' has 'True', no number"),
-    "a hole": ("a,b,y\n1,2,0\n3,,0\n", "row 2: column 'b' has no value"),
-    "NaN": ("a,b,y\n1,2,0\nnan,2,0\n", "row 2: column 'a' has no value"),
+    "booleans": ("a,b,y\n1,true,0\n", "row 1: column 'b' has True, a truth value", "ignore=b"),
+    "a hole": ("a,b,y\n1,2,0\n,3,0\n", "row 2: no value at step 1"),
+    "NaN": ("a,b,y\n1,2,0\nnan,2,0\n", "row 2: no value at step 1"),
     "inf": ("a,b,y\n1,2,0\n3,-inf,0\n", "row 2: -inf at step 2"),
-    "beyond float32": ("a,b,y\n1,2,0\n3,1e39,0\n", "row 2: inf at step 2"),
+    "beyond float32": ("a,b,y\n1,2,0\n3,1e39,0\n", "row 2: 1e+39 at step 2"),
     "no label": ("a,b,y\n1,2,\n", "row 1: the label is missing"),
     "real labels": ("a,b,y\n1,2,1\n1,2,1.5\n", "row 2: the label is 1.5"),
     "a short row": ("a,b,y\n1,2,0\n1,2\n", "row 2: 2 values, the header names 3"),
     "a long row": ("a,b,y\n1,2,0,1\n", "row 1: 4 values, the header names 3"),
-    "no header": ("1,2,0\n3,4,1\n", "the first line must name the columns, it has 1, 2, 0"),
+    "no header": ("0,1,2\n3,4,1\n", "the first line must name the columns, it has 0, 1, 2"),
     "only a header": ("a,b,y\n", "has no rows"),
     "only lines": ("\n\n", "the first line must name the columns"),
     "no target": ("a,b,c\n1,2,0\n", "no column of labels", "target=NAME", "a, b, c"),
@@ -500,9 +530,9 @@ WRONG_TABLES = {
     "a step twice": (LONG.replace("1.5", "2"), "row 3: a second row of id b at t 2"),
     "no time": (LONG.replace("1.5", ""), "row 3: column 't' has no value"),
     "odd time": (LONG.replace("1.5", "soon"), "row 3: column 't' has 'soon'"),
-    "a hole in a step": (LONG.replace("5,6", ",6"), "row 3: column 'x' has no value"),
-    "inf in a step": (LONG.replace("5,6", "5,inf"), "id b: inf at step 1, channel 2"),
-    "no label at a step": (LONG.replace("6,q", "6,"), "id b: the label is missing"),
+    "a hole in a step": (LONG.replace("5,6", ",6"), "id b: no value at step 1, channel x"),
+    "inf in a step": (LONG.replace("5,6", "5,inf"), "id b: inf at step 1, channel y"),
+    "no label at a step": (LONG.replace("6,q", "6,"), "row 3: the label is missing"),
     "two splits": (
         "id,t,a,y,split\n7,1,2,0,train\n7,2,3,0,test\n", "row 2: id 7 is in test and in train",
     ),
@@ -522,21 +552,23 @@ def test_wrong_tables_are_one_line(tmp_path, case):
 
 
 WRONG_PARQUET = {
-    "a hole": ({"s": [[1, 2], [3, None]]}, "row 2: a value in 's' is missing"),
-    "a hole in a channel": ({"s": [[[1, 2]], [[3, 4], [None, 5]]]}, "row 2: a value in 's'"),
+    "a hole": ({"s": [[1, 2], [3, None]]}, "row 2: no value at step 2"),
+    "a hole in a channel": (
+        {"s": [[[1, 2]], [[3, 4], [None, 5]]]},
+        "row 2: no value at step 2, channel 1",
+    ),
     "no list": ({"s": [[1, 2], None]}, "row 2: column 's' has no value"),
     "no steps": ({"s": [[1, 2], []]}, "row 2: has no steps"),
     "no channels": ({"s": [[[]], [[]]]}, "no numbers beside"),
-    "NaN": ({"s": [[1.0, 2.0], [np.nan]]}, "row 2: nan at step 1"),
+    "NaN": ({"s": [[1.0, 2.0], [np.nan]]}, "row 2: no value at step 1"),
     "channels that differ": ({"s": [[[1, 2]], [[3, 4], [5]]]}, "row 2: 1 channels in 's'"),
     "steps that differ": ({"s": [[1, 2], [3]], "u": [[1, 2], [3, 4]]}, "row 2: lists of 1, 2"),
     "labels of few steps": ({"s": [[1, 2], [3]], "y": [[0, 1], [1, 0]]}, "1 steps but 2 labels"),
     "numbers as text": ({"s": ["1", "2"]}, "column 's' holds numbers as text"),
-    "bool labels": ({"s": [[1, 2], [3]], "y": [True, False]}, "labels are bool"),
     "lists of labels": ({"s": [1, 2], "y": [[0], [1]]}, "column 'y' holds list<"),
     "lists of lists of labels": ({"s": [[1], [2]], "y": [[[0]], [[1]]]}, "lists of lists"),
     "records of labels": ({"s": [[1], [2]], "y": [{"a": 0}, {"a": 1}]}, "column 'y' holds struct<"),
-    "null": ({"s": pa.nulls(2)}, "row 1: column 's' has no value"),
+    "null": ({"s": pa.nulls(2)}, "row 1: every value is missing"),
     "no columns beside": ({}, "no numbers beside 'y'"),
 }
 
@@ -662,11 +694,11 @@ def test_ts_files_come_back(tmp_path, shapes, channels, labels, data):
 
 
 WRONG_TS = {
-    "a value missing": ("4 , 5", "4,?", "row 2 (line 13)", "missing value (?) at step 2"),
+    "a value missing": ("4 , 5", "4,?", "row 2 (line 13)", "no value at step 2, channel 1"),
     "a value that is none": ("4 , 5", "4,", "row 2", "'', no number, at step 2"),
     "text": ("4 , 5", "4,five", "row 2", "'five', no number, at step 2"),
-    "NaN": ("4 , 5", "4,NaN", "row 2", "nan at step 2, channel 1"),
-    "inf": ("4 , 5", "4,1e39", "row 2", "inf at step 2, channel 1"),
+    "NaN": ("4 , 5", "4,NaN", "row 2", "no value at step 2, channel 1"),
+    "inf": ("4 , 5", "4,1e39", "row 2", "1e+39 at step 2, channel 1"),
     "a class of its own": (": 2.0", ": down", "row 2", "class 'down'", "up, 2.0"),
     "no label": (" : 2.0", "", "row 2", "class '0,1'"),
     "no channel": ("4 , 5 : 0,1 : 2.0", "up", "row 2", "expected channels"),
@@ -687,7 +719,7 @@ WRONG_TS = {
     ),
     "a length alone": ("@equalLength false", "@seriesLength 3", "row 2", "@seriesLength 3"),
     "odd flag": ("@equalLength false", "@equalLength maybe", "@equallength maybe: expected true"),
-    "time stamps": ("@timeStamps false", "@timeStamps true", "time stamps, which are not read"),
+    "time stamps": ("@timeStamps false", "@timeStamps true", "is no row of (time,value)"),
     "regression": ("@classLabel true up 2.0", "@targetLabel true", "real-valued targets"),
     "no classes": ("@classLabel true up 2.0", "@classLabel false", "names no classes"),
     "no class label": ("@classLabel true up 2.0", "", "names no classes"),
@@ -799,8 +831,9 @@ def test_a_folder_of_recordings_for_each_class(tmp_path):
         "4 recordings at 8000 Hz",
         "2 of 4 recordings resampled from 4000 and 16000 to 8000 Hz",
         "1 of 4 recordings mixed down to mono",
-        "3 stray files skipped: .DS_Store, ._1.wav, labels.csv",
+        "1 stray file skipped: labels.csv",
         "1 stray folder skipped: none",
+        "2 hidden files skipped: .DS_Store, ._1.wav",
     )
     assert [x.shape for x in found.x] == [(400, 1)] * 4
     np.testing.assert_array_equal(found.x[0], found.x[1])
@@ -834,7 +867,7 @@ def test_wrong_recordings_are_one_line(tmp_path):
     for i in range(3):
         recording(tmp_path / "cat" / f"{i}.wav")
     bad = tmp_path / "cat" / "1.wav"
-    for content in (b"", b"RIFF", b"words and words", bad.read_bytes()[:200]):
+    for content in (b"", b"RIFF", b"words and words", bad.read_bytes()[:44]):
         assert str(bad) in refusal(read, written(bad, content).parent.parent)
     bad.unlink()
     bad.symlink_to(tmp_path / "gone.wav")
@@ -869,7 +902,7 @@ def test_folders_in_which_nothing_is(tmp_path):
     written(tmp_path / "README", "words")
     written(tmp_path / ".hidden.csv", WIDE)
     said = refusal(read, tmp_path)
-    assert "nothing in it is understood (.hidden.csv, README); expected csv" in said
+    assert "nothing in it is understood (README) but for hidden files (.hidden.csv);" in said
     written(tmp_path / "a.csv", WIDE)
     written(tmp_path / "a.ts", TS)
     assert "several kinds of data (a.csv, a.ts): name one" in refusal(read, tmp_path)
@@ -895,3 +928,22 @@ def test_what_may_not_be_read(tmp_path):
         said = refusal(read, asked)
         closed.chmod(0o700)
         assert "Permission denied" in said
+
+
+def test_every_reader_says_which_options_it_takes():
+    names = {field.name for field in dataclasses.fields(Options)}
+    assert set(USES) == names
+    for reader in set(formats.READERS.values()):
+        takes = importlib.import_module(f"drnn_bench.formats.{reader}").OPTIONS
+        assert set(takes) <= names
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "written_so"),
+    [("id", "a", "a"), ("time", "a", "a"), ("group", "a", "a"), ("ignore", ("a", "b"), "a+b")],
+)
+def test_the_options_of_tables_have_no_use_elsewhere(tmp_path, option, value, written_so):
+    path = npz(tmp_path / "a.npz", x=X, y=Y)
+    said = refusal(lambda: read(path, **{option: value}))
+    wanted = f"{option} is for tables (csv, tsv, parquet); leave out {option}={written_so}"
+    assert said.endswith(wanted)

@@ -12,8 +12,9 @@ from conftest import refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drnn_bench.formats import Options
 from drnn_bench.tasks import parse_task
-from drnn_bench.tasks.own import understood
+from drnn_bench.tasks.shown import understood
 from drnn_bench.tasks.task import SPLITS, UNSCORED
 
 
@@ -152,7 +153,11 @@ REFUSED = {
     "an option that is none": ({}, ",targets=y", ["no option 'targets'", "target"]),
     "rate of no recording": ({}, ",rate=8000", ["rate is for recordings"]),
     "an array that is not there": ({}, ",target=label", ["label"]),
-    "NaN": ({"x": np.where(np.arange(140).reshape(20, 7) == 30, np.nan, 1)}, "", ["x[4]: nan"]),
+    "NaN": (
+        {"x": np.where(np.arange(140).reshape(20, 7) == 30, np.nan, 1)},
+        "",
+        ["x[4]: no value at step 3", "missing=ffill"],
+    ),
 }  # fmt: skip
 
 
@@ -183,6 +188,10 @@ def test_ls_data_shows_how_it_would_be_understood(bench, tmp_path):
     assert facts == {
         "sequences": 30, "length_min": 7, "length_max": 7, "channels": 1, "classes": 3,
         "splits": {"train": 18, "validation": 6, "test": 6},
+        "form": "arrays", "channel_names": ["1"], "first_step": 1, "last_step": 7,
+        "class_counts": {"0": 10, "1": 10, "2": 10}, "ignored_columns": [],
+        "constant_channels": [], "duplicates_across_splits": 0,
+        "notes": facts["notes"],
     }  # fmt: skip
     assert "name the labels with target=NAME" in bench("ls", "data", path, code=2).stderr
 
@@ -198,3 +207,50 @@ def test_a_whole_run_on_real_sequences_of_unequal_length(bench, ucr_dir, tmp_pat
     assert all(row["test_mean"] > 0.5 for row in rows)  # of nine speakers
     for written in tmp_path.rglob("*.jsonl"):
         assert str(ucr_dir) not in written.read_text()
+
+
+def test_options_at_their_defaults_leave_the_key_as_it_was():
+    assert parse_task("own:path=a.csv").key == "own"
+    assert parse_task("own:path=a.csv,missing=refuse").key == "own"
+    task = parse_task("own:path=a.csv,id=run,time=at,ignore=b+c,group=who,missing=ffill")
+    assert task.key == "own:id=run,time=at,ignore=b+c,group=who,missing=ffill"
+    assert task.options == Options(
+        id="run", time="at", ignore=("b", "c"), group="who", missing="ffill"
+    )
+    said = refusal(parse_task, "own:path=a.csv,missing=mean")
+    assert "missing must be one of refuse, ffill, zero+mask, got 'mean'" in said
+
+
+def test_ls_data_shows_how_a_table_is_understood(bench, tmp_path):
+    rng = np.random.RandomState(0)
+    names = [f"{channel}_{step}" for channel in ("acc_x", "acc_y") for step in (10, 2, 1)]
+    lines = [",".join(["age", *names, "what"])]
+    for i in range(40):
+        values = [f"{v:.2f}" for v in rng.randn(6)]
+        lines.append(",".join([str(20 + i % 3), *values, "ab"[i % 2]]))
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join(lines))
+    words = (path, "target=what", "ignore=age")
+    facts = json.loads(bench("ls", "data", *words, "--json").stdout)
+    wanted = {
+        "form": "wide", "channel_names": ["acc_x", "acc_y"], "first_step": "acc_x_1",
+        "last_step": "acc_x_10", "class_counts": {"a": 20, "b": 20}, "ignored_columns": ["age"],
+        "channels": 2, "length_min": 3, "length_max": 3,
+    }  # fmt: skip
+    assert {key: facts[key] for key in wanted} == wanted
+    shown = bench("ls", "data", *words).stdout
+    assert shown.splitlines() == facts["notes"]
+    assert (
+        "form wide: steps acc_x_1 to acc_x_10; channels acc_x, acc_y; of each class: a 20, b 20"
+        in shown
+    )
+    assert "columns not read: age (ignore)" in shown
+    assert "ignore=age" in bench("ls", "data", path, "target=what", code=2).stderr
+
+
+def test_a_table_whose_rows_have_an_id_each_says_which(tmp_path):
+    rows = [f"r{i},{i},{i * i},{'ab'[i % 2]}" for i in range(20)]
+    (tmp_path / "a.csv").write_text("\n".join(["id,time,v,label", *rows]))
+    said = refusal(lambda: read(tmp_path / "a.csv"))
+    assert "every sequence has one step" in said
+    assert "every row has its own id" in said

@@ -304,15 +304,16 @@ def promising(frames: int, folder: Path) -> bytes:
 
 BAD_RECORDINGS = {
     "empty": (lambda folder: b"", "the file is empty"),
-    "a web page": (lambda folder: b"<!DOCTYPE html><title>404</title>", "no wav or flac"),
-    "only a beginning": (lambda folder: wav(noise(2500), folder)[:20], "its header promises"),
-    "cut": (lambda folder: wav(noise(2500), folder)[:3000], "3000 bytes, its header promises 5044"),
-    "a header of zeros": (lambda folder: b"RIFF" + bytes(60), "no wav or flac"),
+    "a web page": (lambda folder: b"<!DOCTYPE html><title>404</title>", "no recording that"),
+    "only a beginning": (lambda folder: wav(noise(2500), folder)[:20], "no recording that"),
+    "cut": (lambda folder: wav(noise(2500), folder)[:3000], "2,956 bytes of samples, its header"),
+    "nothing but a header": (lambda folder: wav(noise(2500), folder)[:44], "header promises 5,000"),
+    "a header of zeros": (lambda folder: b"RIFF" + bytes(60), "no recording that"),
     "no samples": (lambda folder: wav(noise(0), folder), "no samples"),
     "too few to resample": (lambda folder: wav(noise(1), folder, 48_000), "leave none at 4000 Hz"),
     "NaN": (lambda folder: with_sample(np.nan, folder), "NaN or infinite"),
     "infinite": (lambda folder: with_sample(np.inf, folder), "NaN or infinite"),
-    "an endless header": (lambda folder: promising(2**32 - 1, folder), "more than an hour"),
+    "an endless header": (lambda folder: promising(2**32 - 1, folder), "at most an hour"),
 }
 
 
@@ -325,7 +326,7 @@ def test_a_bad_recording_among_good_ones_is_named(small, tmp_path, case):
     said = refusal(parse_task("speaker_fsdd").load, str(small))
     assert str(path) in said
     assert says in said
-    assert re.search(r"fetch it again|remove|one utterance", said)
+    assert re.search(r"fetch it again|remove|of one recording", said)
 
 
 def test_a_cut_flac_is_named(tmp_path):
@@ -335,7 +336,7 @@ def test_a_cut_flac_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:15_000])
     said = refusal(parse_task("speaker_vctk:speakers=2").load, str(folder))
     assert str(path) in said
-    assert "no wav or flac that can be read" in said
+    assert "its header promises 20,000; fetch it again" in said
 
 
 def test_a_recording_that_is_a_folder_or_is_not_readable_is_named(small):
@@ -343,7 +344,7 @@ def test_a_recording_that_is_a_folder_or_is_not_readable_is_named(small):
     path.unlink()
     path.mkdir()
     said = refusal(parse_task("speaker_fsdd").load, str(small))
-    assert f"{path}: cannot be read (Is a directory)" in said
+    assert f"{path} is no file" in said
     path.rmdir()
     os.symlink(small / "nowhere.wav", path)
     said = refusal(parse_task("speaker_fsdd").load, str(small))

@@ -1,88 +1,66 @@
 """numpy's files: an .npz archive, or .npy files beside one another.
 
 Arrays are known by their names: x and y (also data and labels, inputs and targets, ...), with a
-word for the split or without: x_train, test_y. `lengths` [N] says where each sequence ends, `split`
-[N] to which split it belongs. Nothing pickled is read.
+word for the split or without: x_train, test_y. `lengths` [N] says where each sequence ends; without
+it, a sequence ends where only NaN follows, in all channels. `split` [N] says to which split it
+belongs. Nothing pickled is read.
 
 Legend: N sequences, T steps, C channels.
 """
 
 from __future__ import annotations
 
-import tokenize
-import warnings
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from drnn_bench.errors import UserError, nearest
-from drnn_bench.formats.files import by_split, check_file, listed, named_split, printable, some
+from drnn_bench.formats.files import by_split, named_split, some
+from drnn_bench.formats.numbers import check_kind
+from drnn_bench.formats.numpy_files import StoredArray, npy_arrays, npz_arrays
+from drnn_bench.formats.options import Options
+from drnn_bench.formats.room import check_count
 from drnn_bench.formats.sequences import (
     INPUTS,
     TARGETS,
+    Form,
     Part,
     Sequences,
-    check_kind,
     joined,
     split_called,
 )
 
+OPTIONS = ("target", "missing")
+OBJECTS = {  # what to do with an array of Python objects, by its role
+    "x": "save sequences of unequal length padded with NaN, or with an array `lengths`",
+    "y": "save labels as words or whole numbers: y.astype(str) or y.astype(int)",
+}
 ROLES = dict.fromkeys(INPUTS, "x") | {"lengths": "lengths", "length": "lengths", "split": "split"}
 
 
-@dataclass(frozen=True)
-class _Array:
-    """An array in a file; its values are read when they are asked for."""
-
-    where: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    open: Callable[[], BinaryIO]
-
-    def read(self) -> np.ndarray:
-        if self.dtype.hasobject:
-            raise UserError(
-                f"{self.where}: holds Python objects, which need pickle and are not read; save "
-                f"sequences of unequal length padded, with their true lengths in an array `lengths`"
-            )
-        with _said(self.where), self.open() as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
+Arrays = dict[str, StoredArray]  # by name; or, of one split, by role: x, y, lengths, split
 
 
-Arrays = dict[str, _Array]  # by name; or, of one split, by role: x, y, lengths, split
-
-
-def read(place: Path, files: Sequence[Path], target: str | None) -> Sequences:
+def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
     """An .npz, several named by their splits, or the .npy files of one folder."""
     if len({path.suffix.lower() for path in files}) > 1:
         raise UserError(f"{place} holds .npz and .npy files: name one of the files")
     if files[0].suffix.lower() == ".npy":
         folder = place.parent if place in files else place
-        found = [(folder, None, _npy(folder))]
+        found = [(folder, None, npy_arrays(folder, place))]
     else:
-        found = [(path, split, _npz(path)) for path, split in by_split(place, files)]
+        found = [(path, split, npz_arrays(path)) for path, split in by_split(place, files)]
     parts, notes = [], []
     for path, split, arrays in found:
-        by_role = _by_role(path, arrays, target)
+        by_role = _by_role(path, arrays, options.target)
         for inner, chosen in by_role.items():
             parts.append(_part(chosen, inner or split))
-            _, steps, *channels = chosen["x"].shape
-            if channels and channels[0] > steps:
-                notes.append(
-                    f"{chosen['x'].where}: {steps} steps of {channels[0]} channels; if the "
-                    f"channels come first in it, save x.transpose(0, 2, 1)"
-                )
+            notes += _doubts(chosen, parts[-1])
         used = [array for chosen in by_role.values() for array in chosen.values()]
         if others := [name for name, array in arrays.items() if array not in used]:
             notes.append(f"{path}: arrays not read: {some(sorted(others))}")
-    return joined(parts, notes)
+    return joined(parts, Form("arrays"), notes)
 
 
 def _by_role(path: Path, arrays: Arrays, target: str | None) -> dict[str | None, Arrays]:
@@ -120,7 +98,7 @@ def _by_role(path: Path, arrays: Arrays, target: str | None) -> dict[str | None,
     return found
 
 
-def _input(path: Path, arrays: Arrays, y: _Array, split: str | None) -> _Array:
+def _input(path: Path, arrays: Arrays, y: StoredArray, split: str | None) -> StoredArray:
     """The one array that can be the sequences of these labels."""
     could = [
         name
@@ -143,25 +121,15 @@ def _input(path: Path, arrays: Arrays, y: _Array, split: str | None) -> _Array:
 
 def _part(by_role: Arrays, split: str | None) -> Part:
     stored_x, stored_y = by_role["x"], by_role["y"]
-    if stored_x.dtype.hasobject or len(stored_x.shape) in (2, 3):
-        x, y = stored_x.read(), stored_y.read()
-    else:
-        raise UserError(
-            f"{stored_x.where}: has shape {stored_x.shape}, expected (N, T) or (N, T, channels)"
-        )
-    check_kind(x.dtype, stored_x.where)
-    if y.ndim > 1 and y.shape[-1] == 1:
-        y = y[..., 0]
-    if y.shape not in (x.shape[:1], x.shape[:2]):
-        raise UserError(
-            f"{stored_y.where}: has shape {stored_y.shape}, but {stored_x.where} {x.shape}; "
-            f"expected ({len(x)},), a label each, or {x.shape[:2]}, one a step"
-            + ("; of one-hot labels save y.argmax(1)" if y.ndim == 2 and len(y) == len(x) else "")
-        )
+    stored_x.check(OBJECTS["x"])
+    _check_shapes(stored_x, stored_y)
+    check_count(stored_x.shape[0], stored_x.where)
+    x, y = stored_x.read(OBJECTS["x"]), stored_y.read(OBJECTS["y"])
     x = x if x.ndim == 3 else x[..., None]
+    y = y[..., 0] if y.ndim > 1 and y.shape[-1] == 1 else y
     where = [f"{stored_x.where}[{i}]" for i in range(len(x))]
-    rows, per_step = x, y.ndim == 2
-    if "lengths" in by_role:
+    rows, per_step, padded = x, y.ndim == 2, "lengths" not in by_role
+    if not padded:
         lengths = _lengths(by_role["lengths"], x)
         rows = [row[:length] for row, length in zip(x, lengths.tolist(), strict=True)]
         y = y[np.arange(x.shape[1]) < lengths[:, None]] if per_step else y
@@ -170,10 +138,53 @@ def _part(by_role: Arrays, split: str | None) -> Part:
         stored = by_role["split"]
         words = _for_each(stored, x).tolist()
         splits = [split_called(word, f"{stored.where}[{i}]") for i, word in enumerate(words)]
-    return Part(rows, y.reshape(-1), where, splits, per_step)
+    return Part(rows, y.reshape(-1), where, splits, per_step, padded=padded)
 
 
-def _lengths(stored: _Array, x: np.ndarray) -> np.ndarray:
+def _check_shapes(x: StoredArray, y: StoredArray) -> None:
+    """Refuses arrays that do not fit each other, before their values are read."""
+    if len(x.shape) not in (2, 3):
+        raise UserError(f"{x.where}: has shape {x.shape}, expected (N, T) or (N, T, channels)")
+    check_kind(x.dtype, x.where)
+    if len(x.shape) == 3 and x.shape[1] == 1 < x.shape[2]:
+        raise UserError(
+            f"{x.where}: has shape {x.shape}, sequences of one step; its channels come first: save "
+            f"x.transpose(0, 2, 1)"
+        )
+    labels = y.shape[:-1] if len(y.shape) > 1 and y.shape[-1] == 1 else y.shape
+    if labels not in (x.shape[:1], x.shape[:2]):
+        one_hot = len(labels) > 1 and labels[:-1] in (x.shape[:1], x.shape[:2])
+        raise UserError(
+            f"{y.where}: has shape {y.shape}, but {x.where} {x.shape}; expected ({x.shape[0]},), a "
+            f"label each, or {x.shape[:2]}, one a step"
+            + ("; of one-hot labels save y.argmax(-1)" if one_hot else "")
+        )
+
+
+def _doubts(by_role: Arrays, part: Part) -> Iterator[str]:
+    """What may have been meant otherwise."""
+    x, y = by_role["x"], by_role["y"]
+    _, steps, *channels = x.shape
+    if channels and channels[0] > steps:
+        yield (
+            f"{x.where}: {steps} steps of {channels[0]} channels; if the channels come first in "
+            f"it, save x.transpose(0, 2, 1)"
+        )
+    whole = part.per_step and part.y.size == len(part.x) * steps
+    if whole and _one_hot(part.y.reshape(-1, steps)):
+        yield (
+            f"{y.where}: one 1 in each row and else 0, read as a label for each step; if the rows "
+            f"are one-hot labels of sequences, save y.argmax(-1)"
+        )
+
+
+def _one_hot(y: np.ndarray) -> bool:
+    if y.dtype.kind not in "biuf":
+        return False
+    return bool(((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all())
+
+
+def _lengths(stored: StoredArray, x: np.ndarray) -> np.ndarray:
     lengths = _for_each(stored, x)
     if lengths.dtype.kind not in "iu":
         raise UserError(f"{stored.where}: holds {lengths.dtype}, expected whole numbers")
@@ -185,53 +196,7 @@ def _lengths(stored: _Array, x: np.ndarray) -> np.ndarray:
     return lengths
 
 
-def _for_each(stored: _Array, x: np.ndarray) -> np.ndarray:
+def _for_each(stored: StoredArray, x: np.ndarray) -> np.ndarray:
     if stored.shape != x.shape[:1]:
         raise UserError(f"{stored.where}: has shape {stored.shape}, expected ({len(x)},)")
-    return stored.read()
-
-
-def _npz(path: Path) -> Arrays:
-    check_file(path)
-    with _said(path), zipfile.ZipFile(path) as archive:
-        names = [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
-
-    def opener(name: str) -> Callable[[], BinaryIO]:
-        return lambda: zipfile.ZipFile(path).open(f"{name}.npy")
-
-    return {name: _array(f"{path} {printable(name)}", opener(name)) for name in names}
-
-
-def _npy(folder: Path) -> Arrays:
-    paths = [path for path in listed(folder) if path.suffix.lower() == ".npy"]
-    for path in paths:
-        check_file(path)
-    return {path.stem: _array(str(path), partial(path.open, "rb")) for path in paths}
-
-
-def _array(where: str, opened: Callable[[], BinaryIO]) -> _Array:
-    """The array without its values: shape and type stand at the beginning of an .npy file."""
-    with _said(where), opened() as file:
-        version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        else:  # of 2.0; a later one differs from it in its names of fields only
-            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-    return _Array(where, shape, dtype, opened)
-
-
-@contextmanager
-def _said(what: object) -> Iterator[None]:
-    """What zipfile and numpy say of a damaged file, in one line that names it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a file of Python 2 is slow to open
-            yield
-    except (
-        EOFError, MemoryError, OSError, RuntimeError, ValueError, tokenize.TokenError,
-        zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
-        if isinstance(error, UserError):
-            raise
-        why = str(error).partition("\n")[0][:200] or type(error).__name__
-        raise UserError(f"{what}: cannot be read ({why}); save it again with numpy") from None
+    return stored.read("save whole numbers or words")

@@ -1,4 +1,4 @@
-"""A csv or parquet file as Arrow columns, and what each column is for.
+"""A table as Arrow columns, and what can be had of a column.
 
 What is wrong with a value names its column and its row; rows are counted from 1, without a header.
 
@@ -7,9 +7,7 @@ Legend: R rows.
 
 from __future__ import annotations
 
-import codecs
-import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,35 +15,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.files import decoded, read_bytes, some
-from drnn_bench.formats.sequences import TARGETS
+from drnn_bench.formats import times
+from drnn_bench.formats.labels import missing_word
+from drnn_bench.formats.number_text import fault, first_fault, is_number
+from drnn_bench.formats.roles import Roles
+from drnn_bench.formats.sequences import split_called
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# The surest first: beside a series_id an id is a row's, and beside a step a timestamp is a copy.
-IDS = ("series_id", "sequence_id", "series", "sequence", "id")
-TIMES = ("time", "step", "t", "timestamp")
-INDEX = ("", "unnamed: 0", "__index_level_0__")  # pandas' index, saved with the rest
-DELIMITERS = ",;\t"
-LARGEST_BLOCK = 2**31 - 1  # bytes
-
-
-@dataclass(frozen=True)
-class Roles:
-    """Columns by what they are for; None where there is none."""
-
-    target: str
-    split: str | None
-    id: str | None
-    time: str | None
-    data: tuple[str, ...]  # the rest, in their order
-    ignored: tuple[str, ...]  # never read
-
-    @property
-    def text(self) -> list[str]:
-        """What is read as it is written: 007 is no 7."""
-        return [name for name in (self.target, self.split, self.id) if name]
+LONGEST_TEXT = 1_000  # characters of a label or an id
 
 
 @dataclass(frozen=True)
@@ -66,7 +45,7 @@ class Table:
         """number, text, or as Arrow calls it."""
         import pyarrow.types as types
 
-        kind = _plain_type(self.arrow.schema.field(name).type)
+        kind = plain_type(self.arrow.schema.field(name).type)
         if _is_number_type(kind):
             return "number"
         if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
@@ -75,13 +54,7 @@ class Table:
 
     def column(self, name: str) -> pa.Array:
         """A column [R] in which nothing is missing."""
-        import pyarrow as pa
-
-        column = self.arrow.column(name).combine_chunks()
-        if isinstance(column, pa.ExtensionArray):
-            column = column.storage
-        if isinstance(column, pa.DictionaryArray):
-            column = column.dictionary_decode()
+        column = self._column(name)
         if column.null_count:
             row = np.flatnonzero(np.asarray(column.is_null()))[0]
             raise UserError(f"{self.where(row)}: column {name!r} has no value; fill it in")
@@ -89,39 +62,129 @@ class Table:
 
     def values(self, name: str) -> np.ndarray:
         """A column's values [R]."""
-        return as_numpy(self.column(name))
+        column = self.column(name)
+        if self.kind(name) == "text":
+            import pyarrow.compute as pc
+
+            longest = pc.max(pc.utf8_length(column)).as_py() or 0
+            if longest > LONGEST_TEXT:
+                raise UserError(
+                    f"{self.path}: column {name!r} has a text of {longest:,} characters, expected "
+                    f"names of at most {LONGEST_TEXT:,}"
+                )
+        return as_numpy(column)
 
     def labels(self, name: str) -> np.ndarray:
-        """The values [R] of the column of labels."""
+        """The values [R] of the column of labels, none of them missing."""
         if self.kind(name) not in ("number", "text", "bool", "null"):
             raise UserError(
                 f"{self.path}: column {name!r} holds {self.kind(name)}, expected labels, whole "
                 f"numbers or text"
             )
-        return self.values(name)
+        return self.named(name, "the label")
 
-    def numbers(self, name: str) -> np.ndarray:
-        """The values [R] of a column of numbers; anything else is refused."""
+    def named(self, name: str, what: str = "") -> np.ndarray:
+        """The values [R] of a column of names: of classes, sequences, groups. A word that stands
+        for a missing value is none."""
+        values = self.values(name)
+        row = missing_word(values)
+        if row is not None:
+            raise UserError(
+                f"{self.where(row)}: {what or f'column {name!r}'} is missing "
+                f"({str(values[row])!r}); fill it in, or leave the row out"
+            )
+        return values
+
+    def splits(self) -> list[str] | None:
+        """The split of each row, where a column tells it."""
+        if self.roles.split is None:
+            return None
+        words = self.values(self.roles.split).tolist()
+        return [split_called(word, self.where(row)) for row, word in enumerate(words)]
+
+    def names(self, columns: Collection[str]) -> np.ndarray:
+        """Of each row [R] what the columns together call it."""
+        if len(columns) == 1:
+            return self.named(*columns)
+        words = [self.named(name).astype(str).tolist() for name in columns]
+        return np.array([" ".join(row) for row in zip(*words, strict=True)])
+
+    def distinct(self, name: str) -> list:
+        """The distinct values of a column, as Python has them; None where one is missing."""
+        import pyarrow.compute as pc
+
+        return pc.unique(self._column(name)).to_pylist()
+
+    def is_empty(self, name: str) -> bool:
+        return self.arrow.column(name).null_count == self.rows
+
+    def numbers(self, name: str, masked: bool = False) -> np.ndarray:
+        """The values [R] of a column of numbers, NaN where one is missing; anything else is
+        refused. `masked`: see `as_numbers`."""
         kind = self.kind(name)
         if kind == "number":
-            return self.values(name)
-        values = self.values(name).tolist()  # for `null`: what is missing is said here
-        row, value = next(((i, v) for i, v in enumerate(values) if not _is_number(v)), (0, None))
-        if value is None and kind == "text":
+            return (as_numbers if masked else as_numpy)(self._column(name))
+        if kind == "null":
+            return np.full(self.rows, np.nan)
+        leave = f"or leave the column out with ignore={name}"
+        if kind == "bool":
+            row, value = next((i, v) for i, v in self._there(name))
             raise UserError(
-                f"{self.path}: column {name!r} holds numbers as text; save them as numbers"
+                f"{self.where(row)}: column {name!r} has {value}, a truth value and no number; "
+                f"save it as 0 and 1, {leave}"
             )
-        raise UserError(f"{self.where(row)}: column {name!r} has {str(value)[:40]!r}, no number")
+        wrong = next(((i, v) for i, v in self._there(name) if not is_number(v)), None)
+        if wrong is None:
+            raise UserError(
+                f"{self.path}: column {name!r} holds numbers as text; save them as numbers, {leave}"
+            )
+        row, value = wrong
+        why = fault(str(value))
+        cause = f" ({why})" if why else ""
+        if not why and kind == "text":
+            other, number = next((i, v) for i, v in self._there(name) if fault(v))
+            cause = f", but {number[:40]!r} in row {other + 1}"
+        raise UserError(
+            f"{self.where(row)}: column {name!r} has {str(value)[:40]!r}, no number{cause}; write "
+            f"plain numbers (1000, 0.5), {leave}"
+        )
+
+    def times(self, name: str) -> np.ndarray:
+        """What puts the rows [R] in order: numbers or dates, none of them missing."""
+        kind = self.kind(name)
+        if kind == "text":
+            return times.in_order(self.values(name).tolist(), self.where, name)
+        if kind != "null" and not kind.startswith(("time", "date", "duration")):
+            self.numbers(name)  # what is missing is said below
+        time = self.values(name)
+        missing = np.flatnonzero(time != time)  # NaN
+        if len(missing):
+            raise UserError(f"{self.where(missing[0])}: column {name!r} is NaN, expected a time")
+        if time.dtype.kind in "OU":  # of a clock
+            time = times.in_order([str(value) for value in time.tolist()], self.where, name)
+        return time
+
+    def is_clock(self, name: str) -> bool:
+        """Whether a column has times of the day, without a date."""
+        if self.kind(name) == "text":
+            first = self.arrow.column(name)[0].as_py()
+            return ":" in (first or "") and not times.has_date(first)
+        return self.kind(name).startswith("time32") or self.kind(name).startswith("time64")
+
+    def shown(self, name: str, row: int) -> str | int | float:
+        """A value as the file has it, for the user to see."""
+        value = self.arrow.column(name)[int(row)].as_py()
+        return value if isinstance(value, int | float | str) else str(value)
 
     def flat(
         self, lists: pa.Array, name: str, outer: np.ndarray | None = None
     ) -> tuple[pa.Array, np.ndarray]:
-        """The members of a column's lists, none of them missing, and how many each list has; of
-        lists in lists `outer` is how many of them each row has."""
+        """The members of a column's lists, and how many each list has; of lists in lists `outer` is
+        how many of them each row has. Numbers may be missing, nothing else."""
         import pyarrow.compute as pc
 
         members, lengths = pc.list_flatten(lists), pc.list_value_length(lists).to_numpy()
-        if members.null_count:
+        if members.null_count and not _is_number_type(members.type):
             place = np.flatnonzero(np.asarray(members.is_null()))[0]
             for counts in (lengths, outer):
                 if counts is not None:
@@ -130,21 +193,44 @@ class Table:
         return members, lengths
 
     def is_lists(self, name: str) -> bool:
-        return is_list(_plain_type(self.arrow.schema.field(name).type))
+        return is_list(plain_type(self.arrow.schema.field(name).type))
 
     def is_series(self, name: str) -> bool:
         """Whether a column holds lists of numbers, or lists of such lists."""
-        kind, depth = _plain_type(self.arrow.schema.field(name).type), 0
+        import pyarrow.types as types
+
+        kind, depth = plain_type(self.arrow.schema.field(name).type), 0
         while is_list(kind):
             kind, depth = kind.value_type, depth + 1
+        if depth and types.is_boolean(kind):
+            raise UserError(
+                f"{self.path}: column {name!r} holds lists of truth values; save them as 0 and 1, "
+                f"or leave the column out with ignore={name}"
+            )
         return depth in (1, 2) and _is_number_type(kind)
 
-    def is_prose(self, name: str) -> bool:
-        """Whether a column is no part of a sequence: a date, or text and no number anywhere."""
+    def is_prose(self, name: str) -> str | None:
+        """Why a column is no part of a sequence: it holds dates, or words and nothing that is meant
+        as a number; None where it may be one."""
         kind = self.kind(name)
-        if kind == "text":
-            return not any(_is_number(value) for value in self.arrow.column(name).to_pylist())
-        return kind not in ("number", "null", "bool")
+        if kind != "text":
+            return None if kind in ("number", "null", "bool") else _no_numbers(kind)
+        return None if first_fault(self.distinct(name)) else "words"
+
+    def _column(self, name: str) -> pa.Array:
+        import pyarrow as pa
+
+        column = self.arrow.column(name).combine_chunks()
+        if isinstance(column, pa.ExtensionArray):
+            column = column.storage
+        if isinstance(column, pa.DictionaryArray):
+            column = column.dictionary_decode()
+        return column
+
+    def _there(self, name: str):
+        """Rows and values of a column, without those that are missing."""
+        values = self.arrow.column(name).to_pylist()
+        return ((row, value) for row, value in enumerate(values) if value is not None)
 
 
 def as_numpy(column: pa.Array) -> np.ndarray:
@@ -156,109 +242,26 @@ def as_numpy(column: pa.Array) -> np.ndarray:
     return np.array(values.tolist(), dtype=str) if values.dtype == object else values
 
 
-def open_table(path: Path, target: str | None) -> Table:
-    arrow, roles = (_parquet if path.suffix.lower() == ".parquet" else _csv)(path, target)
-    if not arrow.num_rows:
-        raise UserError(f"{path}: has no rows")
-    return Table(path, arrow, roles)
+def as_numbers(column: pa.Array) -> np.ndarray:
+    """Numbers, NaN where one is missing; of whole numbers, which float64 may not hold, a masked
+    array."""
+    import pyarrow.types as types
+
+    if not column.null_count or not types.is_integer(column.type):
+        return as_numpy(column)
+    missing = column.is_null().to_numpy(zero_copy_only=False)
+    return np.ma.array(column.fill_null(0).to_numpy(), mask=missing)
 
 
-def _parquet(path: Path, target: str | None) -> tuple[pa.Table, Roles]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    raw = read_bytes(path)
-    try:
-        arrow = pq.ParquetFile(pa.BufferReader(raw)).read()
-        arrow.validate(full=True)  # text may not be UTF-8, lists may end before they begin
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise UserError(f"{path}: no parquet file that can be read ({_first(error)})") from None
-    lists = {field.name for field in arrow.schema if is_list(_plain_type(field.type))}
-    return arrow, _roles(path, arrow.column_names, target, lists)
+def _no_numbers(kind: str) -> str:
+    """Kinds as Arrow calls them, in a user's words."""
+    for start, what in (("timestamp", "dates"), ("date", "dates"), ("time", "times")):
+        if kind.startswith(start):
+            return what
+    return kind.partition("<")[0]
 
 
-def _csv(path: Path, target: str | None) -> tuple[pa.Table, Roles]:
-    import pyarrow as pa
-    from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
-
-    raw = read_bytes(path).removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
-    head = decoded(path, raw).split("\n", 1)[0]
-    delimiter = max(DELIMITERS, key=head.count)  # of equals the comma
-    try:
-        names = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
-    except csv.Error as error:
-        raise UserError(f"{path}: its first line names no columns ({error})") from None
-    if all(_is_number(name) for name in names):
-        raise UserError(
-            f"{path}: the first line must name the columns, it has {some(names) or 'nothing'}"
-        )
-    roles = _roles(path, names, target)
-    bad = []
-
-    def note(row) -> str:
-        bad.append(row)
-        return "skip"
-
-    def read(threads: bool) -> pa.Table:
-        # One block: a column's type is that of all its values, not of the first megabyte's.
-        size = min(len(raw) + 1, LARGEST_BLOCK)
-        return read_csv(
-            pa.BufferReader(raw),
-            ReadOptions(column_names=names, skip_rows=1, block_size=size, use_threads=threads),
-            ParseOptions(delimiter=delimiter, invalid_row_handler=note),
-            ConvertOptions(column_types=dict.fromkeys(roles.text, pa.string())),
-        )
-
-    try:
-        arrow = read(threads=True)
-        if bad:  # threads do not count rows
-            bad.clear()
-            read(threads=False)
-            row = bad[0]
-            raise UserError(
-                f"{path} row {row.number - 1}: {row.actual_columns} values, the header names "
-                f"{row.expected_columns}"
-            )
-    except pa.ArrowException as error:
-        raise UserError(f"{path}: no csv that can be read ({_first(error)})") from None
-    return arrow, roles
-
-
-def _roles(
-    path: Path, names: Sequence[str], target: str | None, lists: Collection[str] = ()
-) -> Roles:
-    ignored = tuple(name for name in names if name.lower() in INDEX)
-    names = [name for name in names if name not in ignored]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise UserError(f"{path}: two columns are called {twice!r}; rename one")
-    target = _target(path, names, target)
-    left = [name for name in names if name != target]
-    scalar = {name.lower(): name for name in reversed(left) if name not in lists}
-    split, id_, time = (
-        next((scalar[name] for name in called if name in scalar), None)
-        for called in (("split",), IDS, TIMES)
-    )
-    called_so = {scalar[name] for name in (*IDS, *TIMES) if name in scalar}
-    data = tuple(name for name in left if name != split and name not in called_so)
-    ignored += tuple(name for name in left if name in called_so - {id_, time})
-    return Roles(target, split, id_, time, data, tuple(name or "(no name)" for name in ignored))
-
-
-def _target(path: Path, names: Sequence[str], target: str | None) -> str:
-    there = f"there are: {some(names, 20)}"
-    if target is not None:
-        if target not in names:
-            raise UserError(f"{path}: no column {target!r}; {there}")
-        return target
-    could = [name for name in names if name.lower() in TARGETS and name.lower() != "y"]
-    could = could or [name for name in names if name.lower() == "y"]  # x, y, z are channels
-    if len(could) != 1:
-        what = f"columns {some(could)} could all be the labels" if could else "no column of labels"
-        raise UserError(f"{path}: {what}; name it with target=NAME; {there}")
-    return could[0]
-
-
-def _plain_type(kind: pa.DataType) -> pa.DataType:
+def plain_type(kind: pa.DataType) -> pa.DataType:
     import pyarrow as pa
 
     if isinstance(kind, pa.BaseExtensionType):
@@ -276,14 +279,3 @@ def is_list(kind: pa.DataType) -> bool:
     import pyarrow.types as types
 
     return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
-
-
-def _is_number(value: object) -> bool:
-    try:
-        return value is not None and not isinstance(value, bool) and float(value) is not None
-    except (TypeError, ValueError):
-        return False
-
-
-def _first(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200]

@@ -11,6 +11,7 @@ from os.path import isdir  # False where Path.is_dir raises: no permission
 from pathlib import Path
 
 from drnn_bench.errors import UserError
+from drnn_bench.formats.room import check_room, gunzipped
 
 SPLIT_WORDS = {
     "train": "train",
@@ -24,6 +25,15 @@ SPLIT_WORDS = {
     "t10k": "test",  # MNIST's word
 }
 SHARD = re.compile(r"[-_](\d+)-of-\d+")  # train-00000-of-00002.parquet
+APPLE_DOUBLE = bytes.fromhex("00051607")  # a ._x file begins so
+# What systems leave beside a user's files, by names in lower case that begin with no dot.
+SYSTEM_FILES = frozenset(
+    (
+        "__macosx", "icon\r",
+        "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information",
+        "@eadir", "#recycle", "lost+found",
+    )
+)  # fmt: skip
 
 
 def is_folder(path: Path) -> bool:
@@ -36,8 +46,24 @@ def is_folder(path: Path) -> bool:
         raise UserError(f"{path}: cannot be read ({_reason(error)})") from None
 
 
-def listed(folder: Path) -> list[Path]:
-    """What lies in a folder, sorted by name."""
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is never data: a Mac's ._x, an editor's .~lock.x#,
+    Office's ~$x, .DS_Store, Thumbs.db and so on."""
+    return name.startswith((".", "~$")) or name.lower() in SYSTEM_FILES
+
+
+def listed(folder: Path, named: Path | None = None) -> list[Path]:
+    """What lies in a folder, sorted by name, without what is hidden; `named` is what the user named
+    in it, which is listed even so."""
+    return [path for path in _entries(folder) if path == named or not is_hidden(path.name)]
+
+
+def hidden(folder: Path) -> list[Path]:
+    """What `listed` leaves out."""
+    return [path for path in _entries(folder) if is_hidden(path.name)]
+
+
+def _entries(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except OSError as error:
@@ -50,20 +76,26 @@ def check_file(path: Path) -> None:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise UserError(f"{path} is no file")  # reading a pipe could wait for ever
-        path.open("rb").close()
+        with path.open("rb") as file:
+            start = file.read(len(APPLE_DOUBLE))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({_reason(error)})") from None
-    if not status.st_size:
+    if not start:
         raise UserError(f"{path}: the file is empty; fetch it again")
+    if start == APPLE_DOUBLE:
+        raise UserError(
+            f"{path}: holds no data but what a Mac keeps beside a file; name the file itself"
+        )
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's bytes, at least one; of a .gz file what it holds."""
+    """A file's bytes, at least one; of a .gz file what it holds, up to a limit (room)."""
     check_file(path)
     try:
+        check_room(path.stat().st_size, path, "read a part of it, or use a machine with more")
         raw = path.read_bytes()
         if path.suffix.lower() == ".gz":
-            raw = gzip.decompress(raw)
+            raw = gunzipped(raw, path)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{path}: not a whole gzip file ({error}); fetch it again") from None
     except OSError as error:
@@ -122,14 +154,28 @@ def by_split(place: Path, paths: Sequence[Path]) -> list[tuple[Path, str | None]
     return sorted(((p, split) for p, (_, split) in names.items()), key=lambda o: order.index(o[1]))
 
 
+def with_partner(place: Path, files: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """The files of a data set of which one may be named alone, NAME_TRAIN.ts: then those beside it
+    that are named so but for the split. And what is to be said where there is none."""
+    rest, split = named_split(place.name)
+    if place not in files or not split:
+        return list(files), []
+    beside = {path: named_split(path.name) for path in listed(place.parent, place)}
+    files = [path for path, (name, its_split) in beside.items() if its_split and name == rest]
+    if len(files) > 1:
+        return files, []
+    return files, [f"{place.name} is read alone: its partner of another split is not beside it"]
+
+
 def stray_notes(strays: Iterable[Path]) -> list[str]:
     """What to say of files and folders that are in the way of nothing and were not read."""
-    strays = sorted(strays)
-    folders = [path.name for path in strays if isdir(path)]
-    files = [path.name for path in strays if not isdir(path)]
+    kinds: dict[str, list[str]] = {"stray file": [], "stray folder": [], "hidden file": []}
+    for path in sorted(strays):
+        stray = "stray folder" if isdir(path) else "stray file"
+        kinds["hidden file" if is_hidden(path.name) else stray].append(path.name)
     return [
-        f"{len(names)} stray {what}{'s' * (len(names) > 1)} skipped: {some(names)}"
-        for what, names in (("file", files), ("folder", folders))
+        f"{len(names)} {what}{'s' * (len(names) > 1)} skipped: {some(names)}"
+        for what, names in kinds.items()
         if names
     ]
 

@@ -14,20 +14,23 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats.files import by_split, listed, named_split, read_bytes, stray_notes
-from drnn_bench.formats.sequences import Part, Sequences, joined
+from drnn_bench.formats.options import Options
+from drnn_bench.formats.room import check_count
+from drnn_bench.formats.sequences import Form, Part, Sequences, joined
 
+OPTIONS = ()
 IDX_TYPES = {0x08: np.uint8}
 NAME = re.compile(r"(.*?)(images|labels)[-_.]idx[13]-ubyte(\.gz)?", re.IGNORECASE)
 PAIR = "train-images-idx3-ubyte[.gz] with train-labels-idx1-ubyte[.gz] and the like"
 
 
-def read(place: Path, files: Sequence[Path]) -> Sequences:
+def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
     """An image [H, W] is a sequence of H x W pixels. A single file finds its partners."""
     found = {path: NAME.fullmatch(path.name) for path in files}
     if not any(found.values()):
         raise UserError(f"{place}: not named as idx files are; expected {PAIR}")
     if place in found:
-        beside = {path: NAME.fullmatch(path.name) for path in listed(place.parent)}
+        beside = {path: NAME.fullmatch(path.name) for path in listed(place.parent, place)}
         found = {p: m for p, m in beside.items() if m and _set(m) == _set(found[place])}
     pairs: dict[str, dict[str, Path]] = {}
     for path, match in found.items():
@@ -38,7 +41,8 @@ def read(place: Path, files: Sequence[Path]) -> Sequences:
             raise UserError(f"{next(iter(pair.values()))}: no partner beside it; expected {PAIR}")
     labels = {pair["images"]: pair["labels"] for pair in pairs.values()}
     parts = [_part(images, labels[images], split) for images, split in by_split(place, [*labels])]
-    return joined(parts, stray_notes(path for path, match in found.items() if not match))
+    strays = stray_notes(path for path, match in found.items() if not match)
+    return joined(parts, Form("idx"), strays)
 
 
 def _set(match: re.Match) -> str:
@@ -52,6 +56,7 @@ def _part(images: Path, labels: Path, split: str | None) -> Part:
         raise UserError(f"{images}: the images have shape {x.shape}, expected (N, H, W)")
     if y.shape != (len(x),):
         raise UserError(f"{labels}: {len(x)} images but {len(y)} labels (see {images})")
+    check_count(len(x), images)
     where = [f"{images} row {i}" for i in range(1, len(x) + 1)]
     return Part(x.reshape(len(x), x.shape[1] * x.shape[2], 1), y, where, split)
 
@@ -68,4 +73,7 @@ def read_idx(path: Path) -> np.ndarray:
     expected = sizes_end + math.prod(shape)
     if len(raw) != expected:
         raise UserError(f"{path}: {len(raw)} bytes, its header promises {expected}; fetch it again")
-    return np.frombuffer(raw, IDX_TYPES[raw[2]], offset=sizes_end).reshape(shape)
+    try:
+        return np.frombuffer(raw[sizes_end:], IDX_TYPES[raw[2]]).reshape(shape)
+    except ValueError as error:  # nothing of a great size, or too many axes
+        raise UserError(f"{path}: its header promises {shape[:4]} ... ({error})") from None

@@ -1,10 +1,11 @@
-"""Recordings, a folder for each class: FOLDER/CLASS/*.wav or flac, or FOLDER/SPLIT/CLASS/*."""
+"""Recordings, a folder for each class: FOLDER/CLASS/*.wav, or FOLDER/SPLIT/CLASS/*.wav; also flac,
+ogg, opus and mp3."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from os.path import isdir  # False where Path.is_dir raises: no permission
 from pathlib import Path
 
@@ -12,17 +13,38 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats import audio
-from drnn_bench.formats.files import SPLIT_WORDS, listed, some, stray_notes
-from drnn_bench.formats.sequences import Part, Sequences, joined
+from drnn_bench.formats.files import SPLIT_WORDS, hidden, listed, some, stray_notes
+from drnn_bench.formats.labels import label_text
+from drnn_bench.formats.options import Options
+from drnn_bench.formats.sequences import Form, Part, Sequences, joined
 
-ENDINGS = (".wav", ".flac")
-LAYOUT = "one folder a class, FOLDER/CLASS/*.wav or flac, or FOLDER/{train,test}/CLASS/*"
+OPTIONS = ("rate",)
+LAYOUT = "one folder a class, FOLDER/CLASS/*.wav, or FOLDER/{train,test}/CLASS/*.wav"
+# Sound, and films with sound, in files that are not read.
+UNREAD = (
+    ".m4a", ".m4b", ".mp4", ".aac", ".wma", ".amr", ".webm", ".weba", ".3gp", ".mka", ".mkv",
+    ".mov", ".avi", ".ac3", ".ape", ".wv", ".ra", ".mp2", ".spx", ".aif", ".aiff", ".aifc", ".au",
+    ".snd", ".caf", ".w64", ".rf64", ".sph", ".nist", ".voc",
+)  # fmt: skip
+TELLING = 0.9  # share of one class among the recordings of a kind from which on it is said
+COMMON = 0.75  # share of one class among all of them from which on it is not
+FEW = 5  # recordings of a kind; fewer may be of one class by chance
 
 
 @dataclass
 class _Found:
     recordings: list[tuple[Path, str, str | None]] = field(default_factory=list)  # class, split
+    unread: list[Path] = field(default_factory=list)  # sound of other kinds beside recordings
+    lost: list[str] = field(default_factory=list)  # folders that would be classes, and why not
     strays: list[Path] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Recording:
+    name: str  # for notes: cat/1.wav
+    label: str
+    sound: audio.Sound  # its samples at the rate of all
+    own_rate: int
 
 
 def in_folders(folder: Path) -> bool:
@@ -30,47 +52,56 @@ def in_folders(folder: Path) -> bool:
     return bool(_find(folder).recordings)
 
 
-def read(place: Path, files: Sequence[Path], rate: int | None) -> Sequences:
-    """Whole recordings, mono, all at `rate` Hz, else at the rate that most of them have."""
+def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
+    """Whole recordings, mono, all at `options.rate` Hz, else at the rate that most of them have."""
+    rate = options.rate
     if rate is not None and not 1 <= rate <= audio.HIGHEST_RATE:
         raise UserError(f"{place}: rate must be 1 to {audio.HIGHEST_RATE} Hz, got {rate}")
     found = _find(place) if isdir(place) else _Found()
     if not found.recordings:
         raise UserError(f"{place}: recordings that tell no class; expected {LAYOUT}")
-    paths = [path for path, _, _ in found.recordings]
-    sounds, rates, channels = [], [], []
-    for path in paths:
-        sound, its_rate, its_channels = audio.mono(path)
+    if found.lost:
+        raise UserError(found.lost[0])
+    ours = []
+    for path, label, _ in found.recordings:
+        sound = audio.sound(path)
+        own_rate = sound.rate
         if rate is not None:  # at once: at their own rate all may not fit into memory
-            sound = audio.resampled(path, sound, its_rate, rate)
-        sounds.append(sound)
-        rates.append(its_rate)
-        channels.append(its_channels)
+            sound = _resampled(path, sound, rate)
+        ours.append(_Recording(f"{label}/{path.name}", label_text(label), sound, own_rate))
     if rate is None:
-        counts = Counter(rates)
+        counts = Counter(recording.own_rate for recording in ours)
         rate = min(counts, key=lambda r: (-counts[r], r))
-        sounds = [audio.resampled(*one, rate) for one in zip(paths, sounds, rates, strict=True)]
+        ours = [
+            replace(recording, sound=_resampled(path, recording.sound, rate))
+            for (path, _, _), recording in zip(found.recordings, ours, strict=True)
+        ]
     part = Part(
-        x=[sound[:, None] for sound in sounds],
-        y=np.array([label for _, label, _ in found.recordings]),
-        where=[str(path) for path in paths],
+        x=[recording.sound.samples[:, None] for recording in ours],
+        y=np.array([recording.label for recording in ours]),
+        where=[str(path) for path, _, _ in found.recordings],
         split=[split for _, _, split in found.recordings],
     )
-    return joined([part], _notes(rates, rate, channels, found.strays), recordings=True)
+    return joined([part], Form("recordings"), [*_notes(ours, rate), *_left_out(found)])
+
+
+def _resampled(path: Path, sound: audio.Sound, rate: int) -> audio.Sound:
+    samples = audio.resampled(path, sound.samples, sound.rate, rate)
+    return replace(sound, samples=samples, rate=rate)
 
 
 def _find(folder: Path) -> _Found:
-    found = _Found()
+    found = _Found(strays=hidden(folder))
     entries = listed(folder)
     splits = [e for e in entries if isdir(e) and SPLIT_WORDS.get(e.name.lower())]
     for split in splits:
-        within = _Found()
+        within = _Found(strays=hidden(split))
         for entry in listed(split):
             _find_class(entry, SPLIT_WORDS[split.name.lower()], within)
         if within.recordings:  # else its recordings lie in it, if any: a class of that name
             entries.remove(split)
-            found.recordings += within.recordings
-            found.strays += within.strays
+            for kind, ours in vars(found).items():
+                ours += getattr(within, kind)
     in_splits = bool(found.recordings)
     for entry in entries:
         _find_class(entry, None, found)
@@ -85,26 +116,103 @@ def _find(folder: Path) -> _Found:
 
 def _find_class(entry: Path, split: str | None, found: _Found) -> None:
     """Adds the recordings of what may be the folder of a class; what is none is stray."""
-    if entry.name.startswith(".") or not isdir(entry):
+    if not isdir(entry):
         found.strays.append(entry)
         return
-    recordings, others = [], []
-    for path in listed(entry):
-        is_one = path.suffix.lower() in ENDINGS and not path.name.startswith(".")
-        (recordings if is_one and not isdir(path) else others).append(path)
+    inside = listed(entry)
+    recordings = [path for path in inside if _ends(path, audio.ENDINGS)]
+    unread = [path for path in inside if _ends(path, UNREAD)]
     found.recordings += [(path, entry.name, split) for path in recordings]
-    found.strays += others if recordings else [entry]
-
-
-def _notes(rates: list[int], rate: int, channels: list[int], strays: list[Path]) -> list[str]:
-    notes = [f"{len(rates)} recordings at {rate} Hz"]
-    others = [r for r in rates if r != rate]
-    if others:
-        sources = " and ".join(str(r) for r in sorted(set(others)))
-        notes.append(
-            f"{len(others)} of {len(rates)} recordings resampled from {sources} to {rate} Hz"
+    if recordings:
+        found.unread += unread
+        found.strays += [p for p in inside if p not in {*recordings, *unread}] + hidden(entry)
+    elif unread:
+        found.lost.append(
+            f"{entry}: none of its recordings can be read ({some(path.name for path in unread)}); "
+            f"convert them to wav or flac"
         )
-    mixed = sum(count > 1 for count in channels)
-    if mixed:
-        notes.append(f"{mixed} of {len(rates)} recordings mixed down to mono")
-    return notes + stray_notes(strays)
+    elif deeper := next((path for path in inside if _has_sound(path)), None):
+        found.lost.append(f"{entry}: recordings lie deeper in it, in {deeper}; expected {LAYOUT}")
+    else:
+        found.strays.append(entry)
+
+
+def _ends(path: Path, endings: Sequence[str]) -> bool:
+    return path.suffix.lower() in endings and not isdir(path)
+
+
+def _has_sound(path: Path) -> bool:
+    """Whether it is a folder with recordings, of whatever kind."""
+    return isdir(path) and any(_ends(inner, (*audio.ENDINGS, *UNREAD)) for inner in listed(path))
+
+
+def _notes(ours: Sequence[_Recording], rate: int) -> list[str]:
+    """What is to be said of what was read."""
+    notes = [f"{len(ours)} recordings at {rate} Hz"]
+
+    def say(words: str, chosen: Callable[[_Recording], object], names: bool = True) -> None:
+        those = [recording for recording in ours if chosen(recording)]
+        if those:
+            which = f": {some(recording.name for recording in those)}" if names else ""
+            notes.append(f"{len(those)} of {len(ours)} recordings {words}{which}")
+
+    others = " and ".join(str(r) for r in sorted({r.own_rate for r in ours} - {rate}))
+    say(f"resampled from {others} to {rate} Hz", lambda r: r.own_rate != rate, names=False)
+    say(
+        "mixed down to mono",
+        lambda r: r.sound.channels > 1 and not r.sound.cancelled,
+        names=False,
+    )
+    say(
+        "have channels that cancel out when mixed; one channel of each is read",
+        lambda r: r.sound.cancelled,
+    )
+    say(
+        "hold less than their headers promise and are read as far as they go",
+        lambda r: r.sound.missing,
+    )
+    say(
+        "have bytes at their ends that their headers do not count; these are not read",
+        lambda r: r.sound.beyond,
+    )
+    say("are silent from beginning to end", lambda r: not r.sound.samples.any())
+    codings = Counter(recording.sound.coding for recording in ours).most_common()
+    if len(codings) > 1:
+        counts = ", ".join(f"{count} {coding}" for coding, count in codings)
+        notes.append(f"recordings are coded in {len(codings)} ways: {counts}")
+    labels = [recording.label for recording in ours]
+    for what, kinds in (
+        ("sampling rate", [f"{recording.own_rate} Hz" for recording in ours]),
+        ("number of channels", [str(recording.sound.channels) for recording in ours]),
+        ("coding", [recording.sound.coding for recording in ours]),
+    ):
+        notes += _telling(what, kinds, labels)
+    return notes
+
+
+def _telling(what: str, kinds: Sequence, labels: Sequence[str]) -> list[str]:
+    """What is to be said where a kind of recording tells the class."""
+    classes, notes = Counter(labels), []
+    for kind in sorted(set(kinds)) if len(set(kinds)) > 1 else ():
+        theirs = Counter(label for k, label in zip(kinds, labels, strict=True) if k == kind)
+        ((label, count),) = theirs.most_common(1)
+        if (
+            theirs.total() >= FEW
+            and count >= TELLING * theirs.total()
+            and classes[label] < COMMON * len(labels)
+        ):
+            notes.append(
+                f"the {what} may tell the class, and a net learn it rather than the sound: "
+                f"{kind}: {count} of {theirs.total()} recordings are of class {some([label])}"
+            )
+    return notes
+
+
+def _left_out(found: _Found) -> list[str]:
+    """What is to be said of what was not read."""
+    notes = stray_notes(found.strays)
+    if found.unread:
+        names = some(f"{path.parent.name}/{path.name}" for path in found.unread)
+        read = ", ".join(ending.removeprefix(".") for ending in audio.ENDINGS)
+        return [f"not read, for only {read} are: {len(found.unread)} of sound ({names})", *notes]
+    return notes

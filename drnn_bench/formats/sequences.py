@@ -5,14 +5,15 @@ Legend: N sequences, T steps, C channels.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats.files import SPLIT_WORDS
+from drnn_bench.formats.labels import UNSCORED, labels_of
+from drnn_bench.formats.numbers import LARGEST, Offsets, check_kind, exact, moved
 
 # Names under which files keep the labels, the surest first, and the sequences.
 TARGETS = ("target", "targets", "label", "labels", "class", "y")
@@ -20,16 +21,40 @@ INPUTS = ("x", "input", "inputs", "data", "images")
 
 
 @dataclass(frozen=True)
+class Form:
+    """How a file was understood, for the user to see."""
+
+    name: str  # wide, long, arrays, ts, ucr, idx, recordings
+    channel_names: tuple[str, ...] = ()  # [C]; none where the file has none
+    first_step: str | int | float | None = None  # as the file calls it; None where it has no names
+    last_step: str | int | float | None = None
+    ignored: tuple[tuple[str, str], ...] = ()  # columns that were not read, each with the reason
+    id: str | None = None  # the column (or columns, A+B) that says of which sequence a row is
+    time: str | None = None  # and the one that orders its steps
+
+    def channel(self, number: int) -> str:
+        """A channel, counted from 0, as messages and facts call it: by its name, else from 1."""
+        return self.channel_names[number] if self.channel_names else str(number + 1)
+
+
+@dataclass(frozen=True)
 class Sequences:
     """What was found. Arrays may be views of one another, and read-only."""
 
-    x: list[np.ndarray]  # each float32 [T, C], T and C at least 1, finite; C is the same in all
+    x: list[np.ndarray]  # each [T, C] of whole or real numbers, T and C at least 1; NaN: missing
     y: list  # for each: a label, str or int (of one kind in all), or an array [T] of them
     split: list[str | None]  # train, validation, test; all None where the files do not say
     where: list[str]  # for messages: "GunPoint_TRAIN.ts row 12"; rows are counted from 1
+    form: Form
     notes: tuple[str, ...] = ()  # what the user should be told
-    per_step: bool = False  # y holds a label for each step
-    recordings: bool = False  # long recordings, which may be cut into segments
+    per_step: bool = False  # y holds a label for each step; see labels.is_scored
+    group: list[str] | None = None  # of each: sequences of one group belong in one split
+    offset: Offsets = ()  # of each channel: the file's numbers are those in x and so much more
+
+    @property
+    def recordings(self) -> bool:
+        """Whether they are long recordings, which may be cut into segments."""
+        return self.form.name == "recordings"
 
 
 @dataclass(frozen=True)
@@ -41,45 +66,68 @@ class Part:
     where: list[str]
     split: str | list[str] | None = None  # of all of them, or of each
     per_step: bool = False
+    group: list[str] | None = None  # of each
+    padded: bool = False  # a sequence ends where only missing values follow, in all channels
+    offset: Offsets | None = None  # of each channel, where the reader has subtracted it
 
 
-def joined(parts: Sequence[Part], notes: Sequence[str] = (), recordings: bool = False) -> Sequences:
-    """The parts as one, checked: finite numbers, labels that are labels, one number of channels."""
-    x = [row for part in parts for row in float32(part.x, part.where)]  # rows are views
+def joined(parts: Sequence[Part], form: Form, notes: Sequence[str] = ()) -> Sequences:
+    """The parts as one, checked: numbers that are not too great, labels that are labels, the same
+    channels in all. Values may be missing (NaN)."""
+    per_step = {part.per_step for part in parts}
+    if len(per_step) > 1:
+        one = next(part.where[0] for part in parts if part.per_step)
+        other = next(part.where[0] for part in parts if not part.per_step)
+        raise UserError(f"{one} has a label for each step, {other} one label; they must agree")
     where = [name for part in parts for name in part.where]
     split = [
         name
         for part in parts
         for name in (part.split if isinstance(part.split, list) else [part.split] * len(part.x))
     ]
-    _check(x, where)
-    per_step = {part.per_step for part in parts}
-    if len(per_step) > 1:
-        one = next(part.where[0] for part in parts if part.per_step)
-        other = next(part.where[0] for part in parts if not part.per_step)
-        raise UserError(f"{one} has a label for each step, {other} one label; they must agree")
+    _check([row for part in parts for row in part.x], where, form)
+    whole = [len(row) for part in parts for row in part.x]
+    parts = [_without_padding(part) if part.padded else part for part in parts]
+    x, offset = _of_one_offset(parts)
+    if cut := sum(len(row) < full for row, full in zip(x, whole, strict=True)):
+        notes = (*notes, f"{cut:,} of {len(x):,} sequences end in missing values and are cut there")
+    labels = [part.y for part in parts]
     if per_step == {True}:
         ends = np.cumsum([len(row) for row in x])
-        y = _labels([part.y for part in parts], lambda i: where[np.searchsorted(ends, i, "right")])
+        y = labels_of(labels, lambda i: where[np.searchsorted(ends, i, "right")])
         y = np.split(y, ends[:-1])
     else:
-        y = _labels([part.y for part in parts], where.__getitem__).tolist()
-    return Sequences(x, y, split, where, tuple(notes), per_step == {True}, recordings)
+        y = labels_of(labels, where.__getitem__).tolist()
+        if UNSCORED in y:
+            raise UserError(
+                f"{where[y.index(UNSCORED)]}: the label is {UNSCORED}, which marks single steps as "
+                f"not scored; a sequence needs a class"
+            )
+    return Sequences(
+        x=x,
+        y=y,
+        split=split,
+        where=where,
+        form=form,
+        notes=tuple(notes),
+        per_step=per_step == {True},
+        group=[name for part in parts for name in part.group or ()] or None,
+        offset=offset,
+    )
 
 
-def float32(x: np.ndarray | list[np.ndarray], where: Sequence[str]) -> Sequence[np.ndarray]:
-    """The same as float32, copied only where it is not; what is too great becomes infinite."""
-    if isinstance(x, list):
-        return [float32(row, [name]) for row, name in zip(x, where, strict=True)]
-    check_kind(x.dtype, where[0] if where else "x")
-    with np.errstate(over="ignore"):
-        return x.astype(np.float32, copy=False)
-
-
-def check_kind(dtype: np.dtype, what: str) -> None:
-    """Refuses series of anything but whole and real numbers."""
-    if dtype.kind not in "iuf":
-        raise UserError(f"{what}: holds {dtype}, expected whole or real numbers")
+def missing_words(found: Sequences) -> str | None:
+    """How many values are missing, and where the first is; None where none is."""
+    counts = [int(np.isnan(x).sum()) if x.dtype.kind == "f" else 0 for x in found.x]
+    first = next((i for i, count in enumerate(counts) if count), None)
+    if first is None:
+        return None
+    step, channel = np.argwhere(np.isnan(found.x[first]))[0]
+    which = f", channel {found.form.channel(channel)}" if found.x[first].shape[1] > 1 else ""
+    return (
+        f"{found.where[first]}: no value at step {step + 1}{which}; values missing: "
+        f"{sum(counts):,}, in {sum(map(bool, counts)):,} of {len(counts):,} sequences"
+    )
 
 
 def split_called(word: object, where: str) -> str:
@@ -90,8 +138,9 @@ def split_called(word: object, where: str) -> str:
     return split
 
 
-def _check(x: Sequence[np.ndarray], where: Sequence[str]) -> None:
+def _check(x: Sequence[np.ndarray], where: Sequence[str], form: Form) -> None:
     for row, name in zip(x, where, strict=True):
+        check_kind(row.dtype, name)
         if not len(row):
             raise UserError(f"{name}: has no steps; leave it out")
         if not row.shape[1] or row.shape[1] != x[0].shape[1]:
@@ -99,53 +148,43 @@ def _check(x: Sequence[np.ndarray], where: Sequence[str]) -> None:
                 f"{name}: {row.shape[1]} channels, {x[0].shape[1]} in {where[0]}; all sequences "
                 f"need the same, at least one"
             )
-        if not np.isfinite(row).all():
-            step, channel = np.argwhere(~np.isfinite(row))[0]
-            which = f", channel {channel + 1}" if row.shape[1] > 1 else ""
+        if row.dtype.kind != "f":
+            continue
+        great = np.isinf(row) if row.dtype.itemsize <= 4 else np.abs(row) > LARGEST
+        if great.any():
+            step, channel = np.argwhere(great)[0]
+            which = f", channel {form.channel(channel)}" if row.shape[1] > 1 else ""
             raise UserError(
-                f"{name}: {row[step, channel]} at step {step + 1}{which}, expected finite numbers "
-                f"(float32); mend it or leave the sequence out"
+                f"{name}: {row[step, channel]:g} at step {step + 1}{which}, expected numbers up to "
+                f"{LARGEST:.2g}; correct it or leave the sequence out"
             )
 
 
-def _labels(parts: Sequence[np.ndarray], where) -> np.ndarray:
-    """Whole numbers where all labels are such, be they written as text, else names."""
-    for part in parts:
-        if part.dtype.kind not in "iufUS":
-            raise UserError(f"{where(0)}: labels are {part.dtype}, expected whole numbers or text")
-    y = np.concatenate(parts)
-    # The distinct ones are few; NaN equals itself here.
-    distinct, first, place = np.unique(y, return_index=True, return_inverse=True)
-    if distinct.dtype.kind in "US":
-        try:
-            named = [(v.decode() if isinstance(v, bytes) else v).strip() for v in distinct.tolist()]
-        except UnicodeDecodeError:
-            raise UserError(f"{where(0)}: labels are bytes that are not UTF-8") from None
-        if "" in named:
-            raise UserError(f"{where(first[named.index('')])}: the label is missing")
-        if all(re.fullmatch(r"0|-?[1-9][0-9]{0,17}", name) for name in named):  # no 007
-            return np.array(named, dtype=np.int64)[place]
-        numbers = _numbers(named)
-        if numbers is None:
-            return np.array(named)[place]
-        distinct = numbers
-    if distinct.dtype.kind == "f":
-        if np.isnan(distinct).any():
-            raise UserError(f"{where(first[np.isnan(distinct)][0])}: the label is missing (NaN)")
-        real = (np.abs(distinct) >= 2**53) | (distinct != np.round(distinct))
-        if real.any():
-            raise UserError(
-                f"{where(first[real][0])}: the label is {distinct[real][0]:g}; classification "
-                f"needs labels, whole numbers or names, not real numbers"
-            )
-        distinct = distinct.astype(np.int64)
-    return distinct[place]
+def _without_padding(part: Part) -> Part:
+    """Each sequence up to the last step that has a value."""
+    if isinstance(part.x, np.ndarray) and part.x.dtype.kind != "f":
+        return part
+    there = [~np.isnan(row).all(1) if row.dtype.kind == "f" else np.ones(len(row), bool)
+             for row in part.x]  # fmt: skip
+    lengths = [len(steps) - int(steps[::-1].argmax()) if steps.any() else 0 for steps in there]
+    if 0 in lengths:
+        raise UserError(f"{part.where[lengths.index(0)]}: every value is missing; leave it out")
+    if all(len(steps) == length for steps, length in zip(there, lengths, strict=True)):
+        return part
+    y = part.y
+    if part.per_step:
+        kept = [np.arange(len(s)) < length for s, length in zip(there, lengths, strict=True)]
+        y = y[np.concatenate(kept)]
+    rows = [row[:length] for row, length in zip(part.x, lengths, strict=True)]
+    return replace(part, x=rows, y=y)
 
 
-def _numbers(named: Sequence[str]) -> np.ndarray | None:
-    """Labels written as 1.0 or 0.25; None where one is a name (or 007, which is one too)."""
-    number = re.compile(r"[-+]?(0|[1-9][0-9]*)?(\.[0-9]*)?(e[-+]?[0-9]+)?", re.IGNORECASE)
-    try:
-        return np.array([float(name if number.fullmatch(name) else "no") for name in named])
-    except ValueError:
-        return None
+def _of_one_offset(parts: Sequence[Part]) -> tuple[list[np.ndarray], Offsets]:
+    """The sequences of all parts, less the same offsets."""
+    channels = next((row.shape[1] for part in parts for row in part.x), 0)
+    series = [exact(p.x, channels) if p.offset is None else (p.x, p.offset) for p in parts]
+    common = tuple(
+        next((offset for offset in of_channel if offset), 0)
+        for of_channel in zip(*(offsets for _, offsets in series), strict=True)
+    )
+    return [moved(row, offsets, common) for rows, offsets in series for row in rows], common

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from drnn_bench.errors import JobError, UserError
+from drnn_bench.formats.room import said_if_none_is_left
 from drnn_bench.tasks import task_type
+from drnn_bench.tasks.checks import check_arrays
 from drnn_bench.tasks.task import SPLITS, Arrays, Task, data_hash
 
 PARTS = ("x", "y", "lengths")  # of a split; the last where sequences differ in length
@@ -55,7 +57,10 @@ class Prepared:
 
 
 def read(task: Task, data_dir: str | None) -> Loaded:
-    known, arrays, notes, facts = task.read(data_dir)
+    """Reads and checks. Raises UserError where the data is wrong, or takes too much memory."""
+    with said_if_none_is_left(f"task {task.name}"):
+        known, arrays, notes, facts = task.read(data_dir)
+    check_arrays(known, arrays)
     return Loaded(known, arrays, data_hash(arrays), notes, facts)
 
 

@@ -26,11 +26,13 @@ from typing import ClassVar
 import numpy as np
 
 from drnn_bench.errors import UserError
+from drnn_bench.formats.room import check_room, gunzipped
 from drnn_bench.tasks.sources import PARQUET, called, find, from_hub
 from drnn_bench.tasks.task import SPLITS, Arrays, Reading, Task
 
 PTB_HUB = "ptb-text-only/ptb_text_only"
 PTB_PARTS = {"train": "train", "validation": "valid", "test": "test"}
+MOST_SYMBOLS = 2**16  # uint16 holds their numbers
 SMALLEST = 1_000  # characters in each part
 
 
@@ -120,6 +122,10 @@ def encode(texts: dict[str, str]) -> tuple[list[str], Arrays]:
     known = set(alphabet)
     if any(not set(text) <= known for text in texts.values()):
         alphabet.append(None)
+    if len(alphabet) > MOST_SYMBOLS:
+        raise UserError(
+            f"the text has {len(alphabet):,} kinds of characters; at most {MOST_SYMBOLS:,} are read"
+        )
     kind = np.uint8 if len(alphabet) <= 256 else np.uint16
     codes = {character: i for i, character in enumerate(alphabet)}
     arrays = {}
@@ -145,9 +151,10 @@ def _strangers(texts: dict[str, str]) -> list[str]:
 def _text(path: Path) -> str:
     """A text file, plain or gzipped, without byte-order mark and with \\n for line ends."""
     try:
+        check_room(path.stat().st_size, f"text {path}", "read a part of it")
         raw = path.read_bytes()
         if path.suffix == ".gz":
-            raw = gzip.decompress(raw)
+            raw = gunzipped(raw, path)
         text = raw.decode("utf-8-sig")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{path}: not a whole gzip file ({error})") from None

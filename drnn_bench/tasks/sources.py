@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from drnn_bench.errors import UserError
+from drnn_bench.formats.files import listed
 from drnn_bench.formats.idx import read_idx
 
 MNIST_FILES = (
@@ -41,7 +42,7 @@ def find(path: Path) -> Path:
     """The path; where nothing is there, the one kind of file beside it that a record calls so."""
     if path.exists() or not path.parent.is_dir():
         return path
-    alike = sorted(x for x in path.parent.iterdir() if x.is_file() and called(x) == path.name)
+    alike = [x for x in listed(path.parent) if x.is_file() and called(x) == path.name]
     return alike[-1] if len({x.suffix for x in alike}) == 1 else path
 
 

@@ -24,6 +24,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from os.path import isdir  # False where Path.is_dir raises: no permission
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
@@ -31,6 +32,7 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats.audio import HIGHEST_RATE, cut, decode, joined, segments
+from drnn_bench.formats.files import listed
 from drnn_bench.tasks.sources import PARQUET, UNAIDED, from_hub
 from drnn_bench.tasks.task import SPLITS, Reading, Task
 
@@ -272,11 +274,8 @@ def _shuffled_splits(count: int) -> list[str]:
 
 
 def _listed(folder: Path) -> list[Path]:
-    """What lies in a folder, sorted; nothing where it is no folder."""
-    try:
-        return sorted(folder.iterdir()) if folder.is_dir() else []
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be read ({error.strerror or error})") from None
+    """What lies in a folder; nothing where it is no folder."""
+    return listed(folder) if isdir(folder) else []
 
 
 def _rms(x: np.ndarray) -> float:

@@ -1,0 +1,100 @@
+"""Labels of any kind -> whole numbers or names, or a refusal that says which one is neither."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from drnn_bench.errors import UserError
+from drnn_bench.formats.number_text import is_number
+
+UNSCORED = -100  # as the label of a step: it is not scored (torch's own number for it)
+
+MISSING = {"", "nan", "-nan", "#n/a", "n/a", "<na>", "null", "nat"}
+MISSING_AMONG_NUMBERS = {"na", "?"}
+
+
+def labels_of(parts: Sequence[np.ndarray], where: Callable[[int], str]) -> np.ndarray:
+    """Whole numbers where all labels are such, be they written as text, else names.
+
+    `parts` are the labels of several files, one after another; `where(i)` names the i-th label in
+    messages. True and False are names.
+    """
+    y = np.concatenate([_read(part, where) for part in parts])
+    missing = missing_word(y)
+    if missing is not None:
+        said = f" ({str(y[missing])!r})" if str(y[missing]).strip() else ""
+        raise UserError(f"{where(missing)}: the label is missing{said}")
+    # The distinct ones are few; NaN equals itself here.
+    distinct, first, place = np.unique(y, return_index=True, return_inverse=True)
+    if distinct.dtype.kind == "U":
+        named = [label_text(name) for name in distinct.tolist()]
+        if all(re.fullmatch(r"0|-?[1-9][0-9]{0,17}", name) for name in named):  # no 007
+            return np.array(named, dtype=np.int64)[place]
+        numbers = _numbers(named)
+        if numbers is None:
+            return np.array(named)[place]
+        distinct = numbers
+    if distinct.dtype.kind == "f":
+        real = (np.abs(distinct) >= 2**53) | (distinct != np.round(distinct))
+        if real.any():
+            raise UserError(
+                f"{where(first[real][0])}: the label is {distinct[real][0]:g}; classification "
+                f"needs labels, whole numbers or names, of each sequence or of each step; targets "
+                f"that are real numbers are not supported"
+            )
+        distinct = distinct.astype(np.int64)
+    return distinct[place]
+
+
+def label_text(label: str) -> str:
+    """A label as it is compared: without blanks around it, in Unicode's composed form (NFC), since
+    a Mac decomposes the letters in the names of files."""
+    return unicodedata.normalize("NFC", label).strip()
+
+
+def _read(y: np.ndarray, where: Callable[[int], str]) -> np.ndarray:
+    """The labels of one file as numbers or text."""
+    if y.dtype.kind not in "biufUS":
+        raise UserError(f"{where(0)}: labels are {y.dtype}, expected whole numbers or text")
+    if y.dtype.kind == "S":
+        try:
+            return np.char.decode(y, "utf-8")
+        except UnicodeDecodeError:
+            raise UserError(f"{where(0)}: labels are bytes that are not UTF-8") from None
+    return y.astype(str) if y.dtype == bool else y
+
+
+def missing_word(words: np.ndarray) -> int | None:
+    """The place of the first label or name that stands for a missing value: empty, NaN, or as text
+    `nan`, `null` and the like. `NA` may be a name, but not among numbers."""
+    if words.dtype.kind == "f":
+        missing = np.isnan(words)
+    elif words.dtype.kind in "US":
+        distinct, place = np.unique(words, return_inverse=True)
+        plain = [str(word).strip().lower() for word in distinct.tolist()]
+        doubtful = [word in MISSING or word in MISSING_AMONG_NUMBERS for word in plain]
+        rest = [w for w, out in zip(plain, doubtful, strict=True) if not out]
+        numbers = rest and all(map(is_number, rest))
+        out = np.array([word in MISSING for word in plain]) if not numbers else np.array(doubtful)
+        missing = out[place]
+    else:
+        return None
+    return int(missing.argmax()) if missing.any() else None
+
+
+def is_scored(labels: np.ndarray) -> np.ndarray:
+    """Which labels of steps count: all but those that are UNSCORED."""
+    return labels != (str(UNSCORED) if labels.dtype.kind == "U" else UNSCORED)
+
+
+def _numbers(named: Sequence[str]) -> np.ndarray | None:
+    """Labels written as 1.0 or 0.25; None where one is a name (or 007, which is one too)."""
+    number = re.compile(r"[-+]?(0|[1-9][0-9]*)?(\.[0-9]*)?(e[-+]?[0-9]+)?", re.IGNORECASE)
+    try:
+        return np.array([float(name if number.fullmatch(name) else "no") for name in named])
+    except ValueError:
+        return None
