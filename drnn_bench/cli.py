@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from drnn_bench import streams
 from drnn_bench.cli_boards import compare, leaderboard
 from drnn_bench.cli_describe import describe
 from drnn_bench.cli_doctor import doctor
@@ -21,11 +21,12 @@ from drnn_bench.cli_options import (
     RunsOption,
     StorageOption,
     make_console,
+    say,
     say_error,
 )
 from drnn_bench.cli_report import report
 from drnn_bench.cli_workers import status, worker
-from drnn_bench.errors import Interrupted, JobError, UserError
+from drnn_bench.errors import Interrupted, JobError, UserError, out_of_memory
 
 app = typer.Typer(
     add_completion=False,
@@ -123,7 +124,7 @@ def run(
     same = same[same["steps"].isin({s.steps for s in plan.specs})]
     same = same[same["budget"].isin({s.budget for s in plan.specs})]
     print_board(console, select(same))
-    console.print(f"Written to {path} and {path.with_suffix('.csv')}", highlight=False)
+    say(f"Written to {path} and {path.with_suffix('.csv')}")
 
 
 app.command()(leaderboard)
@@ -140,26 +141,44 @@ app.add_typer(ls, name="ls")
 
 def main() -> None:
     """The console script: a user's mistake is one line and exit 2, ours is a traceback."""
+    streams.guard()
+    code = _command(sys.argv[1:] or ["--help"])
+    unread = streams.lost()
+    if unread:
+        say_error(f"{unread}: what was printed is lost, what was written to files is not")
+    sys.exit(code or (1 if unread else 0))
+
+
+def _command(words: list[str]) -> int:
+    """Runs one command; its exit code."""
     try:
-        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+        for word in words:  # no option, name or path of any command is empty
+            if word == "" or (word.startswith("--") and word.endswith("=")):
+                raise UserError(f"{word!r} is an empty value: leave it out for the default")
+        code = app(args=words, standalone_mode=False)
         if code == 130:  # how typer hands on an interruption that nobody took
             say_error("stopped")
+        return code or 0
     except Interrupted as stopped:
         say_error(str(stopped))
-        code = 130
+        return 130
     except typer.TyperException as error:  # a word of the command line that typer refuses
         say_error(" ".join(error.format_message().split()) + " (--help shows what there is)")
-        code = error.exit_code
+        return error.exit_code
     except UserError as error:
         say_error(str(error))
-        code = 2
+        return 2
     except JobError as error:
         say_error(str(error))
-        code = 1
+        return 1
     except typer.Abort:
         say_error("not started")
-        code = 130
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code)
+        return 130
+    except Exception as error:
+        said = out_of_memory(error)
+        if said is None and isinstance(error, OSError) and error.filename is not None:
+            said = f"{error.filename}: {error.strerror}"  # nobody nearer knew what it was for
+        if said is None:
+            raise
+        say_error(said)
+        return 1

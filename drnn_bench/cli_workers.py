@@ -15,6 +15,7 @@ from drnn_bench.cli_options import (
     RunsOption,
     StorageOption,
     make_console,
+    say,
 )
 from drnn_bench.errors import Interrupted, UserError
 
@@ -76,10 +77,10 @@ def status(
     console = make_console()
     for task in dict.fromkeys(row.spec.task for row in rows):
         these = [row for row in rows if row.spec.task == task]
-        print(task)
+        say(task)
         console.print(table(these, console.width))
     left, running = sum(row.left for row in rows), sum(row.tally.running for row in rows)
     line = f"{left} trials left, {running} running"
     if left and running and found.hours_left is not None:
         line += f"; {found.trials_per_hour:,.0f} trials/h, {duration(3600 * found.hours_left)} left"
-    print(line)
+    say(line)

@@ -12,6 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from drnn_bench.escape import plain, rich
+
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
@@ -70,7 +72,8 @@ def table(rows: list[Standing], width: int) -> Table:
     rest = max(12, width - taken - 4)
     drawn.add_column("architecture", no_wrap=True, overflow="ellipsis", max_width=rest)
     for row, line in zip(rows, cells, strict=True):
-        drawn.add_row(*line, row.best.user_attrs["architecture"] if row.best else "")
+        architecture = row.best.user_attrs["architecture"] if row.best else ""
+        drawn.add_row(*map(rich, (*line, architecture)))
     return drawn
 
 
@@ -97,7 +100,7 @@ class Progress:
             if line != self._line and (time.monotonic() - self._line_at > EVERY or not left):
                 asked = sum(row.trials for row in rows)
                 text = f"search {done}/{asked}: {line}; {eta}".rstrip("; ")
-                self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+                self.console.print(plain(text), highlight=False, soft_wrap=True, markup=False)
                 self._line, self._line_at = line, time.monotonic()
             return
         if self._live is None:

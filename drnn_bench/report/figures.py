@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from drnn_bench.errors import UserError
+from drnn_bench.escape import plain
 from drnn_bench.report.chart import COLOURS, Chart, Series
 
 MARKERS = "osD^PX*pvh"
@@ -39,7 +40,7 @@ def svg(chart: Chart, what: str) -> str:
             else:
                 _line(axes, series)
         if any(series.style == "bars" for series in chart.series):
-            axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
+            axes.set_xticks(range(len(names)), map(_plain, names), rotation=30, ha="right")
         if chart.x.log:
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -49,12 +50,16 @@ def svg(chart: Chart, what: str) -> str:
             values, words = zip(*chart.x.ticks, strict=True)
             axes.set_xticks(values, words)
         axes.set(xlabel=_plain(chart.x.title), ylabel=_plain(chart.y.title))
-        axes.set_title(_plain(f"{chart.title}\n{what}"), loc="left", fontsize=10)
+        axes.set_title(_plain(f"{chart.title}\n{plain(what)}"), loc="left", fontsize=10)
         longest = max((len(series.name) for series in chart.series), default=0)
         columns = max(1, min(3, 105 // (longest + 8)))  # letters that fit, and a sample line each
         figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
         out = io.StringIO()
-        about = {"Date": None, "Title": f"{chart.title}: {what}", "Description": chart.caption}
+        about = {
+            "Date": None,
+            "Title": plain(f"{chart.title}: {what}"),
+            "Description": plain(chart.caption),
+        }
         figure.savefig(out, format="svg", metadata=about)
     return out.getvalue()
 
@@ -84,5 +89,5 @@ def _bars(axes, series: Series, place: int, of: int, names: list[str]) -> None:
 
 
 def _plain(text: str) -> str:
-    """matplotlib reads mathematics between dollar signs."""
-    return text.replace("$", r"\$")
+    """matplotlib reads mathematics between dollar signs; a title has lines of its own."""
+    return "\n".join(map(plain, text.split("\n"))).replace("$", r"\$")

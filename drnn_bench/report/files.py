@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from drnn_bench.boards import file_name
 from drnn_bench.columns import heading
 from drnn_bench.errors import UserError
+from drnn_bench.escape import file_name
 from drnn_bench.report.sections import Section
 
 

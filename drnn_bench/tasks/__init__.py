@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import math
+import os
 import typing
 from typing import Any
 
 from drnn_bench import plugins
 from drnn_bench.errors import UserError, nearest
+from drnn_bench.tasks.spec import split_spec
 
 if typing.TYPE_CHECKING:
     from drnn_bench.tasks.task import Task
@@ -45,9 +47,9 @@ def task_type(name: str) -> type[Task]:
 
 
 def parse_task(spec: str) -> Task:
-    """`NAME` or `NAME:key=value,...` -> the task. Raises UserError naming what is unknown."""
-    name, _, rest = spec.partition(":")
-    return make_task(name, [pair for pair in rest.split(",") if pair])
+    """`NAME` or `NAME:key=value,...` -> the task (see `spec`). Raises UserError naming what is
+    unknown."""
+    return _make(*split_spec(spec))
 
 
 def sized_task(spec: str, data_dir: str | None = None) -> Task:
@@ -59,22 +61,37 @@ def sized_task(spec: str, data_dir: str | None = None) -> Task:
 
 
 def make_task(name: str, pairs: list[str]) -> Task:
-    """A task from its name and `key=value` words."""
+    """A task from its name and `key=value` words, the values as they are: nothing is quoted."""
+    split = [pair.partition("=") for pair in pairs]
+    return _make(name, [(key, value if equals else None) for key, equals, value in split])
+
+
+def _make(name: str, pairs: list[tuple[str, str | None]]) -> Task:
     kind = task_type(name)
     types = typing.get_type_hints(kind)
     known = [f.name for f in dataclasses.fields(kind) if "learned" not in f.metadata]
     options: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
+    for key, value in pairs:
         if key not in known:
             hint = nearest(key, known) if known else "it has none"
+            if value is None and options:
+                hint += '; a value with a comma is written in double quotes: key="a,b"'
             raise UserError(f"task {name} has no option {key!r}: {hint}")
         if key in options:
             raise UserError(f"task {name}: option {key!r} is given twice")
-        if not equals:
+        if not value:
             raise UserError(f"task {name}: option {key!r} needs a value: {key}=...")
+        if not _possible(value):
+            raise UserError(f"task {name}: {key}={value!r} has characters that no name has")
         options[key] = _value(name, key, value, types[key])
     return kind(**options)
+
+
+def _possible(text: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
 
 
 def _value(name: str, key: str, text: str, kind: Any) -> int | float | str:

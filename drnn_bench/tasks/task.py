@@ -13,6 +13,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from drnn_bench.tasks.spec import join_spec
+
 SPLITS = ("train", "validation", "test")
 DIRECTIONS = {"accuracy": "max", "cross_entropy": "min", "bits_per_character": "min"}
 
@@ -90,11 +92,11 @@ class Task:
         option), `quiet` (not shown where learned, or where it has its default).
         """
         shown = [
-            f"{f.name}={getattr(self, f.name)}"
+            (f.name, getattr(self, f.name))
             for f in dataclasses.fields(self)
             if "path" not in f.metadata and not self._quiet(f)
         ]
-        return f"{self.name}:{','.join(shown)}" if shown else self.name
+        return join_spec(self.name, shown)
 
     def _quiet(self, field: dataclasses.Field) -> bool:
         if "quiet" not in field.metadata:
