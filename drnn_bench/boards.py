@@ -14,8 +14,9 @@ from drnn_bench import columns, records
 from drnn_bench.errors import UserError
 from drnn_bench.escape import file_name, markdown, plain
 from drnn_bench.ranking import build
+from drnn_bench.writable import BOARDS
 
-FOLDER = Path("leaderboards")
+FOLDER = BOARDS
 
 
 def publish(rows: list[dict[str, Any]], task_key: str, folder: Path = FOLDER) -> Path:

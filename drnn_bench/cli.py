@@ -71,6 +71,7 @@ def run(
     from drnn_bench.job import Job
     from drnn_bench.plan import Request, make_plan, parse_budget
     from drnn_bench.terminal import Terminal
+    from drnn_bench.writable import check_boards
 
     console = make_console()
     request = Request(
@@ -99,6 +100,7 @@ def run(
 
     try:
         plan = make_plan(request)
+        check_boards(plan.task.key)
         job = Job(plan, Terminal(console, confirm))
         job.preview() if dry_run else job.run()
     except KeyboardInterrupt:

@@ -34,9 +34,10 @@ def worker(
 ) -> None:
     """Join a running search from this or another machine."""
     from drnn_bench.join import join
-    from drnn_bench.plan import find_device, writable
+    from drnn_bench.plan import find_device
     from drnn_bench.progress import Progress
     from drnn_bench.provenance import cores
+    from drnn_bench.writable import check_runs
 
     console = make_console()
     try:
@@ -45,7 +46,7 @@ def worker(
             slots=cores() if slots is None else slots,
             device=find_device(device),
             data_dir=data_dir,
-            runs_dir=writable(Path(runs_dir)),
+            runs_dir=check_runs(Path(runs_dir)),
             task=task,
             progress=Progress(console),
             say=lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True),
@@ -59,7 +60,7 @@ def status(
     storage: StorageOption = None, runs_dir: RunsOption = "runs", as_json: JsonOption = False
 ) -> None:
     """How far the searches of a storage are, running or not."""
-    from drnn_bench.progress import duration, table
+    from drnn_bench.progress import duration, failures, table
     from drnn_bench.status import facts
     from drnn_bench.status import status as read_status
     from drnn_bench.storage import has_tables, sqlite_url
@@ -79,6 +80,8 @@ def status(
         these = [row for row in rows if row.spec.task == task]
         say(task)
         console.print(table(these, console.width))
+        for line in failures(these):
+            say(line)
     left, running = sum(row.left for row in rows), sum(row.tally.running for row in rows)
     line = f"{left} trials left, {running} running"
     if left and running and found.hours_left is not None:

@@ -59,7 +59,7 @@ def guard() -> None:
         stream = getattr(sys, name)
         if stream is not getattr(sys, f"__{name}__"):
             continue
-        gone = OSError(errno.EBADF, os.strerror(errno.EBADF)) if descriptor in closed else None
+        gone = OSError(errno.EBADF, "it is closed") if descriptor in closed else None
         encoding = "utf-8" if stream is None else stream.encoding
         fresh = io.TextIOWrapper(
             io.BufferedWriter(_Raw(descriptor, gone)),

@@ -247,7 +247,7 @@ def test_permuted_mnist_is_the_same_pixels_in_the_papers_order(mnist_dir):
         ("copy_memory:S=3", ["copy_memory", "'S'", "known: T"]),
         ("copy_memory:TT=3", ["copy_memory", "'TT'", "did you mean 'T'?"]),
         ("copy_memory:T", ["copy_memory", "'T'", "T=..."]),
-        ("copy_memory:T=", ["copy_memory", "T=...", "needs a value"]),
+        ("copy_memory:T=", ["copy_memory", "T=", "whole number"]),
         ("copy_memory:T=many", ["copy_memory", "T=many", "whole number"]),
         ("copy_memory:T=1.5", ["copy_memory", "T=1.5", "whole number"]),
         ("pixel_digits:T=3", ["pixel_digits", "'T'", "it has none"]),

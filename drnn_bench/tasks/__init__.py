@@ -79,7 +79,7 @@ def _make(name: str, pairs: list[tuple[str, str | None]]) -> Task:
             raise UserError(f"task {name} has no option {key!r}: {hint}")
         if key in options:
             raise UserError(f"task {name}: option {key!r} is given twice")
-        if not value:
+        if value is None or (value == "" and types[key] in (str, str | None)):
             raise UserError(f"task {name}: option {key!r} needs a value: {key}=...")
         if not _possible(value):
             raise UserError(f"task {name}: {key}={value!r} has characters that no name has")

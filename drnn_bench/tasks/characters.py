@@ -27,7 +27,7 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.tasks.sources import PARQUET, called, find, from_hub
-from drnn_bench.tasks.task import SPLITS, Arrays, Reading, Task
+from drnn_bench.tasks.task import LONGEST, SPLITS, Arrays, Reading, Task, check_range
 
 PTB_HUB = "ptb-text-only/ptb_text_only"
 PTB_PARTS = {"train": "train", "validation": "valid", "test": "test"}
@@ -49,8 +49,7 @@ class _Characters(Task):
     default_trials: ClassVar[int] = 20
 
     def __post_init__(self) -> None:
-        if self.length < 1:
-            raise UserError(f"task {self.name}: length must be at least 1, got {self.length}")
+        check_range(self, "length", 1, LONGEST)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ import numpy as np
 from drnn_bench.errors import UserError
 from drnn_bench.formats import Sequences, read
 from drnn_bench.tasks.sources import called, find
-from drnn_bench.tasks.task import SPLITS, UNSCORED, Arrays, Reading, Task
+from drnn_bench.tasks.task import LONGEST, SPLITS, UNSCORED, Arrays, Reading, Task, check_range
 
 HELD_OUT = 5  # one in so many
 
@@ -51,10 +51,8 @@ class Own(Task):
     default_trials: ClassVar[int] = 20
 
     def __post_init__(self) -> None:
-        for option, least in (("length", 2), ("rate", 1)):
-            value = getattr(self, option)
-            if value is not None and value < least:
-                raise UserError(f"task own: {option} must be at least {least}, got {value}")
+        check_range(self, "length", 2, LONGEST)
+        check_range(self, "rate", 1, LONGEST)
 
     @property
     def input_size(self) -> int:
