@@ -61,12 +61,14 @@ def parse_url(url: str) -> URL:
         raise UserError(f"{shown} is not supported: {_LIKE}")
     if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise UserError(f"{shown} is in memory, which workers cannot share: {_LIKE}")
-    unknown = parsed.query.keys() - {"timeout", "cached_statements"}
+    _, _, written = url.partition("?")  # SQLAlchemy drops what has no = in it
+    unknown = {word.partition("=")[0] for word in written.split("&") if word}
+    unknown -= {"timeout", "cached_statements"}
     if backend == "sqlite" and unknown and "uri" not in unknown:
         raise UserError(f"{shown}: SQLite has no option {', '.join(sorted(unknown))}; in a path, "
                         "? is written %3F")  # fmt: skip
-    if "@" in (parsed.host or ""):
-        raise UserError(f"{shown}: an @ within a user's name or password is written %40")
+    if _torn(parsed):
+        raise UserError(f"{shown}: in a user's name or password @ is written %40, and / %2F")
     if parsed.port is not None and not 1 <= parsed.port <= 65535:
         raise UserError(f"{shown}: the port {parsed.port} is none from 1 to 65535")
     return parsed
@@ -82,6 +84,12 @@ def engine_settings(url: str) -> dict:
     return _SQLITE if is_sqlite(url) else _POSTGRES
 
 
+def _torn(parsed: URL) -> bool:
+    """Whether a part of the password may stand in the host or the database, for one of its
+    characters ended it."""
+    return not parsed.drivername.startswith("sqlite") and "@" in f"{parsed.host}{parsed.database}"
+
+
 def hide_password(url: str) -> str:
     """The URL for an error or a log. One that cannot be taken apart loses all that stands before
     its last @, for nobody can tell where the password is."""
@@ -89,7 +97,7 @@ def hide_password(url: str) -> str:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         parsed = None
-    if parsed is None or "@" in (parsed.host or ""):
+    if parsed is None or _torn(parsed):
         shown = re.sub(r"^(\w[\w+.-]*:/+)?.*@", r"\1***@", url, flags=re.DOTALL)
     else:
         shown = parsed.render_as_string(hide_password=True)

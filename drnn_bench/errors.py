@@ -6,7 +6,7 @@ Anything else that escapes is ours, and shows its traceback.
 import re
 
 _ALLOCATION = re.compile(
-    r"(?:allocate|malloc of size|realloc from size \d+ to) (\d[\d.]*) ?(bytes|[KMGT]i?B)?", re.I
+    r"(?:allocate|malloc of size|realloc from size \d+ to) (\d[\d.]*) ?(bytes|[KMGTPE]i?B)?", re.I
 )
 _TOO_MUCH = ("out of memory", "can't allocate memory", "bad_alloc", "Cannot allocate memory",
              "Storage size calculation overflowed", "array is too big")  # fmt: skip

@@ -102,6 +102,8 @@ def make_plan(request: Request) -> Plan:
     spaces = _spaces(request)
     device = find_device(request.device)
     budgets = sorted(set(request.budgets)) or [task.default_budget]
+    if request.data_dir is not None and not Path(request.data_dir).exists():
+        raise UserError(f"data folder {request.data_dir} does not exist (--data-dir)")
     loaded = read(task, request.data_dir)
     task = loaded.task
     if task.length > LONGEST:

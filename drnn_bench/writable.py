@@ -21,7 +21,8 @@ def check_runs(folder: Path) -> Path:
     advice = "give another --runs-dir"
     with _refusing(f"runs folder {folder}", advice):
         folder.mkdir(parents=True, exist_ok=True)
-        for part in (folder, folder / "data", folder / "weights"):
+    for part in (folder, folder / "data", folder / "weights"):
+        with _refusing(f"runs folder {part}", advice):
             _probe(part)
     for name in ("records.jsonl", "studies.db", "workers.log"):
         with _refusing(f"{folder / name}", advice):
@@ -32,9 +33,9 @@ def check_runs(folder: Path) -> Path:
 def check_boards(task_key: str, folder: Path = BOARDS) -> None:
     """Raises UserError where a task's board could not be published; nothing is made."""
     name = file_name(task_key)
-    with _refusing(f"boards folder {folder}", "run from a folder that can be written"):
-        _probe(folder)
-        _probe(folder / "records")
+    for part in (folder, folder / "records"):
+        with _refusing(f"boards folder {part}", "run from a folder that can be written"):
+            _probe(part)
     for path in (folder / "records" / f"{name}.jsonl", folder / f"{name}.md",
                  folder / f"{name}.csv"):  # fmt: skip
         with _refusing(f"board {path}", "make room for it"):

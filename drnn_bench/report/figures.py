@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 
 from drnn_bench.errors import UserError
 from drnn_bench.escape import plain
@@ -30,7 +31,9 @@ def svg(chart: Chart, what: str) -> str:
         from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
     except ImportError:
         raise UserError("--figures needs matplotlib: pip install 'drnn-bench[figures]'") from None
-    with mpl.rc_context(SETTINGS):
+    with mpl.rc_context(SETTINGS), warnings.catch_warnings():
+        # Text stays text: whoever opens the file has the font, or has not.
+        warnings.filterwarnings("ignore", message="Glyph")
         figure = Figure(figsize=(6.4, 4), layout="constrained")
         axes = figure.add_subplot()
         names = list(dict.fromkeys(str(p.x) for s in chart.series for p in s.points))

@@ -70,6 +70,7 @@ def _make(name: str, pairs: list[tuple[str, str | None]]) -> Task:
     kind = task_type(name)
     types = typing.get_type_hints(kind)
     known = [f.name for f in dataclasses.fields(kind) if "learned" not in f.metadata]
+    paths = {f.name for f in dataclasses.fields(kind) if "path" in f.metadata}
     options: dict[str, Any] = {}
     for key, value in pairs:
         if key not in known:
@@ -81,16 +82,18 @@ def _make(name: str, pairs: list[tuple[str, str | None]]) -> Task:
             raise UserError(f"task {name}: option {key!r} is given twice")
         if value is None or (value == "" and types[key] in (str, str | None)):
             raise UserError(f"task {name}: option {key!r} needs a value: {key}=...")
-        if not _possible(value):
+        if not _possible(value, path=key in paths):
             raise UserError(f"task {name}: {key}={value!r} has characters that no name has")
         options[key] = _value(name, key, value, types[key])
     return kind(**options)
 
 
-def _possible(text: str) -> bool:
+def _possible(text: str, path: bool) -> bool:
+    """Whether a value can stand in a record: it is UTF-8. A path, which stands in none, may be any
+    bytes that the file system has."""
     try:
-        return b"\0" not in os.fsencode(text)
-    except UnicodeEncodeError:  # half a surrogate pair
+        return b"\0" not in (os.fsencode(text) if path else text.encode())
+    except UnicodeEncodeError:
         return False
 
 
