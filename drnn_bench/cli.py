@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -33,6 +34,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Architecture search and benchmarks for long-sequence models under parameter budgets.",
 )
+
+# A path that cannot be; any other trouble with a file is the machine's.
+_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
+          errno.EACCES, errno.EPERM, errno.EROFS)  # fmt: skip
 
 
 @app.callback()
@@ -178,9 +183,10 @@ def _command(words: list[str]) -> int:
         return 130
     except Exception as error:
         said = out_of_memory(error)
-        if said is None and isinstance(error, OSError) and error.filename is not None:
-            said = f"{error.filename}: {error.strerror}"  # nobody nearer knew what it was for
-        if said is None:
+        if said is not None:
+            say_error(said)
+            return 1
+        if not isinstance(error, OSError) or error.filename is None:
             raise
-        say_error(said)
-        return 1
+        say_error(f"{error.filename}: {error.strerror}")  # nobody nearer knew what it was for
+        return 2 if error.errno in _PATHS else 1

@@ -110,7 +110,8 @@ def why_of(url: str, error: Exception) -> str:
     options = {f"{key}={value}" for key, value in parsed.query.items()}
     hidden = [option.partition("=")[2] for option in options if _SECRET.fullmatch(option)]
     for secret in filter(None, [parsed.password, *hidden]):
-        said = said.replace(str(secret), "***")
+        if len(str(secret)) > 2:  # else the stars would tell where it stands
+            said = said.replace(str(secret), "***")
     return said
 
 

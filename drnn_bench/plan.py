@@ -15,7 +15,7 @@ from drnn_bench.models.architecture import at_least
 from drnn_bench.search_space import SearchSpace, default_path, read_space
 from drnn_bench.storage import sqlite_url
 from drnn_bench.studies import PRUNERS, SAMPLERS, StudySpec
-from drnn_bench.tasks import DEFAULT_TASK, parse_task
+from drnn_bench.tasks import DEFAULT_TASK, check_data_dir, parse_task
 from drnn_bench.tasks.cache import Prepared, read, store
 from drnn_bench.tasks.task import LONGEST, Task
 from drnn_bench.warm_start import warm_start
@@ -102,8 +102,7 @@ def make_plan(request: Request) -> Plan:
     spaces = _spaces(request)
     device = find_device(request.device)
     budgets = sorted(set(request.budgets)) or [task.default_budget]
-    if request.data_dir is not None and not Path(request.data_dir).exists():
-        raise UserError(f"data folder {request.data_dir} does not exist (--data-dir)")
+    check_data_dir(request.data_dir)
     loaded = read(task, request.data_dir)
     task = loaded.task
     if task.length > LONGEST:

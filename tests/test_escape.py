@@ -23,11 +23,13 @@ from test_leaderboard import FAIR, GOOD, searched
 
 from drnn_bench import boards, columns, comparison, escape, export
 from drnn_bench.console import print_board
+from drnn_bench.model_card import model_card
 from drnn_bench.ranking import build
 from drnn_bench.report.figures import svg
 from drnn_bench.report.page import page
 from drnn_bench.report.sections import make_sections
 from drnn_bench.tasks import make_task, parse_task
+from drnn_bench.tasks.cache import Prepared
 from drnn_bench.tasks.spec import join_spec, split_spec
 
 ESCAPE, RIGHT_TO_LEFT = "\x1b", "\u202e"
@@ -244,6 +246,24 @@ def test_a_board_in_markdown_has_its_own_columns_and_no_markup(name):
     assert sum(t.type == "td_open" for t in tokens) == 2 * sum(t.type == "th_open" for t in tokens)
     compared = comparison.to_text(board, "lstm", csv=False)
     assert compared == "\n".join(map(escape.plain, compared.split("\n")))
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_a_model_card_has_no_markup_of_a_name(name):
+    board, rows = hostile_board(name)
+    task = parse_task("pixel_digits")
+    prepared = Prepared(task, "0" * 16, "nowhere")
+    final = next(row for row in rows if row["role"] == "final")
+    lines = columns.groups(board)[0]
+    text = model_card(lines, lines[0], final, prepared)
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    assert not [t for t in tokens if t.type.startswith("html")]
+    inline = [child for t in tokens for child in t.children or []]
+    assert {t.type for t in inline} <= {"text", "text_special", "code_inline", "softbreak"}
+    assert sum(t.type == "td_open" for t in tokens) == 2 * (
+        sum(t.type == "tr_open" for t in tokens) - sum(t.type == "thead_open" for t in tokens)
+    )
+    assert text == "\n".join(map(escape.plain, text.split("\n")))
 
 
 @pytest.mark.parametrize("name", NASTY)

@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 import torch
 from conftest import ENV, ROOT, command, refusal
+from optuna.trial import TrialState
+from test_search import World
 
-from drnn_bench import cli
+from drnn_bench import cli, plugins
 from drnn_bench.api import describe
 from drnn_bench.errors import JobError, out_of_memory
 from drnn_bench.models import make_config
 from drnn_bench.mrl import _over_taps, mean_recurrent_length
+from drnn_bench.progress import _words, failures, standing
 from drnn_bench.search_space import make_space
+from drnn_bench.studies import open_study
 from drnn_bench.tasks import parse_task
 from drnn_bench.writable import check_boards, check_room, check_runs
 
@@ -107,6 +111,7 @@ def test_a_sequence_of_a_task_has_a_longest_length(spec):
         ("run --workers 1000000", "--workers must be at most 1,024"),
         ("run --budget 99999999999", "budget must be at most"),
         ("run --data-dir nowhere", "nowhere does not exist"),
+        ("ls space lstm --data-dir nowhere", "nowhere does not exist"),
         ("run --runs-dir=", "is an empty value"),
         ("measure lstm --lengths 1000000000", "at most 1,000,000"),
         ("measure lstm --batches 1,1000000000", "at most 1,000,000"),
@@ -243,7 +248,7 @@ import resource, sys
 sys.path.insert(0, {str(ROOT)!r})
 import torch, optuna, pandas, numba, scipy.stats  # what a command needs anyway
 import drnn_bench.job, drnn_bench.throughput
-from drnn_bench import cli
+from drnn_bench import cli, plugins
 size = int(open("/proc/self/statm").read().split()[0]) * 4096 + int(sys.argv[1]) * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (size, size))
 del sys.argv[1]
@@ -283,12 +288,54 @@ def test_a_training_step_that_does_not_fit_is_one_line_with_the_plan(tmp_path):
     assert "GiB wanted" in done.stderr
 
 
+GREEDY = """
+from dataclasses import dataclass
+import torch
+from drnn_bench.models.architecture import Stepwise
+from drnn_bench.models.layers import recurrent_stack
+
+@dataclass(frozen=True, kw_only=True)
+class Greedy(Stepwise):
+    family = "greedy"
+    summary = "two layers ask for more than there is"
+
+    def network(self):
+        if self.depth == 2 and torch.get_default_device().type != "meta":
+            torch.empty(10**15)
+        sizes = self.input_size, self.widths, (1,) * self.depth, self.output_size
+        return recurrent_stack("rnn", *sizes, 1, "orthogonal")
+"""
+
+
+def test_a_trial_that_does_not_fit_fails_with_the_size_and_the_search_goes_on(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "greedy.py").write_text(GREEDY)
+    (tmp_path / "greedy.toml").write_text(
+        'family = "greedy"\n[space]\ndepth = [1, 2]\nlearning_rate = 0.01\n'
+    )
+    monkeypatch.setenv(plugins.VARIABLE, str(tmp_path / "greedy.py"))
+    world = World(tmp_path, families=("greedy",), sampler="random", pruner="none")
+    world.search().work()
+    [spec] = world.plan.specs
+    study = open_study(world.storage, spec, world.plan.task)
+    found = standing(spec, study, 3)
+    assert found.tally.done == 3
+    assert found.tally.failed > 0
+    wanted = "not enough memory: 3.55 PiB wanted"
+    failed = [t for t in world.trials() if t.state == TrialState.FAIL]
+    assert {t.user_attrs["reason"] for t in failed} == {wanted}
+    assert failures([found]) == [f"greedy at {spec.budget:,}: {found.tally.failed} failed, "
+                                 f"the last: {wanted}"]  # fmt: skip
+    assert wanted in _words(found)
+
+
 def test_a_user_error_of_a_file_nobody_expected_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["bench", "ls", "data", "x" * 5000])
     with pytest.raises(SystemExit) as ended:
         cli.main()
-    assert ended.value.code in (1, 2)
+    assert ended.value.code == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "File name too long" in err

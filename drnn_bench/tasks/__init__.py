@@ -55,9 +55,16 @@ def parse_task(spec: str) -> Task:
 def sized_task(spec: str, data_dir: str | None = None) -> Task:
     """The same with its sizes known: its data is read where only that tells them."""
     task = parse_task(spec)
+    check_data_dir(data_dir)
     if any("learned" in f.metadata for f in dataclasses.fields(task)):
         return task.read(data_dir).task
     return task
+
+
+def check_data_dir(data_dir: str | None) -> None:
+    """Raises UserError where the folder is not there, whether or not a task reads it."""
+    if data_dir is not None and not os.path.exists(data_dir):
+        raise UserError(f"data folder {data_dir} does not exist (--data-dir)")
 
 
 def make_task(name: str, pairs: list[str]) -> Task:
