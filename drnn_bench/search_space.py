@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import optuna
 
 Value = int | float | str | bool
+LARGEST_FILE = 1_000_000  # bytes
 
 _COMPARE = {
     ">": operator.gt,
@@ -188,7 +189,11 @@ def read_space(path: Path | str) -> SearchSpace:
     """Raises UserError in one line: the file, the key, what is wrong and what would be right."""
     path = Path(path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            text = file.read(LARGEST_FILE + 1)  # /dev/zero has no end
+        if len(text) > LARGEST_FILE:
+            raise UserError(f"search space {path} is larger than any: {LARGEST_FILE:,} bytes")
+        table = tomllib.loads(text.decode())
     except FileNotFoundError:
         raise UserError(f"search space {path} does not exist") from None
     except OSError as error:

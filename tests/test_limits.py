@@ -21,6 +21,7 @@ from drnn_bench.errors import JobError, out_of_memory
 from drnn_bench.models import make_config
 from drnn_bench.mrl import _over_taps, mean_recurrent_length
 from drnn_bench.progress import _words, failures, standing
+from drnn_bench.report.files import _write
 from drnn_bench.search_space import make_space
 from drnn_bench.studies import open_study
 from drnn_bench.tasks import parse_task
@@ -112,6 +113,8 @@ def test_a_sequence_of_a_task_has_a_longest_length(spec):
         ("run --budget 99999999999", "budget must be at most"),
         ("run --data-dir nowhere", "nowhere does not exist"),
         ("ls space lstm --data-dir nowhere", "nowhere does not exist"),
+        ("ls space lstm --search-space /dev/zero", "is larger than any"),
+        ("run --task char_text:path=/dev/zero", "is no file"),
         ("run --runs-dir=", "is an empty value"),
         ("measure lstm --lengths 1000000000", "at most 1,000,000"),
         ("measure lstm --batches 1,1000000000", "at most 1,000,000"),
@@ -129,6 +132,11 @@ def test_a_command_with_a_number_that_cannot_be_is_one_line(
     assert said in done.err
     assert done.err.count("\n") == 1
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("output", [".", "..", "/"])
+def test_a_folder_is_no_page(output):
+    assert "is a folder" in refusal(_write, Path(output), b"")
 
 
 def test_an_empty_word_is_no_value(monkeypatch, capsys, tmp_path):

@@ -48,6 +48,8 @@ def write_figures(sections: list[Section], folder: Path) -> int:
 
 
 def _write(path: Path, data: bytes) -> None:
+    if path.is_dir():
+        raise UserError(f"output {path}: is a folder; name a file")
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.write_bytes(data)

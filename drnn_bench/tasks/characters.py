@@ -143,6 +143,8 @@ def _strangers(texts: dict[str, str]) -> list[str]:
 
 def _text(path: Path) -> str:
     """A text file, plain or gzipped, without byte-order mark and with \\n for line ends."""
+    if path.is_char_device():  # /dev/zero has no end
+        raise UserError(f"text {path}: is no file")
     try:
         raw = path.read_bytes()
         if path.suffix == ".gz":
