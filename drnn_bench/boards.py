@@ -12,9 +12,11 @@ from typing import Any
 
 from drnn_bench import columns, records
 from drnn_bench.errors import UserError
+from drnn_bench.escape import file_name, markdown, plain
 from drnn_bench.ranking import build
+from drnn_bench.writable import BOARDS
 
-FOLDER = Path("leaderboards")
+FOLDER = BOARDS
 
 
 def publish(rows: list[dict[str, Any]], task_key: str, folder: Path = FOLDER) -> Path:
@@ -55,17 +57,13 @@ def check(folder: Path = FOLDER) -> list[str]:
     return wrong
 
 
-def file_name(task_key: str) -> str:
-    """A task's name as a file name: copy_memory:T=500 -> copy_memory-T=500."""
-    return task_key.replace(":", "-").replace(",", "-").replace("/", "_")
-
-
 def _render(path: Path) -> dict[str, str]:
     board = build(records.read(path)[0])
     if board.empty:
         raise UserError(f"{path}: no search among its rows, so no board")
     task = board["task"].iloc[0]
-    head = f"# {task}\n\nRebuilt from `records/{path.name}` by `bench leaderboard --check`.\n\n"
+    made = f"Rebuilt from `records/{plain(path.name)}` by `bench leaderboard --check`."
+    head = f"# {markdown(task)}\n\n{made}\n\n"
     return {"md": head + columns.to_markdown(board), "csv": columns.to_csv(board)}
 
 

@@ -13,11 +13,12 @@ from functools import lru_cache
 from typing import Any
 
 from drnn_bench.errors import UserError
-from drnn_bench.models import make_config
-from drnn_bench.models.architecture import Architecture
+from drnn_bench.models import TooFar, make_config
+from drnn_bench.models.architecture import Architecture, at_least, shortened
 
 ENOUGH = 0.95  # use at least this share of the budget where integer widths allow it
 LEAST = 0.90  # an architecture that cannot use this share is refused
+TOO_LONG = "the largest dilation reaches the sequence length"
 
 
 class Infeasible(UserError):
@@ -60,14 +61,24 @@ def solve_width(
             family, input_size=input_size, output_size=output_size, width=width, **options
         )
 
+    at_least("budget", budget, 1)
     # The least width of a family may hang on its options (a clockwork RNN: a unit a module).
-    floor = _first(lambda width: _valid(make, width))
+    try:
+        floor = _first(lambda width: _valid(make, width))
+    except TooFar as error:
+        raise Infeasible(str(error), reason=TOO_LONG) from None
     smallest = make(floor)
     if length is not None and 1 < length <= smallest.longest_span:
         raise Infeasible(
-            f"{family} {_words(smallest)}: its largest dilation, {smallest.longest_span}, "
-            f"reaches the sequence length {length}",
-            reason="the largest dilation reaches the sequence length",
+            f"{family} {_words(smallest)}: its largest dilation, "
+            f"{shortened(smallest.longest_span)}, reaches the sequence length {length}",
+            reason=TOO_LONG,
+        )
+    if smallest.layers > budget:
+        raise Infeasible(
+            f"budget {budget} is too small for {family} {_words(smallest)}: each of its "
+            f"{smallest.layers} layers has at least one parameter",
+            reason="the budget is too small",
         )
     if count_parameters(smallest) > budget:
         raise Infeasible(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from drnn_bench import streams
 from drnn_bench.cli_boards import compare, leaderboard
 from drnn_bench.cli_describe import describe
 from drnn_bench.cli_doctor import doctor
@@ -21,17 +22,22 @@ from drnn_bench.cli_options import (
     RunsOption,
     StorageOption,
     make_console,
+    say,
     say_error,
 )
 from drnn_bench.cli_report import report
 from drnn_bench.cli_workers import status, worker
-from drnn_bench.errors import Interrupted, JobError, UserError
+from drnn_bench.errors import Interrupted, JobError, UserError, out_of_memory
 
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Architecture search and benchmarks for long-sequence models under parameter budgets.",
 )
+
+# A path that cannot be; any other trouble with a file is the machine's.
+_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
+          errno.EACCES, errno.EPERM, errno.EROFS)  # fmt: skip
 
 
 @app.callback()
@@ -70,6 +76,7 @@ def run(
     from drnn_bench.job import Job
     from drnn_bench.plan import Request, make_plan, parse_budget
     from drnn_bench.terminal import Terminal
+    from drnn_bench.writable import check_boards
 
     console = make_console()
     request = Request(
@@ -98,6 +105,7 @@ def run(
 
     try:
         plan = make_plan(request)
+        check_boards(plan.task.key)
         job = Job(plan, Terminal(console, confirm))
         job.preview() if dry_run else job.run()
     except KeyboardInterrupt:
@@ -123,7 +131,7 @@ def run(
     same = same[same["steps"].isin({s.steps for s in plan.specs})]
     same = same[same["budget"].isin({s.budget for s in plan.specs})]
     print_board(console, select(same))
-    console.print(f"Written to {path} and {path.with_suffix('.csv')}", highlight=False)
+    say(f"Written to {path} and {path.with_suffix('.csv')}")
 
 
 app.command()(leaderboard)
@@ -140,26 +148,45 @@ app.add_typer(ls, name="ls")
 
 def main() -> None:
     """The console script: a user's mistake is one line and exit 2, ours is a traceback."""
+    streams.guard()
+    code = _command(sys.argv[1:] or ["--help"])
+    unread = streams.lost()
+    if unread:
+        say_error(f"{unread}: what was printed is lost, what was written to files is not")
+    sys.exit(code or (1 if unread else 0))
+
+
+def _command(words: list[str]) -> int:
+    """Runs one command; its exit code."""
     try:
-        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+        for word in words:  # no option, name or path of any command is empty
+            if word == "" or (word.startswith("--") and word.endswith("=")):
+                raise UserError(f"{word!r} is an empty value: leave it out for the default")
+        code = app(args=words, standalone_mode=False)
         if code == 130:  # how typer hands on an interruption that nobody took
             say_error("stopped")
+        return code or 0
     except Interrupted as stopped:
         say_error(str(stopped))
-        code = 130
+        return 130
     except typer.TyperException as error:  # a word of the command line that typer refuses
         say_error(" ".join(error.format_message().split()) + " (--help shows what there is)")
-        code = error.exit_code
+        return error.exit_code
     except UserError as error:
         say_error(str(error))
-        code = 2
+        return 2
     except JobError as error:
         say_error(str(error))
-        code = 1
+        return 1
     except typer.Abort:
         say_error("not started")
-        code = 130
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code)
+        return 130
+    except Exception as error:
+        said = out_of_memory(error)
+        if said is not None:
+            say_error(said)
+            return 1
+        if not isinstance(error, OSError) or error.filename is None:
+            raise
+        say_error(f"{error.filename}: {error.strerror}")  # nobody nearer knew what it was for
+        return 2 if error.errno in _PATHS else 1

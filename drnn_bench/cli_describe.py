@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from drnn_bench.cli_options import BudgetOption, JsonOption, TaskOption
+from drnn_bench.cli_options import BudgetOption, JsonOption, TaskOption, say
 from drnn_bench.errors import UserError
 
 
@@ -44,4 +44,4 @@ def describe(
     for key, value in facts.items():
         if isinstance(value, dict):
             value = " ".join(f"{k}={v}" for k, v in value.items())
-        print(f"{key:<{width}}  {'–' if value is None else value}")
+        say(f"{key:<{width}}  {'–' if value is None else value}")

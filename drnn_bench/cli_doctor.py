@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from drnn_bench.cli_options import DataOption, JsonOption, RunsOption
+from drnn_bench.cli_options import DataOption, JsonOption, RunsOption, say
 
 
 def doctor(
@@ -19,4 +19,4 @@ def doctor(
         return
     width = max(map(len, facts))
     for name, value in facts.items():
-        print(f"{name:<{width}}  {value}")
+        say(f"{name:<{width}}  {value}")

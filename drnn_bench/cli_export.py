@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from drnn_bench.cli_options import BudgetOption, RunsOption, TaskOption, say_error
+from drnn_bench.cli_options import BudgetOption, RunsOption, TaskOption, say, say_error
 
 
 def export(
@@ -32,4 +32,4 @@ def export(
     board = select(build(rows), task=task, budget=parameters, where=runs_dir)
     lines = choose(board, rows, steps)
     final = export_to(Path(output), lines, rank, rows, folder)
-    print(f"{final['family']}, seed {final['seed']}, written to {output}: see its README.md")
+    say(f"{final['family']}, seed {final['seed']}, written to {output}: see its README.md")

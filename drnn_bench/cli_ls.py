@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from drnn_bench.cli_options import JsonOption, make_console, say_error
+from drnn_bench.cli_options import JsonOption, make_console, say, say_error
 from drnn_bench.errors import UserError
+from drnn_bench.escape import rich
 from drnn_bench.tasks import DEFAULT_TASK
 
 Row = dict[str, Any]
@@ -63,7 +64,7 @@ def ls_data(
         print(json.dumps(understood(task, arrays, facts) | {"notes": list(notes)}, indent=2))
         return
     for note in notes:
-        print(note)
+        say(note)
 
 
 @ls.command("space")
@@ -92,7 +93,8 @@ def ls_space(
     if as_json:
         print(json.dumps(to_record(found, family, sized, parameters), indent=2))
         return
-    print(to_text(found, family, sized, parameters))
+    for line in to_text(found, family, sized, parameters).split("\n"):
+        say(line)
 
 
 @ls.command("families")
@@ -148,5 +150,5 @@ def _print_rows(rows: list[Row], as_json: bool) -> None:
         table.add_column(key, justify="left" if isinstance(value, str) else "right")
     for row in rows:
         cells = (f"{v:,}" if isinstance(v, int) else v or "–" for v in row.values())
-        table.add_row(*cells)
+        table.add_row(*map(rich, cells))
     make_console().print(table)

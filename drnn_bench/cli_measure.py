@@ -83,4 +83,6 @@ def _numbers(option: str, text: str | None) -> list[int]:
         numbers = [0]
     if min(numbers) < 1:
         raise UserError(f"--{option} {text}: should be whole numbers above 0, such as 256,1024")
+    if max(numbers) > 1_000_000:
+        raise UserError(f"--{option} {text}: should be whole numbers of at most 1,000,000")
     return list(dict.fromkeys(numbers))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from drnn_bench.escape import plain
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -35,8 +37,14 @@ def make_console() -> Console:
     """Standard output; where it is no terminal, lines are as long as they need to be."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 250)
+    # Without markup: `[red]` in a name is a name.
+    return Console(width=None if sys.stdout.isatty() else 250, markup=False, emoji=False)
+
+
+def say(line: str) -> None:
+    """One line on standard output, whatever names it holds."""
+    print(plain(line))
 
 
 def say_error(line: str) -> None:
-    print(f"bench: {line}", file=sys.stderr)
+    print(f"bench: {plain(line)}", file=sys.stderr)

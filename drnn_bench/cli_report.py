@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from drnn_bench.cli_options import RunsOption, TaskOption, say_error
+from drnn_bench.cli_options import RunsOption, TaskOption, say, say_error
 
 
 def report(
@@ -28,6 +28,6 @@ def report(
     sections = make_sections(select(build(rows), task=task, where=runs_dir), rows)
     if figures is not None:
         count = write_figures(sections, Path(figures))
-        print(f"{count} figures written to {figures}")
+        say(f"{count} figures written to {figures}")
     size = write_page(sections, notes, records.now(), Path(output))
-    print(f"Written to {output} ({size / 1e6:.1f} MB)")
+    say(f"Written to {output} ({size / 1e6:.1f} MB)")

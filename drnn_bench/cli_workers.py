@@ -15,6 +15,7 @@ from drnn_bench.cli_options import (
     RunsOption,
     StorageOption,
     make_console,
+    say,
 )
 from drnn_bench.errors import Interrupted, UserError
 
@@ -33,9 +34,10 @@ def worker(
 ) -> None:
     """Join a running search from this or another machine."""
     from drnn_bench.join import join
-    from drnn_bench.plan import find_device, writable
+    from drnn_bench.plan import find_device
     from drnn_bench.progress import Progress
     from drnn_bench.provenance import cores
+    from drnn_bench.writable import check_runs
 
     console = make_console()
     try:
@@ -44,7 +46,7 @@ def worker(
             slots=cores() if slots is None else slots,
             device=find_device(device),
             data_dir=data_dir,
-            runs_dir=writable(Path(runs_dir)),
+            runs_dir=check_runs(Path(runs_dir)),
             task=task,
             progress=Progress(console),
             say=lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True),
@@ -58,7 +60,7 @@ def status(
     storage: StorageOption = None, runs_dir: RunsOption = "runs", as_json: JsonOption = False
 ) -> None:
     """How far the searches of a storage are, running or not."""
-    from drnn_bench.progress import duration, table
+    from drnn_bench.progress import duration, failures, table
     from drnn_bench.status import facts
     from drnn_bench.status import status as read_status
     from drnn_bench.storage import has_tables, sqlite_url
@@ -76,10 +78,12 @@ def status(
     console = make_console()
     for task in dict.fromkeys(row.spec.task for row in rows):
         these = [row for row in rows if row.spec.task == task]
-        print(task)
+        say(task)
         console.print(table(these, console.width))
+        for line in failures(these):
+            say(line)
     left, running = sum(row.left for row in rows), sum(row.tally.running for row in rows)
     line = f"{left} trials left, {running} running"
     if left and running and found.hours_left is not None:
         line += f"; {found.trials_per_hour:,.0f} trials/h, {duration(3600 * found.hours_left)} left"
-    print(line)
+    say(line)

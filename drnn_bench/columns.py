@@ -13,6 +13,7 @@ import pandas as pd
 
 from drnn_bench.commands import again
 from drnn_bench.correlation import Correlation
+from drnn_bench.escape import markdown
 
 Row = dict[str, Any]
 MISSING = "–"
@@ -268,10 +269,11 @@ def to_markdown(board: pd.DataFrame) -> str:
     for lines in groups(board):
         table = as_text(lines)
         align = ["right" if column.right else "left" for column in table.columns]
-        frame = pd.DataFrame(table.cells, columns=table.titles)
+        texts = [list(map(markdown, cells)) for cells in table.cells]
+        frame = pd.DataFrame(texts, columns=list(map(markdown, table.titles)))
         text = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
         shell = textwrap.indent(again(lines), "    ")
-        parts += [f"### {heading(lines)}", text, caption(lines), shell]
+        parts += [f"### {markdown(heading(lines))}", text, markdown(caption(lines)), shell]
     return "\n\n".join(parts) + "\n"
 
 

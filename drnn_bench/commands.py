@@ -7,8 +7,10 @@ import re
 from typing import Any
 
 from drnn_bench.errors import UserError
+from drnn_bench.escape import file_name, shell
 from drnn_bench.recipe import Recipe
 from drnn_bench.search_space import default_path, read_space
+from drnn_bench.tasks.spec import join_spec, split_spec
 
 Row = dict[str, Any]
 
@@ -26,31 +28,35 @@ def commands(lines: list[Row]) -> list[str]:
 def again(lines: list[Row]) -> str:
     """The same for a shell: files that the commands read are written first."""
     written = [
-        f"cat > {_file(line)} <<'END'\n{_toml(line)}END" for line in lines if _own_space(line)
+        f"cat > {shell(_file(line))} <<'END'\n{_toml(line)}END"
+        for line in lines
+        if _own_space(line)
     ]
     return "\n".join([*written, *commands(lines)])
 
 
 def _command(lines: list[Row]) -> str:
     first = lines[0]
-    families = {x["family"] for x in lines}
-    # A record names a text or data set, not where it lies.
-    task = re.sub(r"\b(text|data)=", "path=", first["task"])
-    words = ["bench run", f"--task {task}"]
+    words = ["bench", "run", "--task", _task(first["task"])]
     if _own_space(first):
-        words.append(f"--search-space {_file(first)}")
+        words += ["--search-space", _file(first)]
     else:
-        words += [f"--family {family}" for family in sorted(families)]
-    words.append(f"--budget {first['budget']} --steps {first['steps']}")
-    trials = max(x["trials"]["complete"] + x["trials"]["pruned"] for x in lines)
-    words.append(
-        f"--trials {trials} --seeds {max(x['n'] + x['diverged_finals'] for x in lines) or 1}"
-    )
-    words.append(f"--sampler {first['sampler']} --pruner {first['pruner']}")
+        for family in sorted({x["family"] for x in lines}):
+            words += ["--family", family]
+    words += ["--budget", first["budget"], "--steps", first["steps"]]
+    words += ["--trials", max(x["trials"]["complete"] + x["trials"]["pruned"] for x in lines)]
+    words += ["--seeds", max(x["n"] + x["diverged_finals"] for x in lines) or 1]
+    words += ["--sampler", first["sampler"], "--pruner", first["pruner"]]
     if first["warm"]:
-        words.append(f"--warm-start {first['warm']}")
-    words.append(f"--seed {first['search_seed']}")
-    return " ".join(words)
+        words += ["--warm-start", first["warm"]]
+    return shell(*words, "--seed", first["search_seed"])
+
+
+def _task(key: str) -> str:
+    """The key for a command line: a record names a text or data set, not where it lies."""
+    name, pairs = split_spec(key)
+    named = [("path" if option in ("text", "data") else option, text) for option, text in pairs]
+    return join_spec(name, named)
 
 
 def _own_space(line: Row) -> bool:
@@ -63,7 +69,7 @@ def _own_space(line: Row) -> bool:
 
 
 def _file(line: Row) -> str:
-    return f"{line['family']}-{line['study']}.toml"
+    return f"{file_name(line['family'])}-{file_name(line['study'])}.toml"
 
 
 def _toml(line: Row) -> str:
@@ -74,11 +80,28 @@ def _toml(line: Row) -> str:
 
 
 def _entries(table: Row) -> str:
-    return "".join(f"{key} = {_value(value)}\n" for key, value in table.items())
+    return "".join(f"{_key(key)} = {_value(value)}\n" for key, value in table.items())
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[\w-]+", key, re.ASCII) else _text(key)
 
 
 def _value(value: Any) -> str:
     """Numbers, words and lists are written in TOML as in JSON; infinity is a word of a record."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{k} = {_value(v)}" for k, v in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    if isinstance(value, str) and value != "inf":
+        return _text(value)
     return "inf" if value == "inf" else json.dumps(value)
+
+
+def _text(text: str) -> str:
+    """A TOML string, which has no surrogate pairs and no bare control characters."""
+    return re.sub(
+        r"[\x7f-\x9f]",
+        lambda found: f"\\u{ord(found[0]):04x}",
+        json.dumps(text, ensure_ascii=False),
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from drnn_bench.columns import COLUMNS, MISSING
+from drnn_bench.escape import markdown, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,10 +84,10 @@ def to_text(board: pd.DataFrame, base: str, csv: bool) -> str:
     parts = []
     for head, table in tables(board, base):
         if csv:
-            parts.append(f"# {head}\n{table.to_csv(index=False, lineterminator=chr(10))}")
+            parts.append(f"# {plain(head)}\n{table.to_csv(index=False, lineterminator=chr(10))}")
         else:
-            text = table.to_markdown(index=False, disable_numparse=True)
-            parts.append(f"### {head}\n\n{text}\n")
+            text = table.map(markdown).to_markdown(index=False, disable_numparse=True)
+            parts.append(f"### {markdown(head)}\n\n{text}\n")
     return "\n".join(parts)
 
 
@@ -95,10 +96,13 @@ def print_tables(console: Console, board: pd.DataFrame, base: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from drnn_bench.escape import rich
+
     for head, frame in tables(board, base, gap="\n"):
-        table = Table(box=box.SIMPLE_HEAD, title=Text(head), title_justify="left")
+        table = Table(box=box.SIMPLE_HEAD, title=rich(head), title_justify="left")
         for i, name in enumerate(frame.columns):
             table.add_column(name, justify="right" if i else "left")
         for row in frame.itertuples(index=False):
-            table.add_row(*map(Text, row))
+            family, *cells = row  # whose lines are two
+            table.add_row(rich(family), *map(Text, cells))
         console.print(table)

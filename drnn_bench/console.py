@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from drnn_bench import columns
+from drnn_bench.escape import rich
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,25 +22,21 @@ def print_board(console: Console, board: pd.DataFrame) -> None:
     for lines in columns.groups(board):
         text = _marked(columns.as_text(lines), lines)
         shown = _fitting(text, console.width)
-        table = Table(box=box.SIMPLE_HEAD, title=Text(columns.heading(lines)), title_justify="left")
+        table = Table(box=box.SIMPLE_HEAD, title=rich(columns.heading(lines)), title_justify="left")
         for i in shown:
             justify = "right" if text.columns[i].right else "left"
-            table.add_column(text.titles[i], justify=justify, overflow="fold")
+            table.add_column(rich(text.titles[i]), justify=justify, overflow="fold")
         best = {i: _best(text.columns[i].better, lines) for i in shown}
         for line, cells in zip(lines, text.cells, strict=True):
-            row = (Text(cells[i], style="bold" if line in best[i] else "") for i in shown)
+            row = (rich(cells[i], "bold" if line in best[i] else "") for i in shown)
             table.add_row(*row, style="bold" if line["rank_low"] == 1 else "")
         console.print(table)
         said = f"Bold rows may be the best; = marks a tie. {columns.caption(lines)}"
-        console.print(Text(said, style="dim"))
+        console.print(rich(said, "dim"))
         missing = [title for i, title in enumerate(text.titles) if i not in shown]
         if missing:
-            console.print(
-                Text(
-                    f"Not shown at this width: {', '.join(missing)} (--format markdown has all).",
-                    style="dim",
-                )
-            )
+            hidden = f"Not shown at this width: {', '.join(missing)} (--format markdown has all)."
+            console.print(rich(hidden, "dim"))
 
 
 def _marked(text: columns.TableText, lines: list[Row]) -> columns.TableText:

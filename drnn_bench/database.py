@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from drnn_bench.errors import JobError, UserError
 
 PATIENCE = 300.0  # seconds for which a database may be gone
 _LIKE = "it should look like sqlite:///file.db or postgresql://user@host/name"
+_SECRET = re.compile(r"(\w*(?:pass|pwd|secret|token)\w*)=[^&\s]*", re.IGNORECASE)
 _ADVISORY_LOCK = 0x6472_6E6E  # "drnn"
 _HOPELESS = ("disk is full", "readonly database", "No space left")  # waiting would not help
 
@@ -47,15 +49,28 @@ _SQLITE = {"connect_args": {"timeout": 60}}
 
 def parse_url(url: str) -> URL:
     """Raises UserError for a URL that names no database that workers could share."""
+    shown = f"storage {hide_password(url)}"
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()
     except ArgumentError:
-        raise UserError(f"storage {url!r} is no URL: {_LIKE}") from None
+        raise UserError(f"{shown} is no URL: {_LIKE}") from None
+    except ValueError:
+        raise UserError(f"{shown}: its port is no number: {_LIKE}") from None
     if backend not in ("sqlite", "postgresql"):
-        raise UserError(f"storage {parsed.render_as_string()!r} is not supported: {_LIKE}")
+        raise UserError(f"{shown} is not supported: {_LIKE}")
     if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise UserError(f"storage {url!r} is in memory, which workers cannot share: {_LIKE}")
+        raise UserError(f"{shown} is in memory, which workers cannot share: {_LIKE}")
+    _, _, written = url.partition("?")  # SQLAlchemy drops what has no = in it
+    unknown = {word.partition("=")[0] for word in written.split("&") if word}
+    unknown -= {"timeout", "cached_statements"}
+    if backend == "sqlite" and unknown and "uri" not in unknown:
+        raise UserError(f"{shown}: SQLite has no option {', '.join(sorted(unknown))}; in a path, "
+                        "? is written %3F")  # fmt: skip
+    if _torn(parsed):
+        raise UserError(f"{shown}: in a user's name or password @ is written %40, and / %2F")
+    if parsed.port is not None and not 1 <= parsed.port <= 65535:
+        raise UserError(f"{shown}: the port {parsed.port} is none from 1 to 65535")
     return parsed
 
 
@@ -69,8 +84,35 @@ def engine_settings(url: str) -> dict:
     return _SQLITE if is_sqlite(url) else _POSTGRES
 
 
+def _torn(parsed: URL) -> bool:
+    """Whether a part of the password may stand in the host or the database, for one of its
+    characters ended it."""
+    return not parsed.drivername.startswith("sqlite") and "@" in f"{parsed.host}{parsed.database}"
+
+
 def hide_password(url: str) -> str:
-    return make_url(url).render_as_string(hide_password=True)
+    """The URL for an error or a log. One that cannot be taken apart loses all that stands before
+    its last @, for nobody can tell where the password is."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        parsed = None
+    if parsed is None or _torn(parsed):
+        shown = re.sub(r"^(\w[\w+.-]*:/+)?.*@", r"\1***@", url, flags=re.DOTALL)
+    else:
+        shown = parsed.render_as_string(hide_password=True)
+    return _SECRET.sub(r"\1=***", shown)
+
+
+def why_of(url: str, error: Exception) -> str:
+    """As `why`, without the URL's password, which a driver may quote."""
+    parsed, said = make_url(url), why(error)
+    options = {f"{key}={value}" for key, value in parsed.query.items()}
+    hidden = [option.partition("=")[2] for option in options if _SECRET.fullmatch(option)]
+    for secret in filter(None, [parsed.password, *hidden]):
+        if len(str(secret)) > 2:  # else the stars would tell where it stands
+            said = said.replace(str(secret), "***")
+    return said
 
 
 @contextlib.contextmanager
@@ -79,9 +121,10 @@ def answering(url: str) -> Iterator[None]:
     try:
         yield
     except (StorageInternalError, DBAPIError, sqlite3.Error) as error:
+        shown, said = hide_password(url), why_of(url, error)
         raise JobError(
-            f"storage {hide_password(url)} no longer answers: {why(error)}; what is finished is "
-            "saved, and the same command continues once it does"
+            f"storage {shown} no longer answers: {said}; what is finished is saved, and the same "
+            "command continues once it does"
         ) from None
 
 

@@ -3,6 +3,14 @@
 Anything else that escapes is ours, and shows its traceback.
 """
 
+import re
+
+_ALLOCATION = re.compile(
+    r"(?:allocate|malloc of size|realloc from size \d+ to) (\d[\d.]*) ?(bytes|[KMGTPE]i?B)?", re.I
+)
+_TOO_MUCH = ("out of memory", "can't allocate memory", "bad_alloc", "Cannot allocate memory",
+             "Storage size calculation overflowed", "array is too big")  # fmt: skip
+
 
 class UserError(ValueError):
     """The user's input is wrong: one line saying what, where and what would be right. Exit 2."""
@@ -28,3 +36,22 @@ def nearest(name: str, known: list[str]) -> str:
 def one_line(error: Exception) -> str:
     """What another library says, as part of a line of ours."""
     return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """`not enough memory: 3.1 GiB wanted` where an error of Python, NumPy, torch or Arrow says so;
+    None where it says something else."""
+    said = str(error)
+    if not isinstance(error, MemoryError) and not any(words in said for words in _TOO_MUCH):
+        return None
+    found = _ALLOCATION.search(said)
+    if not found:
+        more = "more than any machine has" if "overflowed" in said or "too big" in said else ""
+        return "not enough memory" + (f": {more} wanted" if more else "")
+    number, unit = found[1].rstrip("."), found[2]
+    if unit not in (None, "bytes"):
+        return f"not enough memory: {number} {unit} wanted"
+    size, units = float(number), ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+    while size >= 1024 and len(units) > 1:
+        size, units = size / 1024, units[1:]
+    return f"not enough memory: {size:.3g} {units[0]} wanted"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from drnn_bench import columns, weights
 from drnn_bench.commands import commands
 from drnn_bench.errors import UserError
+from drnn_bench.escape import shell
 from drnn_bench.finals import finalist_config
 from drnn_bench.loading import CARD, CONFIG, FORMAT, WEIGHTS, load
 from drnn_bench.model_card import model_card
@@ -40,7 +41,7 @@ def choose(board: pd.DataFrame, rows: list[Row], steps: int | None) -> list[Row]
     keys = list(dict.fromkeys(tuple(lines[0][k] for k in CHOICE) for lines in groups))
     if len(keys) > 1:
         differ = [i for i in range(len(CHOICE)) if len({key[i] for key in keys}) > 1]
-        choices = [" ".join(f"--{CHOICE[i]} {key[i]}" for i in differ) for key in keys]
+        choices = [shell(*(w for i in differ for w in (f"--{CHOICE[i]}", key[i]))) for key in keys]
         raise UserError(f"{len(keys)} boards match, add {' or '.join(choices)}")
     place = {row["study"]: i for i, row in enumerate(rows)}  # of a study's last row
     return max(groups, key=lambda lines: max(place[line["study"]] for line in lines))

@@ -34,12 +34,12 @@ def _unfinished(runs_dir: Path, recorded: set[str]) -> tuple[list[Row], list[str
 
     from drnn_bench.finals import study_row
     from drnn_bench.models import config_type
-    from drnn_bench.storage import open_storage
+    from drnn_bench.storage import open_storage, sqlite_url
     from drnn_bench.studies import StudySpec, summarise
     from drnn_bench.tasks import task_type
     from drnn_bench.tasks.cache import all_prepared
 
-    storage, rows, notes = open_storage(f"sqlite:///{runs_dir / 'studies.db'}"), [], []
+    storage, rows, notes = open_storage(sqlite_url(runs_dir)), [], []
     tasks = {(p.task.key, p.data_hash): p.task for p in all_prepared(runs_dir / "data")}
     for name in optuna.get_all_study_names(storage):
         if name.rpartition("/")[2] in recorded:

@@ -7,6 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from drnn_bench.columns import MISSING
+from drnn_bench.escape import markdown, rich
 from drnn_bench.measured import FIGURES, Row
 
 if TYPE_CHECKING:
@@ -108,11 +109,12 @@ def to_markdown(rows: list[Row]) -> str:
 
     parts = []
     for cell in cells(rows):
-        frame = pd.DataFrame([shown(row, "{:.2f}x ({})") for row in cell], columns=titles())
+        texts = [list(map(markdown, shown(row, "{:.2f}x ({})"))) for row in cell]
+        frame = pd.DataFrame(texts, columns=titles())
         align = ["left", *["right"] * (len(frame.columns) - 1)]
         text = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
         parts += [f"### {heading(cell)}", text]
-    return "\n\n".join([*parts, " ".join(caption(rows))]) + "\n"
+    return "\n\n".join([*parts, markdown(" ".join(caption(rows)))]) + "\n"
 
 
 def to_csv(rows: list[Row]) -> str:
@@ -128,7 +130,7 @@ def print_tables(console: Console, rows: list[Row]) -> None:
     from rich.text import Text
 
     for cell in cells(rows):
-        table = Table(box=box.SIMPLE_HEAD, title=Text(heading(cell)), title_justify="left")
+        table = Table(box=box.SIMPLE_HEAD, title=rich(heading(cell)), title_justify="left")
         for title in titles():
             table.add_column(
                 title.replace(" ", "\n"), justify="left" if title == "model" else "right"
@@ -137,4 +139,4 @@ def print_tables(console: Console, rows: list[Row]) -> None:
             table.add_row(*map(Text, shown(row, "{:.2f}x\n{}")))
         console.print(table)
     for line in caption(rows):
-        console.print(Text(line, style="dim"))
+        console.print(rich(line, "dim"))

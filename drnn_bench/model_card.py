@@ -7,6 +7,7 @@ from typing import Any
 
 from drnn_bench import columns
 from drnn_bench.commands import again
+from drnn_bench.escape import markdown
 from drnn_bench.tasks.cache import Prepared
 
 Row = dict[str, Any]
@@ -16,20 +17,20 @@ def model_card(lines: list[Row], line: Row, final: Row, prepared: Prepared) -> s
     """Markdown. `lines` is the board, `line` the finalist's, `final` the row of the seed taken."""
     task = prepared.task
     parts = [
-        f"# {final['family']} on {final['task']}",
-        f"{task.summary[0].upper()}{task.summary[1:]}. {final['architecture']}.",
+        markdown(f"# {final['family']} on {final['task']}"),
+        markdown(f"{task.summary[0].upper()}{task.summary[1:]}. {final['architecture']}."),
         _table(_figures(lines, line, final)),
         "## Use",
         _use(prepared),
         "## How it was trained",
-        _training(line, final),
+        markdown(_training(line, final)),
         textwrap.indent(again([line]), "    "),
         "## Limits",
-        "\n".join(f"- {limit}" for limit in _limits(line, final, task.length)),
+        "\n".join(f"- {markdown(limit)}" for limit in _limits(line, final, task.length)),
         "## Provenance",
         _table(_provenance(final)),
         "## Licence of the data",
-        f"{task.licence[0].upper()}{task.licence[1:]}.",
+        markdown(f"{task.licence[0].upper()}{task.licence[1:]}."),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -160,4 +161,5 @@ def _provenance(final: Row) -> dict[str, str]:
 
 
 def _table(rows: dict[str, str]) -> str:
-    return "\n".join(["| | |", "|---|---|", *(f"| {key} | {rows[key]} |" for key in rows)])
+    cells = [f"| {key} | {markdown(value)} |" for key, value in rows.items()]
+    return "\n".join(["| | |", "|---|---|", *cells])

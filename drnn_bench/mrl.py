@@ -41,11 +41,14 @@ def path_lengths(paths: Paths, horizon: int) -> np.ndarray:
     """max_i d_i(n) for n = 0..horizon, as floats; infinity where the span cannot be crossed."""
     recurrent = fewest_edges(paths.spans, horizon)
     offsets = _offsets(paths.windows, horizon)
-    best = np.full(horizon + 1, np.inf)
-    for offset in np.flatnonzero(offsets) if paths.spans else ():
-        np.minimum(best[offset:], recurrent[: horizon + 1 - offset], out=best[offset:])
     if not paths.spans:
-        best[offsets] = 0
+        return np.where(offsets, 0.0, np.inf) + paths.edges
+    far = np.flatnonzero(offsets)
+    if len(far) == far[-1] + 1:  # every span up to the farthest
+        return _over_taps(np.minimum, recurrent, 1, len(far)) + paths.edges
+    best = np.full(horizon + 1, np.inf)
+    for offset in far:
+        np.minimum(best[offset:], recurrent[: horizon + 1 - offset], out=best[offset:])
     return best + paths.edges
 
 
@@ -83,8 +86,22 @@ def _offsets(windows: tuple[tuple[int, ...], ...], horizon: int) -> np.ndarray:
     reached = np.zeros(horizon + 1, dtype=bool)
     reached[0] = True
     for window in windows:
+        step = window[1] - window[0] if len(window) > 1 else 1
+        if tuple(window) == tuple(range(0, step * len(window), step)):
+            reached = _over_taps(np.logical_or, reached, step, len(window))
+            continue
         before, reached = reached, np.zeros_like(reached)
         for tap in window:
             if tap <= horizon:
                 reached[tap:] |= before[: horizon + 1 - tap]
     return reached
+
+
+def _over_taps(join: np.ufunc, values: np.ndarray, step: int, taps: int) -> np.ndarray:
+    """`join` over values[n], values[n - step], ..., so many taps; twice as many in each round."""
+    joined, width = values.copy(), 1
+    while width < taps and step * width < len(values):
+        more = min(width, taps - width)
+        joined[step * more :] = join(joined[step * more :], joined[: -step * more])
+        width += more
+    return joined

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,17 @@ from drnn_bench.database import parse_url
 from drnn_bench.errors import UserError, nearest
 from drnn_bench.feasible import candidates
 from drnn_bench.models import DEFAULT_FAMILIES, config_type, family_names
+from drnn_bench.models.architecture import at_least
 from drnn_bench.search_space import SearchSpace, default_path, read_space
+from drnn_bench.storage import sqlite_url
 from drnn_bench.studies import PRUNERS, SAMPLERS, StudySpec
-from drnn_bench.tasks import DEFAULT_TASK, parse_task
+from drnn_bench.tasks import DEFAULT_TASK, check_data_dir, parse_task
 from drnn_bench.tasks.cache import Prepared, read, store
-from drnn_bench.tasks.task import Task
+from drnn_bench.tasks.task import LONGEST, Task
 from drnn_bench.warm_start import warm_start
+from drnn_bench.writable import check_room, check_runs
+
+LARGEST = {"trials": 1_000_000, "steps": 1_000_000_000, "seeds": 1_000, "workers": 1_024}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,16 +73,20 @@ def parse_budget(text: str) -> int:
     value = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2].lower()]
     if value < 1 or value != round(value, 6) or round(value, 6) % 1:
         raise UserError(f"budget {text!r} is no whole number of parameters above 0")
+    at_least("budget", round(value), 1)
     return round(value)
 
 
 def make_plan(request: Request) -> Plan:
     """Checks everything that can be checked and reads the data. Raises UserError in one line."""
     task = parse_task(request.task)
-    for name in ("trials", "steps", "seeds", "workers"):
+    for name, most in LARGEST.items():
         value = getattr(request, name)
-        if value is not None and value < 1:
-            raise UserError(f"--{name} must be at least 1, got {value}")
+        if value is not None and not 1 <= value <= most:
+            bound = "at least 1" if value < 1 else f"at most {most:,}"
+            raise UserError(f"--{name} must be {bound}, got {value}")
+    for budget in request.budgets:
+        at_least("budget", budget, 1)
     for name, known in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
         value = getattr(request, name)
         if value not in known:
@@ -94,12 +102,19 @@ def make_plan(request: Request) -> Plan:
     spaces = _spaces(request)
     device = find_device(request.device)
     budgets = sorted(set(request.budgets)) or [task.default_budget]
+    check_data_dir(request.data_dir)
     loaded = read(task, request.data_dir)
     task = loaded.task
+    if task.length > LONGEST:
+        raise UserError(
+            f"{task.key}: a sequence has {task.length:,} steps, at most {LONGEST:,} are taken"
+        )
     for space in spaces:
         for budget in budgets:
             check_feasible(space, task, budget)
-    runs_dir = writable(Path(request.runs_dir))
+    runs_dir = check_runs(Path(request.runs_dir))
+    seeds = request.seeds or task.default_seeds
+    check_room(runs_dir, 4 * sum(budgets) * len(spaces) * seeds)  # weights are float32
     prepared = store(loaded, runs_dir / "data")
     specs = tuple(
         StudySpec(
@@ -129,10 +144,10 @@ def make_plan(request: Request) -> Plan:
         notes=loaded.notes,
         specs=specs,
         trials=trials,
-        seeds=request.seeds or task.default_seeds,
+        seeds=seeds,
         workers=request.workers or cores(),
         device=device,
-        storage=request.storage or f"sqlite:///{runs_dir / 'studies.db'}",
+        storage=request.storage or sqlite_url(runs_dir),
     )
 
 
@@ -186,17 +201,3 @@ def find_device(wanted: str) -> str:
     if wanted == "cuda":
         raise UserError("--device cuda: torch sees no GPU here; leave it out or say cpu")
     return "cpu"
-
-
-def writable(folder: Path) -> Path:
-    """Makes the folder; raises UserError where nothing can be written into it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UserError(
-            f"runs folder {folder} cannot be written ({error.strerror}): give another --runs-dir"
-        ) from None
-    return folder.resolve()

@@ -13,13 +13,18 @@ No name may stand for two things, and none is taken from what comes with drnn_be
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import importlib.util
+import io
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
 from dataclasses import MISSING, dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -28,6 +33,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from drnn_bench.errors import UserError
+from drnn_bench.escape import plain
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -80,7 +86,8 @@ def plugin(path: str | os.PathLike[str]) -> None:
     """
     path = Path(path).absolute()
     if not path.is_file():
-        raise UserError(f"plug-in {path} does not exist")
+        what = "is no file" if path.exists() else "does not exist"
+        raise UserError(f"plug-in {path} {what}")
     if os.pathsep in str(path):
         raise UserError(f"plug-in {path}: its path must hold no {os.pathsep!r}")
     paths = filter(None, [*os.environ.get(VARIABLE, "").split(os.pathsep), str(path)])
@@ -156,15 +163,44 @@ def _load(path: Path) -> ModuleType:
         raise UserError(f"plug-in {path} is no Python file: its name must end in .py")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        with _running(f"plug-in {path}"):
+            spec.loader.exec_module(module)
     except BaseException as error:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         if isinstance(error, FileNotFoundError) and error.filename == str(path):
             raise UserError(f"plug-in {path} does not exist") from None
-        if not isinstance(error, Exception | SystemExit):  # Ctrl-C
-            raise
+        if isinstance(error, _Stopped):
+            raise KeyboardInterrupt from None
         raise UserError(f"plug-in {path}{_line(error, path)}: {_said(error)}") from None
     return module
+
+
+class _Stopped(KeyboardInterrupt):
+    """Ctrl-C; any other KeyboardInterrupt was raised by the code that ran."""
+
+
+@contextlib.contextmanager
+def _running(where: str) -> Iterator[None]:
+    """Around foreign code: what it prints goes to standard error, line by line, with where it comes
+    from, so that no table or JSON of ours has it in its midst."""
+    printed = io.StringIO()
+    ours = threading.current_thread() is threading.main_thread()
+
+    def stop(*_: object) -> None:
+        raise _Stopped
+
+    # None: somebody has set a handler from C, which we could not put back.
+    before = signal.getsignal(signal.SIGINT) if ours else None
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, stop)
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(sys.stderr):
+            yield
+    finally:
+        if before is signal.default_int_handler:
+            signal.signal(signal.SIGINT, before)
+        for line in printed.getvalue().splitlines():
+            print(plain(f"{where} prints: {line}"), file=sys.stderr)
 
 
 def _classes(module: ModuleType) -> list[tuple[Kind, type]]:
@@ -187,7 +223,10 @@ def _line(error: BaseException, path: Path) -> str:
 
 
 def _said(error: BaseException) -> str:
-    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    try:
+        said = error.msg if isinstance(error, SyntaxError) else str(error)
+    except Exception:  # an exception of the plug-in's own
+        said = "it does not say why"
     return " ".join(f"{type(error).__name__}: {said}".split())
 
 
@@ -209,8 +248,11 @@ def _entry_points(group: str) -> tuple[EntryPoint, ...]:
 def _load_point(kind: Kind, point: EntryPoint) -> type:
     where = _where(point)
     try:
-        found = point.load()
-    except (Exception, SystemExit) as error:
+        with _running(where):
+            found = point.load()
+    except BaseException as error:
+        if isinstance(error, _Stopped):
+            raise KeyboardInterrupt from None
         raise UserError(f"{where} cannot be imported: {_said(error)}") from None
     if not (isinstance(found, type) and issubclass(found, _base(kind))):
         raise UserError(f"{where} is no {kind.word}: no subclass of {'.'.join(kind.base)}")

@@ -10,7 +10,8 @@ from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
-from rich.text import Text
+
+from drnn_bench.escape import plain, rich
 
 if TYPE_CHECKING:
     import optuna
@@ -30,6 +31,7 @@ class Standing:
     best: FrozenTrial | None
     trials: int
     ended: str | None = None  # why before it had them all
+    failure: str | None = None  # why the last trial that failed did
 
     @property
     def left(self) -> int:
@@ -42,7 +44,9 @@ def standing(spec: StudySpec, study: optuna.Study, trials: int) -> Standing:
     found = study.get_trials(deepcopy=False)
     direction = "max" if study.direction.name == "MAXIMIZE" else "min"
     ended = study.user_attrs.get("ended")
-    return Standing(spec, tally(found), best_trial(found, direction), trials, ended)
+    reasons = [t.user_attrs["reason"] for t in found if "reason" in t.user_attrs]
+    failure = reasons[-1] if reasons else None
+    return Standing(spec, tally(found), best_trial(found, direction), trials, ended, failure)
 
 
 def table(rows: list[Standing], width: int) -> Table:
@@ -70,8 +74,19 @@ def table(rows: list[Standing], width: int) -> Table:
     rest = max(12, width - taken - 4)
     drawn.add_column("architecture", no_wrap=True, overflow="ellipsis", max_width=rest)
     for row, line in zip(rows, cells, strict=True):
-        drawn.add_row(*line, row.best.user_attrs["architecture"] if row.best else "")
+        architecture = row.best.user_attrs["architecture"] if row.best else ""
+        drawn.add_row(*map(rich, (*line, architecture)))
     return drawn
+
+
+def failures(rows: list[Standing]) -> list[str]:
+    """A line on each study that has failed trials: why the last one did."""
+    return [
+        f"{row.spec.family} at {row.spec.budget:,}: {row.tally.failed} failed, the last: "
+        f"{row.failure}"
+        for row in rows
+        if row.tally.failed and row.failure
+    ]
 
 
 class Progress:
@@ -97,13 +112,14 @@ class Progress:
             if line != self._line and (time.monotonic() - self._line_at > EVERY or not left):
                 asked = sum(row.trials for row in rows)
                 text = f"search {done}/{asked}: {line}; {eta}".rstrip("; ")
-                self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+                self.console.print(plain(text), highlight=False, soft_wrap=True, markup=False)
                 self._line, self._line_at = line, time.monotonic()
             return
         if self._live is None:
             self._live = Live(console=self.console, refresh_per_second=4, transient=False)
             self._live.start()
-        self._live.update(Group(table(rows, self.console.width), Text(eta, style="dim")))
+        said = [rich(line, "dim") for line in failures(rows)]
+        self._live.update(Group(table(rows, self.console.width), *said, rich(eta, "dim")))
 
     def end(self) -> None:
         if self._live is not None:
@@ -115,6 +131,8 @@ def _words(row: Standing) -> str:
     text = f"{row.spec.family}@{row.spec.budget} {row.tally.done}/{row.trials}"
     counted = ("pruned", "diverged", "failed")
     notes = [f"{getattr(row.tally, k)} {k}" for k in counted if getattr(row.tally, k)]
+    if row.tally.failed and row.failure:
+        notes.append(f"the last failure: {row.failure}")
     if row.best:
         notes.append(f"best {row.best.value:.4f}, {row.best.user_attrs['architecture']}")
     return f"{text} ({', '.join(notes)})" if notes else text

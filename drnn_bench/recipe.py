@@ -41,12 +41,14 @@ class Recipe:
                     f"recipe: unknown {name} {getattr(self, name)!r}: "
                     f"{nearest(str(getattr(self, name)), list(known))}"
                 )
-        for name in ("batch_size", "evaluations"):
+        for name, most in (("batch_size", 1_000_000), ("evaluations", 10_000)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise UserError(
                     f"recipe: {name} must be a whole number of at least 1, got {value!r}"
                 )
+            if value > most:
+                raise UserError(f"recipe: {name} must be at most {most:,}, got {value:,}")
         for name in ("clip_norm", "rmsprop_alpha"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from drnn_bench.budget import Infeasible, count_parameters
 from drnn_bench.database import TrialLock
-from drnn_bench.errors import JobError
+from drnn_bench.errors import JobError, out_of_memory
 from drnn_bench.mrl import mean_recurrent_length
 from drnn_bench.search_space import Drawn, SearchSpace
 from drnn_bench.storage import GRACE, beats, failed_for_good, requeue
@@ -217,7 +217,8 @@ class Search:
         except (optuna.TrialPruned, UpdateFinishedTrialError, StorageInternalError):
             raise
         except Exception as error:
-            trial.set_user_attr("reason", f"{type(error).__name__}: {error}")
+            reason = out_of_memory(error) or f"{type(error).__name__}: {error}"
+            trial.set_user_attr("reason", reason)
             raise TrialFailed from error
         finally:
             trial.set_user_attr("seconds", time.perf_counter() - started)

@@ -17,6 +17,7 @@ Width is never searched: the budget decides it. An option that is not named keep
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 import re
@@ -27,8 +28,8 @@ from typing import TYPE_CHECKING, Any
 
 from drnn_bench.budget import Infeasible, solve_width
 from drnn_bench.errors import UserError, nearest
-from drnn_bench.models import FAMILIES, config_type, make_config
-from drnn_bench.models.architecture import Architecture, option_types
+from drnn_bench.models import FAMILIES, TooFar, config_type, make_config
+from drnn_bench.models.architecture import Architecture, at_most, option_types
 from drnn_bench.plugins import source_file
 from drnn_bench.recipe import Recipe
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     import optuna
 
 Value = int | float | str | bool
+LARGEST_FILE = 1_000_000  # bytes
 
 _COMPARE = {
     ">": operator.gt,
@@ -157,6 +159,8 @@ class SearchSpace:
         below = {entry.name: entry.low - 1}
         try:
             make_config(self.family, input_size=1, output_size=1, width=64, **below)
+        except TooFar:
+            return False
         except UserError:
             return True
         return False
@@ -185,7 +189,11 @@ def read_space(path: Path | str) -> SearchSpace:
     """Raises UserError in one line: the file, the key, what is wrong and what would be right."""
     path = Path(path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            text = file.read(LARGEST_FILE + 1)  # /dev/zero has no end
+        if len(text) > LARGEST_FILE:
+            raise UserError(f"search space {path} is larger than any: {LARGEST_FILE:,} bytes")
+        table = tomllib.loads(text.decode())
     except FileNotFoundError:
         raise UserError(f"search space {path} does not exist") from None
     except OSError as error:
@@ -228,10 +236,13 @@ def _check_values(family: str, entry: Entry) -> None:
     """Whether a net of the family may have each value, or the range's low end, by itself."""
     if entry.name == "learning_rate":
         return
+    if not entry.choices:
+        at_most(entry.name, entry.high)
     for value in entry.choices or (entry.low,):
         if value is True:  # may need other options beside it
             continue
-        make_config(family, input_size=1, output_size=1, width=4096, **{entry.name: value})
+        with contextlib.suppress(TooFar):  # beside the defaults; with fewer layers it may be fine
+            make_config(family, input_size=1, output_size=1, width=4096, **{entry.name: value})
 
 
 def _entry(name: str, given: Any, types: dict[str, Any]) -> Entry:

@@ -13,8 +13,8 @@ from typing import Any
 import optuna
 from optuna.exceptions import StorageInternalError
 from sqlalchemy import create_engine, inspect, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from drnn_bench.database import (
     engine_settings,
@@ -22,7 +22,7 @@ from drnn_bench.database import (
     is_sqlite,
     making_tables,
     waiting,
-    why,
+    why_of,
 )
 from drnn_bench.errors import JobError, UserError
 
@@ -34,7 +34,9 @@ MAX_RETRIES = 2
 
 
 def sqlite_url(runs_dir: Path) -> str:
-    return f"sqlite:///{runs_dir / 'studies.db'}"
+    """That of a runs folder, whatever characters its name has."""
+    url = URL.create("sqlite", database=str(runs_dir / "studies.db"))
+    return url.render_as_string(hide_password=False)
 
 
 def open_storage(url: str, create: bool = True) -> optuna.storages.RDBStorage:
@@ -47,7 +49,7 @@ def open_storage(url: str, create: bool = True) -> optuna.storages.RDBStorage:
     try:
         with making_tables(url) if create else contextlib.nullcontext():
             return _Patient(
-                url,
+                url.replace("{", "{{").replace("}", "}}"),  # Optuna formats it
                 engine_kwargs=settings,
                 heartbeat_interval=HEARTBEAT,
                 grace_period=GRACE,
@@ -59,8 +61,11 @@ def open_storage(url: str, create: bool = True) -> optuna.storages.RDBStorage:
             f"storage {hide_password(url)} needs a driver: pip install 'drnn-bench[postgres]' "
             f"({' '.join(str(error).split())})"
         ) from None
+    except (ArgumentError, TypeError, ValueError) as error:  # an option that the driver lacks
+        raise UserError(f"storage {hide_password(url)}: {why_of(url, error)}") from None
     except (DBAPIError, sqlite3.Error) as error:
-        raise JobError(f"storage {hide_password(url)} does not answer: {why(error)}") from None
+        said = why_of(url, error)
+        raise JobError(f"storage {hide_password(url)} does not answer: {said}") from None
 
 
 def has_tables(url: str) -> bool:
@@ -81,8 +86,11 @@ def has_tables(url: str) -> bool:
             engine.dispose()
     except ImportError as error:
         raise UserError(f"storage {hide_password(url)}: {error}") from None
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise UserError(f"storage {hide_password(url)}: {why_of(url, error)}") from None
     except DBAPIError as error:
-        raise JobError(f"storage {hide_password(url)} does not answer: {why(error)}") from None
+        said = why_of(url, error)
+        raise JobError(f"storage {hide_password(url)} does not answer: {said}") from None
 
 
 def _patiently(method: Callable) -> Callable:

@@ -8,6 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from drnn_bench.escape import plain, rich
 from drnn_bench.progress import Progress, Standing, duration
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ class Terminal:
     def plan(
         self, plan: Plan, tallies: list[Tally], seconds: list[float | None], feasible: list[str]
     ) -> bool:
-        table = Table(box=box.SIMPLE_HEAD, title=f"Plan: {plan.task.key}", title_justify="left")
+        table = Table(
+            box=box.SIMPLE_HEAD, title=rich(f"Plan: {plan.task.key}"), title_justify="left"
+        )
         titles = ["family", "budget", "trials to do", "steps", "s/step", "core hours"]
         for title in [*titles, *(["feasible"] if feasible else [])]:
             table.add_column(title, justify="left" if title == "family" else "right")
@@ -41,7 +44,7 @@ class Terminal:
             todo = f"{left}" if left == plan.trials else f"{left} of {plan.trials}"
             cost = ("–", "–") if pace is None else (f"{pace:.3f}", f"{work / 3600:.2f}")
             cells = (spec.family, f"{spec.budget:,}", todo, f"{spec.steps:,}", *cost)
-            table.add_row(*cells, *feasible[i : i + 1])
+            table.add_row(*map(rich, (*cells, *feasible[i : i + 1])))
         for note in plan.notes:
             self.say(note)
         self.console.print(table)
@@ -62,7 +65,7 @@ class Terminal:
 
     def say(self, line: str) -> None:
         self.console.print(
-            line, highlight=False, markup=False, soft_wrap=not self.console.is_terminal
+            plain(line), highlight=False, markup=False, soft_wrap=not self.console.is_terminal
         )
 
     def rest(self) -> None:

@@ -16,6 +16,7 @@ import optuna
 import torch
 
 from drnn_bench import kernels, records
+from drnn_bench.errors import JobError, out_of_memory
 from drnn_bench.finals import finalist_config, identity
 from drnn_bench.memory import peak_memory
 from drnn_bench.provenance import cores, provenance
@@ -131,10 +132,19 @@ def pace(job: Row, prepared: Prepared) -> Row:
             drawn = space.draw(study.ask(), budget=spec.budget, length=task.length, **sizes)
         except Infeasible:
             continue
-        step = Runner(Workload.of(drawn.config, task, space.recipe), job["device"]).train
-        step()
-        started = time.perf_counter()
-        step()
+        try:
+            step = Runner(Workload.of(drawn.config, task, space.recipe), job["device"]).train
+            step()
+            started = time.perf_counter()
+            step()
+        except (RuntimeError, MemoryError) as error:
+            said = out_of_memory(error)
+            if said is None:
+                raise
+            raise JobError(
+                f"{spec.family} at {spec.budget:,} parameters, a training step of batch "
+                f"{space.recipe.batch_size} and {task.length:,} steps: {said}"
+            ) from None
         seconds.append(time.perf_counter() - started)
         if len(seconds) == PACED:
             break

@@ -15,7 +15,7 @@ from collections import deque
 from typing import Any
 
 from drnn_bench.allocator import keep_freed_memory
-from drnn_bench.errors import JobError, UserError
+from drnn_bench.errors import JobError, UserError, out_of_memory
 
 
 def main(name: str) -> None:
@@ -42,7 +42,11 @@ def main(name: str) -> None:
             answer = {"error": str(error), "kind": type(error).__name__}
         except Exception as error:
             traceback.print_exc()
-            answer = {"error": traceback.format_exc(), "kind": type(error).__name__}
+            said = out_of_memory(error)
+            if said is None:
+                answer = {"error": traceback.format_exc(), "kind": type(error).__name__}
+            else:
+                answer = {"error": f"{job['do']}: {said}", "kind": "JobError"}
         print(json.dumps(answer), file=answers, flush=True)
 
 

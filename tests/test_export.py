@@ -225,7 +225,7 @@ HOSTILE = {  # what is done to the folder -> what is said
     "size": (lambda f: change(f, input_size=True), "'input_size' is missing or is no whole"),
     "billion": (lambda f: change(f, option_width=10**9), "width must be at most 10,000,000"),
     "millions": (lambda f: change(f, option_width=10**7), "has shape"),
-    "beyond 64 bits": (lambda f: change(f, option_width=10**7, option_start=40), "cannot be built"),
+    "beyond 64 bits": (lambda f: change(f, option_width=10**7, option_start=40), "above 10,000"),
     "depth": (lambda f: change(f, option_depth=10**7), "depth is beyond the 8 tensors"),
     "exponent": (lambda f: change(f, option_start=10**7, option_base=10**7), "start is beyond"),
     "widths": (lambda f: change(f, option_width=[1] * 10**6), "width is beyond the 8 tensors"),

@@ -319,6 +319,50 @@ def test_a_file_that_is_wrong_is_refused_in_one_line_that_names_it(tmp_path, mon
         assert said.startswith(f"plug-in {path}")
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("raise KeyboardInterrupt", "line 1: KeyboardInterrupt"),
+        ("raise SystemExit(3)", "line 1: SystemExit: 3"),
+        ("raise GeneratorExit", "line 1: GeneratorExit"),
+        ("import sys; sys.exit()", "line 1: SystemExit"),
+        ("def f(): f()\nf()", "RecursionError"),
+        ("def f(:", "line 1: SyntaxError"),
+        ('x = "\0"', "SyntaxError"),
+        ("class Odd(BaseException): pass\nraise Odd('a\\nb')", "line 2: Odd: a b"),
+        ("class Odd(Exception):\n def __str__(self): 1 / 0\nraise Odd", "line 3: Odd"),
+        ("import sys; sys.stderr = None; sys.modules.pop(__name__)", "no class in it"),
+    ],
+)
+def test_a_file_that_would_end_the_process_is_one_line(text, says, tmp_path, bench):
+    (tmp_path / "odd.py").write_text(text)
+    done = bench("--plugin", "odd.py", "ls", "families", "--json", code=2)
+    assert done.stderr.count("\n") == 1
+    assert says in done.stderr
+    assert f"plug-in {tmp_path / 'odd.py'}" in done.stderr
+    assert done.stdout == ""
+
+
+def test_ctrl_c_while_a_file_is_read_is_no_fault_of_the_file(tmp_path, bench):
+    (tmp_path / "slow.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
+    )
+    done = bench("--plugin", "slow.py", "ls", "families", code=130)
+    assert done.stderr == "bench: stopped\n"
+
+
+def test_what_a_file_prints_is_not_in_the_midst_of_json(page, bench):
+    path = page / "tone.py"
+    path.write_text(f"print('hello\\x1b[31m')\n{path.read_text()}")
+    done = bench("--plugin", path, "ls", "tasks", "--json", cwd=page)
+    assert "tone" in [row["task"].partition(":")[0] for row in json.loads(done.stdout)]
+    assert done.stderr == f"plug-in {path} prints: hello\\x1b[31m\n"
+
+
+def test_a_folder_is_no_file(tmp_path):
+    assert "is no file" in refusal(drnn_bench.plugin, tmp_path)
+
+
 def test_a_name_in_two_files_is_refused(page, monkeypatch):
     (page / "other.py").write_text(FILES["tone.py"])
     drnn_bench.plugin(page / "tone.py")

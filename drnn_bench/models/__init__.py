@@ -27,6 +27,10 @@ FAMILIES = {
 DEFAULT_FAMILIES = ("dilated_rnn", "lstm", "dilated_cnn", "clockwork_rnn")
 
 
+class TooFar(UserError):
+    """An edge crosses more steps than any sequence has."""
+
+
 def family_names() -> list[str]:
     """Those above, then those of plug-ins."""
     return [*FAMILIES, *plugins.names(plugins.FAMILY)]
@@ -46,7 +50,7 @@ def make_config(
     family: str, *, input_size: int, output_size: int, width: Any, **options: Any
 ) -> Architecture:
     """The frozen config of a named family. Raises UserError naming the bad option."""
-    from drnn_bench.models.architecture import option_types
+    from drnn_bench.models.architecture import LARGEST, option_types, shortened
 
     kind = config_type(family)
     known = option_types(kind)
@@ -55,4 +59,10 @@ def make_config(
             raise UserError(
                 f"{family} has no option {option!r}: {nearest(option, [*known, 'width'])}"
             )
-    return kind(input_size=input_size, output_size=output_size, width=width, **options)
+    net = kind(input_size=input_size, output_size=output_size, width=width, **options)
+    if net.longest_span > LARGEST:
+        raise TooFar(
+            f"{family} {net.words}: its largest dilation or period, {shortened(net.longest_span)}, "
+            f"is above {LARGEST:,} steps"
+        )
+    return net

@@ -14,12 +14,24 @@ from dataclasses import MISSING, dataclass
 from typing import Any, ClassVar
 
 from drnn_bench.errors import UserError, nearest
+from drnn_bench.tasks.task import LONGEST
 
 if typing.TYPE_CHECKING:
     from torch import nn
 
 
 LARGEST = 10_000_000  # of any one number that describes a net: beyond it somebody mistyped
+
+# Smaller bounds, for numbers that say how many parts a net has or how far it is described.
+MOST = {
+    "depth": 256,
+    "modules": 256,
+    "kernel": 1_000,
+    "states": 100_000,
+    "dilations": LONGEST,
+    "skip": LONGEST,
+    "budget": 10_000_000_000,
+}
 
 
 @dataclass(frozen=True)
@@ -198,8 +210,18 @@ class ParallelScan(Stepwise):
 def at_least(name: str, value: Any, bound: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < bound:
         raise UserError(f"{name} must be a whole number of at least {bound}, got {value!r}")
-    if value > LARGEST:
-        raise UserError(f"{name} must be at most {LARGEST:,}, got {value}")
+    at_most(name, value)
+
+
+def at_most(name: str, value: float) -> None:
+    most = MOST.get(name, LARGEST)
+    if value > most:
+        raise UserError(f"{name} must be at most {most:,}, got {shortened(value)}")
+
+
+def shortened(value: float) -> str:
+    """A number that may have thousands of digits."""
+    return f"{value:,}" if value < 10**18 else f"about 10^{round(math.log10(value))}"
 
 
 def max_levels(base: int, length: int) -> int | None:

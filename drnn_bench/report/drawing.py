@@ -5,9 +5,9 @@ figures 1 and 2. What the last output can see is drawn strong, the rest faint.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
+from drnn_bench.escape import html
 from drnn_bench.models import make_config
 from drnn_bench.models.architecture import Architecture
 
@@ -76,7 +76,7 @@ def draw(family: str, config: dict[str, Any], length: int) -> str:
             mine.edges += _edges(row, step, level, place)
             mine.nodes.append("M{} {}h0".format(*place(row, step)))
     labels = [
-        f'<text x="{LEFT - 8}" y="{place(row, 0)[1] + 4}" text-anchor="end">{escape(name)}</text>'
+        f'<text x="{LEFT - 8}" y="{place(row, 0)[1] + 4}" text-anchor="end">{html(name)}</text>'
         for row, name in enumerate(["input", *(level.name for level in rows)])
     ]
     labels += [
@@ -87,8 +87,8 @@ def draw(family: str, config: dict[str, Any], length: int) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" role="img">'
-        f"<title>{escape(family)} over the last {steps} steps</title>"
-        f"<desc>From the input up: {escape(said)}.</desc>"
+        f"<title>{html(family)} over the last {steps} steps</title>"
+        f"<desc>From the input up: {html(said)}.</desc>"
         '<g fill="none" stroke="currentColor" stroke-linecap="round">'
         f'<g opacity="0.22">{faint.drawn}</g>'
         f'<g color="#2f7fc1" stroke-width="1.4">{strong.drawn}</g></g>'

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import warnings
 
 from drnn_bench.errors import UserError
+from drnn_bench.escape import plain
 from drnn_bench.report.chart import COLOURS, Chart, Series
 
 MARKERS = "osD^PX*pvh"
@@ -29,7 +31,9 @@ def svg(chart: Chart, what: str) -> str:
         from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
     except ImportError:
         raise UserError("--figures needs matplotlib: pip install 'drnn-bench[figures]'") from None
-    with mpl.rc_context(SETTINGS):
+    with mpl.rc_context(SETTINGS), warnings.catch_warnings():
+        # Text stays text: whoever opens the file has the font, or has not.
+        warnings.filterwarnings("ignore", message="Glyph")
         figure = Figure(figsize=(6.4, 4), layout="constrained")
         axes = figure.add_subplot()
         names = list(dict.fromkeys(str(p.x) for s in chart.series for p in s.points))
@@ -39,7 +43,7 @@ def svg(chart: Chart, what: str) -> str:
             else:
                 _line(axes, series)
         if any(series.style == "bars" for series in chart.series):
-            axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
+            axes.set_xticks(range(len(names)), map(_plain, names), rotation=30, ha="right")
         if chart.x.log:
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -49,12 +53,16 @@ def svg(chart: Chart, what: str) -> str:
             values, words = zip(*chart.x.ticks, strict=True)
             axes.set_xticks(values, words)
         axes.set(xlabel=_plain(chart.x.title), ylabel=_plain(chart.y.title))
-        axes.set_title(_plain(f"{chart.title}\n{what}"), loc="left", fontsize=10)
+        axes.set_title(_plain(f"{chart.title}\n{plain(what)}"), loc="left", fontsize=10)
         longest = max((len(series.name) for series in chart.series), default=0)
         columns = max(1, min(3, 105 // (longest + 8)))  # letters that fit, and a sample line each
         figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
         out = io.StringIO()
-        about = {"Date": None, "Title": f"{chart.title}: {what}", "Description": chart.caption}
+        about = {
+            "Date": None,
+            "Title": plain(f"{chart.title}: {what}"),
+            "Description": plain(chart.caption),
+        }
         figure.savefig(out, format="svg", metadata=about)
     return out.getvalue()
 
@@ -84,5 +92,5 @@ def _bars(axes, series: Series, place: int, of: int, names: list[str]) -> None:
 
 
 def _plain(text: str) -> str:
-    """matplotlib reads mathematics between dollar signs."""
-    return text.replace("$", r"\$")
+    """matplotlib reads mathematics between dollar signs; a title has lines of its own."""
+    return "\n".join(map(plain, text.split("\n"))).replace("$", r"\$")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from drnn_bench.boards import file_name
 from drnn_bench.columns import heading
 from drnn_bench.errors import UserError
+from drnn_bench.escape import file_name
 from drnn_bench.report.sections import Section
 
 
@@ -48,6 +48,8 @@ def write_figures(sections: list[Section], folder: Path) -> int:
 
 
 def _write(path: Path, data: bytes) -> None:
+    if path.is_dir():
+        raise UserError(f"output {path}: is a folder; name a file")
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.write_bytes(data)

@@ -10,12 +10,12 @@ import base64
 import gzip
 import json
 from collections.abc import Iterable
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from drnn_bench import columns
 from drnn_bench.commands import again
+from drnn_bench.escape import html
 from drnn_bench.report.chart import Chart
 from drnn_bench.report.plotly_figure import figure
 from drnn_bench.report.sections import Board, Section, provenance_rows, warnings
@@ -33,7 +33,7 @@ def page(sections: list[Section], notes: list[str], written: str) -> str:
     title = f"Leaderboard: {', '.join(tasks)}"
     body = "".join(_section(section, number) for number, section in enumerate(sections))
     links = "".join(
-        f'<li><a href="#task-{number}">{escape(section.title)}</a></li>'
+        f'<li><a href="#task-{number}">{html(section.title)}</a></li>'
         for number, section in enumerate(sections)
     )
     nav = f'<nav aria-label="Tasks"><ul>{links}</ul></nav>' if len(sections) > 1 else ""
@@ -43,16 +43,16 @@ def page(sections: list[Section], notes: list[str], written: str) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<title>{escape(title)}</title>
+<title>{html(title)}</title>
 <style>{_asset("style.css")}</style>
 <noscript><style>.chart {{ display: none; }}</style></noscript>
 </head>
 <body>
 <a class="skip" href="#main">Skip to the boards</a>
 <header>
-<h1>{escape(title)}</h1>
+<h1>{html(title)}</h1>
 <p class="prose">Sequence models searched with equal effort under a parameter budget, their
-finalists trained again on fresh seeds. Made by drnn_bench from its records on {escape(written)}.
+finalists trained again on fresh seeds. Made by drnn_bench from its records on {html(written)}.
 Every chart has its table below it.</p>
 {_warnings("Reading the records", notes, 2)}
 {nav}
@@ -71,7 +71,7 @@ def _section(section: Section, number: int) -> str:
     """The boards of every budget first, then what explains them."""
     return (
         f'<section id="task-{number}" aria-labelledby="task-{number}-title">'
-        f'<h2 id="task-{number}-title">{escape(section.title)}</h2>'
+        f'<h2 id="task-{number}-title">{html(section.title)}</h2>'
         f"{''.join(_board(board) for board in section.boards)}"
         f"{''.join(_chart(chart, 3) for chart in section.charts)}"
         f"{''.join(_details(board) for board in section.boards)}"
@@ -83,11 +83,12 @@ def _section(section: Section, number: int) -> str:
 
 def _board(board: Board) -> str:
     lines = board.group.lines
+    shown = "\n".join(map(html, again(lines).split("\n")))
     return (
-        f"<section><h3>{escape(columns.heading(lines))}</h3>"
+        f"<section><h3>{html(columns.heading(lines))}</h3>"
         f"{_ranked(lines)}"
-        f'<p class="prose">{escape(columns.caption(lines))}</p>'
-        f"<pre><code>{escape(again(lines))}</code></pre>"
+        f'<p class="prose">{html(columns.caption(lines))}</p>'
+        f"<pre><code>{shown}</code></pre>"
         f"{_warnings('Warnings', warnings(board.group), 4)}</section>"
     )
 
@@ -96,9 +97,9 @@ def _details(board: Board) -> str:
     """Its charts, and its winners' drawings."""
     budget = board.group.lines[0]["budget"]
     drawings = "".join(
-        f"<h5>{escape(winner.name)}: {escape(winner.architecture)}</h5>"
+        f"<h5>{html(winner.name)}: {html(winner.architecture)}</h5>"
         f'<div class="scroll" role="region" tabindex="0" '
-        f'aria-label="Drawing: {escape(winner.name)}">{winner.svg}</div>'
+        f'aria-label="Drawing: {html(winner.name)}">{winner.svg}</div>'
         for winner in board.winners
     )
     return (
@@ -117,7 +118,7 @@ def _ranked(lines: list[dict[str, Any]]) -> str:
     """The board's table: the cells of every other rendering of it."""
     text = columns.as_text(lines)
     head = "".join(
-        f'<th scope="col"{_side(column.right)}>{escape(title)}</th>'
+        f'<th scope="col"{_side(column.right)}>{html(title)}</th>'
         for column, title in zip(text.columns, text.titles, strict=True)
     )
     body = ""
@@ -125,7 +126,7 @@ def _ranked(lines: list[dict[str, Any]]) -> str:
         body += '<tr class="best">' if line["rank_low"] == 1 else "<tr>"
         for column, cell in zip(text.columns, cells, strict=True):
             tag = 'th scope="row"' if column.title == "family" else "td"
-            body += f"<{tag}{_side(column.right)}>{escape(cell)}</{tag.split()[0]}>"
+            body += f"<{tag}{_side(column.right)}>{html(cell)}</{tag.split()[0]}>"
         body += "</tr>"
     said = f"{columns.heading(lines)}. Best first; marked rows may be the best."
     return _region(said, f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>", "board")
@@ -137,7 +138,7 @@ def _chart(chart: Chart, level: int) -> str:
         spec = json.dumps(figure(chart), allow_nan=False, separators=(",", ":"))
         spec = spec.replace("<", "\\u003c")
         drawn = (
-            f'<div class="chart" role="group" aria-label="Chart: {escape(chart.title)}. '
+            f'<div class="chart" role="group" aria-label="Chart: {html(chart.title)}. '
             'Its figures are in the table below."></div>'
             f'<script type="application/json">{spec}</script>'
         )
@@ -145,12 +146,12 @@ def _chart(chart: Chart, level: int) -> str:
     if chart.rows:
         count = f"{len(chart.rows)} row{'s' * (len(chart.rows) != 1)}"
         table = (
-            f'<details class="data" open><summary>Table: {escape(chart.title)} ({count})</summary>'
+            f'<details class="data" open><summary>Table: {html(chart.title)} ({count})</summary>'
             f"{_table(chart.title, chart.head, chart.rows)}</details>"
         )
     return (
-        f'<section data-chart="{escape(chart.key)}"><h{level}>{escape(chart.title)}</h{level}>'
-        f"<figure>{drawn}<figcaption>{escape(chart.caption)}</figcaption></figure>"
+        f'<section data-chart="{html(chart.key)}"><h{level}>{html(chart.title)}</h{level}>'
+        f"<figure>{drawn}<figcaption>{html(chart.caption)}</figcaption></figure>"
         f"{table}</section>"
     )
 
@@ -159,13 +160,13 @@ def _table(
     title: str, head: Iterable[str], rows: Iterable[Iterable[str]], left: bool = False
 ) -> str:
     top = "".join(
-        f'<th scope="col"{_side(i > 0 and not left)}>{escape(cell)}</th>'
+        f'<th scope="col"{_side(i > 0 and not left)}>{html(cell)}</th>'
         for i, cell in enumerate(head)
     )
     body = ""
     for first, *rest in rows:
-        cells = "".join(f"<td{_side(not left)}>{escape(cell)}</td>" for cell in rest)
-        body += f'<tr><th scope="row" class="left">{escape(first)}</th>{cells}</tr>'
+        cells = "".join(f"<td{_side(not left)}>{html(cell)}</td>" for cell in rest)
+        body += f'<tr><th scope="row" class="left">{html(first)}</th>{cells}</tr>'
     return _region(title, f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody>", "tall")
 
 
@@ -173,15 +174,15 @@ def _region(title: str, inside: str, kind: str) -> str:
     """A table that scrolls by itself where it is too wide, by keyboard too."""
     return (
         f'<div class="scroll {kind}" role="region" tabindex="0" '
-        f'aria-label="Table: {escape(title)}">'
-        f"<table><caption><span>{escape(title)}</span></caption>{inside}</table></div>"
+        f'aria-label="Table: {html(title)}">'
+        f"<table><caption><span>{html(title)}</span></caption>{inside}</table></div>"
     )
 
 
 def _warnings(title: str, said: list[str], level: int) -> str:
     if not said:
         return ""
-    items = "".join(f"<li>{escape(line)}</li>" for line in said)
+    items = "".join(f"<li>{html(line)}</li>" for line in said)
     return f'<aside class="warnings"><h{level}>{title}</h{level}><ul>{items}</ul></aside>'
 
 

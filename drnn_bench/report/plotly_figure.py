@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from html import escape
 from typing import Any
 
+from drnn_bench.escape import html
 from drnn_bench.report.chart import COLOURS, Axis, Chart, Series
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon",
@@ -36,11 +36,11 @@ def figure(chart: Chart) -> dict[str, Any]:
 
 def _trace(series: Series) -> dict[str, Any]:
     colour = COLOURS[series.hue % len(COLOURS)]
-    words = [escape(point.words, quote=False) for point in series.points]
+    words = [html(point.words, quote=False) for point in series.points]
     trace: dict[str, Any] = {
-        "name": escape(series.name, quote=False),
+        "name": html(series.name, quote=False),
         "x": [
-            escape(p.x, quote=False) if isinstance(p.x, str) else _short(p.x) for p in series.points
+            html(p.x, quote=False) if isinstance(p.x, str) else _short(p.x) for p in series.points
         ],
         "y": [_short(point.y) if math.isfinite(point.y) else None for point in series.points],
         "hovertemplate": "%{x}, %{y}<extra>%{fullData.name}</extra>",
@@ -79,12 +79,13 @@ def _short(value: float) -> float:
 
 def _axis(axis: Axis) -> dict[str, Any]:
     drawn: dict[str, Any] = {
-        "title": {"text": escape(axis.title, quote=False), "standoff": 8},
+        "title": {"text": html(axis.title, quote=False), "standoff": 8},
         "automargin": True,
         "zeroline": False,
         "type": "log" if axis.log else "-",
     }
     if axis.ticks:
         values, words = zip(*axis.ticks, strict=True)
-        drawn |= {"tickmode": "array", "tickvals": list(values), "ticktext": list(words)}
+        shown = [html(word, quote=False) for word in words]
+        drawn |= {"tickmode": "array", "tickvals": list(values), "ticktext": shown}
     return drawn

@@ -28,7 +28,7 @@ import numpy as np
 from drnn_bench.errors import UserError
 from drnn_bench.formats.room import check_room, gunzipped
 from drnn_bench.tasks.sources import PARQUET, called, find, from_hub
-from drnn_bench.tasks.task import SPLITS, Arrays, Reading, Task
+from drnn_bench.tasks.task import LONGEST, SPLITS, Arrays, Reading, Task, check_range
 
 PTB_HUB = "ptb-text-only/ptb_text_only"
 PTB_PARTS = {"train": "train", "validation": "valid", "test": "test"}
@@ -51,8 +51,7 @@ class _Characters(Task):
     default_trials: ClassVar[int] = 20
 
     def __post_init__(self) -> None:
-        if self.length < 1:
-            raise UserError(f"task {self.name}: length must be at least 1, got {self.length}")
+        check_range(self, "length", 1, LONGEST)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +149,8 @@ def _strangers(texts: dict[str, str]) -> list[str]:
 
 def _text(path: Path) -> str:
     """A text file, plain or gzipped, without byte-order mark and with \\n for line ends."""
+    if path.is_char_device():  # /dev/zero has no end
+        raise UserError(f"text {path}: is no file")
     try:
         check_room(path.stat().st_size, f"text {path}", "read a part of it")
         raw = path.read_bytes()

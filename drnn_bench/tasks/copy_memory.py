@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.tasks.task import Arrays, Task
+from drnn_bench.tasks.task import LONGEST, Arrays, Task, check_range
 
 SYMBOLS, BLANK, MARKER, COPIED = 8, 8, 9, 10
 
@@ -38,8 +38,7 @@ class CopyMemory(Task):
     default_trials: ClassVar[int] = 20
 
     def __post_init__(self) -> None:
-        if self.T < 1:
-            raise UserError(f"task copy_memory: T must be at least 1, got {self.T}")
+        check_range(self, "T", 1, LONGEST)
         if self.loss not in ("last", "all"):
             raise UserError(f"task copy_memory: loss is last or all, got {self.loss!r}")
 

@@ -40,7 +40,15 @@ from drnn_bench.tasks.splitting import (
     duplicates_across,
     splits_of,
 )
-from drnn_bench.tasks.task import SPLITS, UNSCORED, Arrays, Reading, Task
+from drnn_bench.tasks.task import (
+    LONGEST,
+    SPLITS,
+    UNSCORED,
+    Arrays,
+    Reading,
+    Task,
+    check_range,
+)
 
 Piece = tuple[np.ndarray, np.ndarray, str]  # inputs [T, C], labels, and where they were read
 
@@ -72,10 +80,8 @@ class Own(Task):
     default_trials: ClassVar[int] = 20
 
     def __post_init__(self) -> None:
-        for option, least in (("length", 2), ("rate", 1)):
-            value = getattr(self, option)
-            if value is not None and value < least:
-                raise UserError(f"task own: {option} must be at least {least}, got {value}")
+        check_range(self, "length", 2, LONGEST)
+        check_range(self, "rate", 1, LONGEST)
         if self.missing not in MISSING:
             raise UserError(
                 f"task own: missing must be one of {', '.join(MISSING)}, got {self.missing!r}"

@@ -23,7 +23,7 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.tasks.sources import mnist
-from drnn_bench.tasks.task import Arrays, Reading, Task
+from drnn_bench.tasks.task import LONGEST, Arrays, Reading, Task, check_range
 
 PAPER_PERMUTATION_SEED = 92916
 
@@ -120,8 +120,7 @@ class PixelMNISTNoisy(PixelMNIST):
     summary: ClassVar[str] = "MNIST, pixel by pixel, then noise up to T steps (option T)"
 
     def __post_init__(self) -> None:
-        if self.T < 784:
-            raise UserError(f"task pixel_mnist_noisy: T must be at least 784, got {self.T}")
+        check_range(self, "T", 784, LONGEST)
 
     @property
     def length(self) -> int:

@@ -35,7 +35,9 @@ UNAIDED = "pixel_digits and copy_memory need no data"
 
 def called(path: Path) -> str:
     """What a record calls a file or folder of the user's: never where it lies."""
-    return re.sub("_(TRAIN|TEST)$", "", Path(os.path.abspath(path)).stem)
+    name = re.sub("_(TRAIN|TEST)$", "", Path(os.path.abspath(path)).stem)
+    # Bytes that are no UTF-8 would be refused by every file and database that the name comes to.
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def find(path: Path) -> Path:

@@ -13,13 +13,25 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from drnn_bench.errors import UserError
+from drnn_bench.tasks.spec import join_spec
+
 SPLITS = ("train", "validation", "test")
 DIRECTIONS = {"accuracy": "max", "cross_entropy": "min", "bits_per_character": "min"}
 
+LONGEST = 1_000_000  # steps of a sequence, or that an edge of a net crosses
 UNSCORED = -100  # as a target: this step is not scored (torch's own number for it)
 
 # split -> inputs, targets and, where sequences differ in length, their lengths
 Arrays = Mapping[str, tuple[np.ndarray, ...]]
+
+
+def check_range(task: Task, option: str, least: int, most: int) -> None:
+    """Raises UserError where an option of a task, if it is given, lies outside of its range."""
+    value = getattr(task, option)
+    if value is not None and not least <= value <= most:
+        bound = f"at least {least}" if value < least else f"at most {most:,}"
+        raise UserError(f"task {task.name}: {option} must be {bound}, got {value}")
 
 
 class Reading(NamedTuple):
@@ -90,11 +102,11 @@ class Task:
         option), `quiet` (not shown where learned, or where it has its default).
         """
         shown = [
-            f"{f.name}={getattr(self, f.name)}"
+            (f.name, getattr(self, f.name))
             for f in dataclasses.fields(self)
             if "path" not in f.metadata and not self._quiet(f)
         ]
-        return f"{self.name}:{','.join(shown)}" if shown else self.name
+        return join_spec(self.name, shown)
 
     def _quiet(self, field: dataclasses.Field) -> bool:
         if "quiet" not in field.metadata:
