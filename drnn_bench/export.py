@@ -137,14 +137,12 @@ def describe(final: Row, prepared: Prepared) -> Row:
 def _prepared(line: Row, runs_dir: Path) -> Prepared:
     """The task with all that its data told."""
     task_type(line["task"].partition(":")[0])  # a plug-in that is missing is said
-    known = [
-        prepared
-        for prepared in all_prepared(runs_dir / "data")
-        if (prepared.task.key, prepared.data_hash) == (line["task"], line["data_hash"])
-    ]
+    found, damaged = all_prepared(runs_dir / "data")
+    known = [p for p in found if (p.task.key, p.data_hash) == (line["task"], line["data_hash"])]
     if not known:
         raise UserError(
             f"the data of {line['task']} is no longer in {runs_dir / 'data'}: "
             "the same `bench run` prepares it again"
+            + (f" ({'; '.join(damaged)})" if damaged else "")
         )
     return max(known, key=lambda prepared: len(prepared.facts))  # older ones told less

@@ -61,6 +61,8 @@ class Job:
     def preview(self) -> None:
         """Shows the plan. Nothing is written to the storage, and others may be at work on it."""
         plan = self.plan
+        for note in plan.prepared.notes:
+            self.reporter.say(note)
         with answering(plan.storage), Pool(plan.workers, self.log) as pool:
             begun = has_tables(plan.storage)
             storage = open_storage(plan.storage, create=False) if begun else None
@@ -80,6 +82,8 @@ class Job:
             at_work(plan.storage) as (working, alone),
             Pool(plan.workers, self.log, (running, *working)) as pool,  # they start up meanwhile
         ):
+            for note in plan.prepared.notes:
+                self.reporter.say(note)
             self._open(alone)
             if self._complete():
                 return

@@ -39,8 +39,9 @@ def _unfinished(runs_dir: Path, recorded: set[str]) -> tuple[list[Row], list[str
     from drnn_bench.tasks import task_type
     from drnn_bench.tasks.cache import all_prepared
 
-    storage, rows, notes = open_storage(f"sqlite:///{runs_dir / 'studies.db'}"), [], []
-    tasks = {(p.task.key, p.data_hash): p.task for p in all_prepared(runs_dir / "data")}
+    storage, rows = open_storage(f"sqlite:///{runs_dir / 'studies.db'}"), []
+    prepared, damaged = all_prepared(runs_dir / "data")
+    tasks, notes = {(p.task.key, p.data_hash): p.task for p in prepared}, [*damaged]
     for name in optuna.get_all_study_names(storage):
         if name.rpartition("/")[2] in recorded:
             continue
