@@ -23,7 +23,10 @@ from drnn_bench.errors import JobError, UserError
 PATIENCE = 300.0  # seconds for which a database may be gone
 _LIKE = "it should look like sqlite:///file.db or postgresql://user@host/name"
 _ADVISORY_LOCK = 0x6472_6E6E  # "drnn"
-_HOPELESS = ("disk is full", "readonly database", "No space left")  # waiting would not help
+_HOPELESS = (  # waiting would not help
+    "disk is full", "readonly database", "No space left",
+    "malformed", "not a database", "no such table", "no such column",
+)  # fmt: skip
 
 # A worker waits for the lock on its one connection; only who holds the lock, or beats while it
 # writes, has more for a moment. So 16 machines of 4 slots stay below PostgreSQL's default of 100.
@@ -42,7 +45,6 @@ _CUT = (
     DBAPIError,
     PendingRollbackError,
 )  # the first statement on a connection that was cut, the next
-_SQLITE = {"connect_args": {"timeout": 60}}
 
 
 def parse_url(url: str) -> URL:
@@ -66,7 +68,7 @@ def is_sqlite(url: str) -> bool:
 
 def engine_settings(url: str) -> dict:
     """For SQLAlchemy's engines. Raises UserError as `parse_url` does."""
-    return _SQLITE if is_sqlite(url) else _POSTGRES
+    return {"connect_args": {"timeout": min(60, PATIENCE)}} if is_sqlite(url) else _POSTGRES
 
 
 def hide_password(url: str) -> str:

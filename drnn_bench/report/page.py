@@ -10,6 +10,7 @@ import base64
 import gzip
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def _board(board: Board) -> str:
         f"{_ranked(lines)}"
         f'<p class="prose">{escape(columns.caption(lines))}</p>'
         f"<pre><code>{escape(again(lines))}</code></pre>"
-        f"{_warnings('Warnings', warnings(board.group), 4)}</section>"
+        f"{_warnings('Warnings', warnings(board.group, board.winners), 4)}</section>"
     )
 
 
@@ -99,6 +100,8 @@ def _details(board: Board) -> str:
         f"<h5>{escape(winner.name)}: {escape(winner.architecture)}</h5>"
         f'<div class="scroll" role="region" tabindex="0" '
         f'aria-label="Drawing: {escape(winner.name)}">{winner.svg}</div>'
+        if winner.svg
+        else f"<h5>{escape(winner.name)}</h5><p>{escape(winner.why)}</p>"
         for winner in board.winners
     )
     return (
@@ -189,6 +192,7 @@ def _side(right: bool) -> str:
     return "" if right else ' class="left"'
 
 
+@lru_cache
 def _packed_plotly() -> str:
     """plotly.js is most of the page; packed it is 2 MB rather than 5, and `page.js` unpacks it."""
     from plotly.offline import get_plotlyjs
