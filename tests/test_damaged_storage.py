@@ -1,4 +1,4 @@
-"""Storages that are damaged, foreign or of another Optuna: one line, and what is recorded is shown."""
+"""Storages that are damaged, foreign or of another Optuna: one line, and records are shown."""
 
 from __future__ import annotations
 

@@ -107,11 +107,13 @@ def test_other_hardware_replaces_no_speed_of_a_group():
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["idle", "busy"]), st.sampled_from([{}, ELSEWHERE]),
-            st.floats(1, 1e6), st.integers(0, 1),
+            st.sampled_from(["idle", "busy"]),
+            st.sampled_from([{}, ELSEWHERE]),
+            st.floats(1, 1e6),
+            st.integers(0, 1),
         ),
         max_size=8,
-    )  # fmt: skip
+    )
 )
 def test_what_is_added_never_worsens_a_published_speed(later):
     nets = searched("lstm"), searched("rnn")
