@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from typing import Any
 
 from drnn_bench.errors import UserError
@@ -18,7 +19,7 @@ def commands(lines: list[Row]) -> list[str]:
     kinds: dict[tuple, list[Row]] = {}
     for line in lines:
         own = line["study"] if _own_space(line) else ""
-        key = (line["sampler"], line["pruner"], line["search_seed"], own)
+        key = (line["sampler"], line["pruner"], line["search_seed"], _bench(line), own)
         kinds.setdefault(key, []).append(line)
     return [_command(kind) for kind in kinds.values()]
 
@@ -36,7 +37,7 @@ def _command(lines: list[Row]) -> str:
     families = {x["family"] for x in lines}
     # A record names a text or data set, not where it lies.
     task = re.sub(r"\b(text|data)=", "path=", first["task"])
-    words = ["bench run", f"--task {task}"]
+    words = [f"{_bench(first)} run", f"--task {task}"]
     if _own_space(first):
         words.append(f"--search-space {_file(first)}")
     else:
@@ -51,6 +52,12 @@ def _command(lines: list[Row]) -> str:
         words.append(f"--warm-start {first['warm']}")
     words.append(f"--seed {first['search_seed']}")
     return " ".join(words)
+
+
+def _bench(line: Row) -> str:
+    """The command's first words: the files of the plug-ins that a line needs come before `run`."""
+    files = {code["file"] for code in line.get("plugins", {}).values() if "file" in code}
+    return " ".join(["bench", *(f"--plugin {shlex.quote(file)}" for file in sorted(files))])
 
 
 def _own_space(line: Row) -> bool:

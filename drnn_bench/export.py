@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from drnn_bench.errors import UserError
 from drnn_bench.finals import finalist_config
 from drnn_bench.loading import CARD, CONFIG, FORMAT, WEIGHTS, load
 from drnn_bench.model_card import model_card
+from drnn_bench.models import config_type
+from drnn_bench.plugin_code import named, needed
 from drnn_bench.ranking import finals_of
 from drnn_bench.tasks import task_type
 from drnn_bench.tasks.cache import Prepared, all_prepared
@@ -55,6 +58,7 @@ def export_to(output: Path, lines: list[Row], rank: int, rows: list[Row], runs_d
         raise UserError(f"--rank {rank}: the board has the rows 1 to {len(lines)}")
     line = lines[rank - 1]
     _check_free(output)
+    _check_here(line)
     kept = runs_dir / weights.FOLDER
     final = best_final(line, finals_of(line, rows), kept)
     prepared = _prepared(line, runs_dir)
@@ -70,7 +74,9 @@ def export_to(output: Path, lines: list[Row], rank: int, rows: list[Row], runs_d
         (partial / WEIGHTS).write_bytes(data)
         for name, text in texts.items():
             (partial / name).write_text(text, encoding="utf-8")
-        load(partial)  # what cannot be used is never written
+        with warnings.catch_warnings():  # who exports is told of changed code otherwise
+            warnings.simplefilter("ignore", UserWarning)
+            load(partial)  # what cannot be used is never written
         partial.chmod(0o755)
         os.replace(partial, output)
     except OSError as error:
@@ -79,6 +85,21 @@ def export_to(output: Path, lines: list[Row], rank: int, rows: list[Row], runs_d
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
     return final
+
+
+def _check_here(line: Row) -> None:
+    """Raises UserError naming the plug-in that a line's task or family needs and that is absent."""
+    for kind, find in (("task", task_type), ("family", config_type)):
+        try:
+            find(line[kind].partition(":")[0])
+        except UserError:
+            code = line.get("plugins", {}).get(kind)
+            if code is None:
+                raise
+            raise UserError(
+                f"{kind} {line[kind]} is that of the {named(code)}, which is not here: "
+                f"{needed(code)}"
+            ) from None
 
 
 def _check_free(output: Path) -> None:
@@ -118,6 +139,7 @@ def describe(final: Row, prepared: Prepared) -> Row:
         "output_size": config.output_size,
         "config": final["config"],
         "weights": final["weights"],
+        **({"plugins": final["plugins"]} if "plugins" in final else {}),
         "parameters": final["parameters"],
         "task": {
             "name": task.key,

@@ -63,6 +63,7 @@ def identity(spec: StudySpec, task: Task, best: dict[str, Any]) -> dict[str, Any
         "reach": reach(net),
         "recurrent_edges_per_node": net.recurrent_edges_per_node,
         "sequential_steps": net.sequential_steps(task.length),
+        **({"plugins": spec.plugins} if spec.plugins else {}),
     }
 
 
@@ -82,6 +83,7 @@ def train_final(job: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
             f"the data in {prepared.folder} has the hash {prepared.data_hash}, the search's had "
             f"{spec.data_hash}"
         )
+    spec.check_code()
     arrays = prepared.verified()
     net = finalist_config(task, spec.family, job["best"]["config"])
     row = identity(spec, task, job["best"]) | {"seed": job["seed"]}

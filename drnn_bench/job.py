@@ -22,6 +22,7 @@ from drnn_bench.studies import (
     StudySpec,
     Tally,
     ask_for,
+    of_other_code,
     open_study,
     studies_of,
     summarise,
@@ -100,6 +101,11 @@ class Job:
     def _open(self, alone: bool) -> None:
         """Finds or makes the studies. `alone`: nobody else is at work on the storage."""
         storage = open_storage(self.plan.storage)
+        if any(spec.plugins for spec in self.plan.specs):
+            known = [spec for spec, _ in studies_of(storage, self.reporter.say)]
+            for spec in self.plan.specs:
+                for line in of_other_code(spec, known):
+                    self.reporter.say(line)
         self.lock = TrialLock(storage)
         self.studies = [(s, open_study(storage, s, self.plan.task)) for s in self.plan.specs]
         for _, study in self.studies:

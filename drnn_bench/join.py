@@ -116,6 +116,7 @@ def _same_data(
                 f"{theirs} here"
             )
         config_type(spec.family)
+        spec.check_code()
     spec = studies[0][0]
     loaded = _read(spec, task, data_dir)
     if loaded.task.key != spec.task:

@@ -52,6 +52,8 @@ def build(rows: list[Row], base: str = "lstm") -> pd.DataFrame:
     lines = [_line(study, rows, base, *speeds[id_]) for id_, study in studies.items()]
     for line in lines:
         line["gain_over_random"] = _gain_over_random(line, lines, studies)
+        if any("plugins" in study for study in studies.values()):
+            line["plugins"] = studies[line["study"]].get("plugins", {})
     groups: dict[tuple, list[Row]] = {}
     for line in lines:
         groups.setdefault(tuple(line[key] for key in GROUP), []).append(line)
@@ -227,8 +229,13 @@ def _rank(lines: list[Row]) -> list[Row]:
     """Best first, with rank intervals; lines without finals last and without a rank. Where a
     family has several lines, `search` tells them apart."""
     families = Counter(x["family"] for x in lines)
+    codes: dict[str, set[str]] = {}
+    for line in lines:
+        codes.setdefault(line["family"], set()).add(_code_words(line))
     for line in lines:
         kind = f"{line['sampler']}, {line['pruner']}, seed {line['search_seed']}"
+        if len(codes[line["family"]]) > 1:
+            kind += f", code {_code_words(line) or 'not recorded'}"
         line["search"] = kind if families[line["family"]] > 1 else None
     sign = -1 if lines[0]["direction"] == "max" else 1
     tested = sorted((x for x in lines if x["n"]), key=lambda x: (sign * x["test_mean"], x["study"]))
@@ -238,6 +245,11 @@ def _rank(lines: list[Row]) -> list[Row]:
     ranked = [{"rank_low": a, "rank_high": b, **x} for (a, b), x in zip(ranks, tested, strict=True)]
     ranked += [{"rank_low": None, "rank_high": None, **x} for x in others]
     return ranked
+
+
+def _code_words(line: Row) -> str:
+    """The hashes of the plug-ins that a line's task and family come from."""
+    return " ".join(code["sha256"][:8] for _, code in sorted(line.get("plugins", {}).items()))
 
 
 def _one_a_seed(rows: Iterable[Row]) -> list[Row]:

@@ -82,6 +82,18 @@ def _is_config(x: Any) -> bool:
 
 CONFIG = Kind("a net's options", _is_config)
 
+
+def _is_codes(x: Any) -> bool:
+    return isinstance(x, dict) and all(
+        isinstance(code, dict)
+        and code.keys() in ({"file", "sha256"}, {"package", "sha256"})
+        and all(isinstance(v, str) for v in code.values())
+        for code in x.values()
+    )
+
+
+CODES = Kind("the code of plug-ins", _is_codes)
+
 # A dict is an object of these keys, a list of one kind is a list of it, `key?` may be missing.
 EVERY: Row = {
     "id": WORD, "study": WORD, "task": TEXT, "task_version": WHOLE, "data_hash": TEXT,
@@ -92,7 +104,7 @@ EVERY: Row = {
     "mrl": LENGTH | NOTHING, "mrl_horizon": COUNT, "reach": LENGTH | NOTHING,
     "recurrent_edges_per_node": NUMBER | NOTHING, "sequential_steps": NUMBER | NOTHING,
     "started": TIME, "harness_version": TEXT, "git_commit": TEXT | NOTHING,
-    "git_dirty": TRUTH | NOTHING, "python": TEXT, "torch": TEXT, "optuna": TEXT,
+    "git_dirty": TRUTH | NOTHING, "plugins?": CODES, "python": TEXT, "torch": TEXT, "optuna": TEXT,
     "processor": TEXT, "device": TEXT, "threads": SIZE, "dtype": TEXT,
 }  # fmt: skip
 ROLES: dict[tuple[str, str], Row] = {

@@ -14,13 +14,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from drnn_bench import __version__, rows
+from drnn_bench import __version__, plugin_code, rows
 from drnn_bench.errors import JobError
 from drnn_bench.search_space import SearchSpace, make_space
 from drnn_bench.storage import reading
@@ -35,7 +35,7 @@ PROTOCOL = 1  # raised when the meaning of a search changes
 SPEC = {
     "task": rows.TEXT, "task_version": rows.WHOLE, "data_hash": rows.TEXT, "family": rows.WORD,
     "budget": rows.SIZE, "steps": rows.SIZE, "recipe": rows.TABLE, "sampler": rows.TEXT,
-    "pruner": rows.TEXT, "space": rows.TABLE, "seed": rows.WHOLE,
+    "pruner": rows.TEXT, "space": rows.TABLE, "seed": rows.WHOLE, "plugins?": rows.CODES,
 }  # fmt: skip
 TRIAL = {
     "index": rows.COUNT, "config": rows.CONFIG, "learning_rate": rows.POSITIVE,
@@ -61,18 +61,27 @@ class StudySpec:
     seed: int
     warm_start: int = 0  # how many of its first trials are an expert's
     protocol: int = PROTOCOL
+    plugins: dict[str, Any] = field(default_factory=dict)  # the code of the user's, if any is
 
     @property
     def identity(self) -> str:
         told = asdict(self)
         if not self.warm_start:  # as it was before there was one
             del told["warm_start"]
+        if self.plugins:  # whatever the files are called today
+            told["plugins"] = {kind: code["sha256"] for kind, code in self.plugins.items()}
+        else:
+            del told["plugins"]
         text = json.dumps(told, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def name(self) -> str:
         return f"{self.task}/{self.family}/{self.budget}/{self.identity}"
+
+    def check_code(self) -> None:
+        """Raises UserError where a plug-in's code is here another than that of this search."""
+        plugin_code.check(self.plugins, self.task, self.family)
 
     def make_space(self) -> SearchSpace:
         recipe = {k: float(v) if v == "inf" else v for k, v in self.recipe.items()}
@@ -176,6 +185,17 @@ def studies_of(
                 raise
             say(str(error))
     return found
+
+
+def of_other_code(spec: StudySpec, known: list[StudySpec]) -> list[str]:
+    """A line on each search that is like this one but for the code of its plug-ins."""
+    return [
+        f"{spec.family}: the code of its plug-in has changed since the search {other.identity}; "
+        f"this is another search, {spec.identity}"
+        for other in known
+        if other != spec and replace(other, plugins={}) == replace(spec, plugins={})
+        if other.identity != spec.identity
+    ]
 
 
 def spec_of(study: optuna.Study) -> StudySpec:
