@@ -1,7 +1,9 @@
 """The published boards: `leaderboards/TASK.csv` and `.md`, and the records behind them.
 
 A board is made from `leaderboards/records/TASK.jsonl` and from nothing else. A run adds its rows
-there (by id: no row is replaced or doubled) and writes the board again.
+there (by id: no row is replaced or doubled) and writes the board again. Where rows of somebody else
+stand there, it does so only when asked to (`bench run --publish`): trying a fresh checkout out
+changes none of its boards.
 """
 
 from __future__ import annotations
@@ -33,6 +35,13 @@ def publish(rows: list[dict[str, Any]], task_key: str, folder: Path = FOLDER) ->
     except OSError as error:
         raise UserError(f"board {folder / name}: cannot be written ({error.strerror})") from None
     return folder / f"{name}.md"
+
+
+def of_others(rows: list[dict[str, Any]], task_key: str, folder: Path = FOLDER) -> int:
+    """How many of a task's published rows are none of these."""
+    mine = {row["id"] for row in rows}
+    published, _ = records.read(folder / "records" / f"{file_name(task_key)}.jsonl")
+    return sum(row["id"] not in mine for row in published)
 
 
 def check(folder: Path = FOLDER) -> list[str]:

@@ -69,6 +69,7 @@ def run(
     pruner: Annotated[str, typer.Option(help="asha, median or none.")] = "asha",
     warm_start: Annotated[int, typer.Option(help="Begin each study with so many nets of smallest mean recurrent length.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
+    publish: Annotated[bool, typer.Option("--publish", help="Add the rows to leaderboards/ even where others' rows stand there.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before long runs.")] = False,
 ) -> None:  # fmt: skip
@@ -126,11 +127,18 @@ def run(
     wanted = {spec.identity for spec in plan.specs}
     if board.empty or not board["study"].isin(wanted).any():
         raise JobError("no family has a complete trial: nothing to rank")
-    path = boards.publish(rows, plan.task.key)
     same = board[board["task"] == plan.task.key]
     same = same[same["steps"].isin({s.steps for s in plan.specs})]
     same = same[same["budget"].isin({s.budget for s in plan.specs})]
     print_board(console, select(same))
+    others = boards.of_others(rows, plan.task.key)
+    if others and not publish:
+        say(
+            f"leaderboards/ is left as it is: {others} rows of {plan.task.key} there are not from "
+            f"{runs_dir}. `bench leaderboard` shows this board; --publish adds its rows there."
+        )
+        return
+    path = boards.publish(rows, plan.task.key)
     say(f"Written to {path} and {path.with_suffix('.csv')}")
 
 

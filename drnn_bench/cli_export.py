@@ -22,6 +22,7 @@ def export(
     from drnn_bench import live
     from drnn_bench.export import choose, export_to
     from drnn_bench.plan import parse_budget
+    from drnn_bench.plugin_code import changes
     from drnn_bench.ranking import build, select
 
     folder = Path(runs_dir)
@@ -32,4 +33,6 @@ def export(
     board = select(build(rows), task=task, budget=parameters, where=runs_dir)
     lines = choose(board, rows, steps)
     final = export_to(Path(output), lines, rank, rows, folder)
+    for line in changes(final.get("plugins", {}), final["task"], final["family"]):
+        say_error(f"{line}; the net may compute something else now")
     say(f"{final['family']}, seed {final['seed']}, written to {output}: see its README.md")

@@ -16,6 +16,7 @@ from drnn_bench.cli_options import (
     StorageOption,
     make_console,
     say,
+    say_error,
 )
 from drnn_bench.errors import Interrupted, UserError
 
@@ -70,9 +71,13 @@ def status(
     url = storage or sqlite_url(Path(runs_dir).resolve())
     found = read_status(url) if has_tables(url) else None
     rows = found.rows if found else []
+    for note in found.notes if found else ():
+        say_error(note)
     if as_json:
         print(json.dumps([facts(row) for row in rows], indent=2))
         return
+    if not rows and found and found.notes:
+        raise typer.Exit(1)
     if not rows:
         raise UserError("no search was begun there: `bench run` with the same --storage begins one")
     console = make_console()

@@ -235,9 +235,25 @@ def caption(lines: list[Row]) -> str:
     diverged = [f"{x['family']} ({x['diverged_finals']})" for x in lines if x["diverged_finals"]]
     if diverged:
         said.append(f"Finals that diverged, not in the mean: {'; '.join(diverged)}.")
+    said += _plugins(lines)
     said += _left_out(lines)
     said.append(f"Last run {max(x['date'] for x in lines)}, data {first['data_hash']}.")
     return " ".join(said)
+
+
+def _plugins(lines: list[Row]) -> list[str]:
+    """Which rows came from plug-ins, and which of them from other code than the rest."""
+    brought: dict[str, set[str]] = {}
+    for line in lines:
+        for kind, code in line.get("plugins", {}).items():
+            name = f"{kind} {line[kind]}, {code.get('file') or code['package']}"
+            brought.setdefault(name, set()).add(code["sha256"][:8])
+    if not brought:
+        return []
+    words = [f"{name} (code {', '.join(sorted(codes))})" for name, codes in brought.items()]
+    changed = any(len(codes) > 1 for codes in brought.values())
+    told = " Rows of different code are different searches." if changed else ""
+    return [f"From plug-ins: {'; '.join(words)}.{told}"]
 
 
 def _hours(seconds: float) -> str:
@@ -279,7 +295,7 @@ def to_markdown(board: pd.DataFrame) -> str:
 
 def to_csv(board: pd.DataFrame) -> str:
     flat = board.copy()
-    for key in NESTED:
+    for key in [*NESTED, *(["plugins"] if "plugins" in board else [])]:
         flat[key] = [json.dumps(x, sort_keys=True) for x in flat[key]]
     return flat.to_csv(index=False, lineterminator="\n")
 

@@ -20,7 +20,7 @@ def commands(lines: list[Row]) -> list[str]:
     kinds: dict[tuple, list[Row]] = {}
     for line in lines:
         own = line["study"] if _own_space(line) else ""
-        key = (line["sampler"], line["pruner"], line["search_seed"], own)
+        key = (line["sampler"], line["pruner"], line["search_seed"], _bench(line), own)
         kinds.setdefault(key, []).append(line)
     return [_command(kind) for kind in kinds.values()]
 
@@ -37,7 +37,7 @@ def again(lines: list[Row]) -> str:
 
 def _command(lines: list[Row]) -> str:
     first = lines[0]
-    words = ["bench", "run", "--task", _task(first["task"])]
+    words = [*_bench(first), "run", "--task", _task(first["task"])]
     if _own_space(first):
         words += ["--search-space", _file(first)]
     else:
@@ -57,6 +57,12 @@ def _task(key: str) -> str:
     name, pairs = split_spec(key)
     named = [("path" if option in ("text", "data") else option, text) for option, text in pairs]
     return join_spec(name, named)
+
+
+def _bench(line: Row) -> tuple[str, ...]:
+    """The command's first words: the files of the plug-ins that a line needs come before `run`."""
+    files = {code["file"] for code in line.get("plugins", {}).values() if "file" in code}
+    return ("bench", *(word for file in sorted(files) for word in ("--plugin", file)))
 
 
 def _own_space(line: Row) -> bool:

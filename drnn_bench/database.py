@@ -25,7 +25,10 @@ PATIENCE = 300.0  # seconds for which a database may be gone
 _LIKE = "it should look like sqlite:///file.db or postgresql://user@host/name"
 _SECRET = re.compile(r"(\w*(?:pass|pwd|secret|token)\w*)=[^&\s]*", re.IGNORECASE)
 _ADVISORY_LOCK = 0x6472_6E6E  # "drnn"
-_HOPELESS = ("disk is full", "readonly database", "No space left")  # waiting would not help
+_HOPELESS = (  # waiting would not help
+    "disk is full", "readonly database", "No space left",
+    "malformed", "not a database", "no such table", "no such column",
+)  # fmt: skip
 
 # A worker waits for the lock on its one connection; only who holds the lock, or beats while it
 # writes, has more for a moment. So 16 machines of 4 slots stay below PostgreSQL's default of 100.
@@ -44,7 +47,6 @@ _CUT = (
     DBAPIError,
     PendingRollbackError,
 )  # the first statement on a connection that was cut, the next
-_SQLITE = {"connect_args": {"timeout": 60}}
 
 
 def parse_url(url: str) -> URL:
@@ -81,7 +83,7 @@ def is_sqlite(url: str) -> bool:
 
 def engine_settings(url: str) -> dict:
     """For SQLAlchemy's engines. Raises UserError as `parse_url` does."""
-    return _SQLITE if is_sqlite(url) else _POSTGRES
+    return {"connect_args": {"timeout": min(60, PATIENCE)}} if is_sqlite(url) else _POSTGRES
 
 
 def _torn(parsed: URL) -> bool:

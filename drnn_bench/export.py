@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from drnn_bench.escape import shell
 from drnn_bench.finals import finalist_config
 from drnn_bench.loading import CARD, CONFIG, FORMAT, WEIGHTS, load
 from drnn_bench.model_card import model_card
+from drnn_bench.models import config_type
+from drnn_bench.plugin_code import named, needed
 from drnn_bench.ranking import finals_of
 from drnn_bench.tasks import task_type
 from drnn_bench.tasks.cache import Prepared, all_prepared
@@ -56,6 +59,7 @@ def export_to(output: Path, lines: list[Row], rank: int, rows: list[Row], runs_d
         raise UserError(f"--rank {rank}: the board has the rows 1 to {len(lines)}")
     line = lines[rank - 1]
     _check_free(output)
+    _check_here(line)
     kept = runs_dir / weights.FOLDER
     final = best_final(line, finals_of(line, rows), kept)
     prepared = _prepared(line, runs_dir)
@@ -71,7 +75,9 @@ def export_to(output: Path, lines: list[Row], rank: int, rows: list[Row], runs_d
         (partial / WEIGHTS).write_bytes(data)
         for name, text in texts.items():
             (partial / name).write_text(text, encoding="utf-8")
-        load(partial)  # what cannot be used is never written
+        with warnings.catch_warnings():  # who exports is told of changed code otherwise
+            warnings.simplefilter("ignore", UserWarning)
+            load(partial)  # what cannot be used is never written
         partial.chmod(0o755)
         os.replace(partial, output)
     except OSError as error:
@@ -80,6 +86,21 @@ def export_to(output: Path, lines: list[Row], rank: int, rows: list[Row], runs_d
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
     return final
+
+
+def _check_here(line: Row) -> None:
+    """Raises UserError naming the plug-in that a line's task or family needs and that is absent."""
+    for kind, find in (("task", task_type), ("family", config_type)):
+        try:
+            find(line[kind].partition(":")[0])
+        except UserError:
+            code = line.get("plugins", {}).get(kind)
+            if code is None:
+                raise
+            raise UserError(
+                f"{kind} {line[kind]} is that of the {named(code)}, which is not here: "
+                f"{needed(code)}"
+            ) from None
 
 
 def _check_free(output: Path) -> None:
@@ -119,6 +140,7 @@ def describe(final: Row, prepared: Prepared) -> Row:
         "output_size": config.output_size,
         "config": final["config"],
         "weights": final["weights"],
+        **({"plugins": final["plugins"]} if "plugins" in final else {}),
         "parameters": final["parameters"],
         "task": {
             "name": task.key,
@@ -138,14 +160,12 @@ def describe(final: Row, prepared: Prepared) -> Row:
 def _prepared(line: Row, runs_dir: Path) -> Prepared:
     """The task with all that its data told."""
     task_type(line["task"].partition(":")[0])  # a plug-in that is missing is said
-    known = [
-        prepared
-        for prepared in all_prepared(runs_dir / "data")
-        if (prepared.task.key, prepared.data_hash) == (line["task"], line["data_hash"])
-    ]
+    found, damaged = all_prepared(runs_dir / "data")
+    known = [p for p in found if (p.task.key, p.data_hash) == (line["task"], line["data_hash"])]
     if not known:
         raise UserError(
             f"the data of {line['task']} is no longer in {runs_dir / 'data'}: "
             "the same `bench run` prepares it again"
+            + (f" ({'; '.join(damaged)})" if damaged else "")
         )
     return max(known, key=lambda prepared: len(prepared.facts))  # older ones told less

@@ -12,6 +12,7 @@ from typing import Any
 
 from drnn_bench import records, weights
 from drnn_bench.budget import count_parameters
+from drnn_bench.errors import JobError
 from drnn_bench.models import make_config
 from drnn_bench.models.architecture import Architecture
 from drnn_bench.mrl import mean_recurrent_length, reach
@@ -62,6 +63,7 @@ def identity(spec: StudySpec, task: Task, best: dict[str, Any]) -> dict[str, Any
         "reach": reach(net),
         "recurrent_edges_per_node": net.recurrent_edges_per_node,
         "sequential_steps": net.sequential_steps(task.length),
+        **({"plugins": spec.plugins} if spec.plugins else {}),
     }
 
 
@@ -69,12 +71,20 @@ def train_final(job: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
     """Trains one finalist on one seed, keeps its weights and gives its row.
 
     The weights come first: a row that names some has them, and a run that stopped between the two
-    trains again and writes the same file.
+    trains again and writes the same file. Raises JobError where the data is not that of the search
+    or was changed, before training and around the one reading of the test set.
     """
     from drnn_bench import kernels
     from drnn_bench.training import Diverged, evaluate, train
 
-    spec, task, arrays = StudySpec(**job["spec"]), prepared.task, prepared.arrays()
+    spec, task = StudySpec(**job["spec"]), prepared.task
+    if prepared.data_hash != spec.data_hash:
+        raise JobError(
+            f"the data in {prepared.folder} has the hash {prepared.data_hash}, the search's had "
+            f"{spec.data_hash}"
+        )
+    spec.check_code()
+    arrays = prepared.verified()
     net = finalist_config(task, spec.family, job["best"]["config"])
     row = identity(spec, task, job["best"]) | {"seed": job["seed"]}
     kernels.used()  # forget who ran before
@@ -95,7 +105,9 @@ def train_final(job: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
         if task.stream:  # so far only a prefix of it was read
             whole = evaluate(trained.model, task, arrays["validation"], job["device"])
             validation = whole[task.metric]
+        prepared.verified()  # the files are mapped: nobody may have changed them meanwhile
         test = evaluate(trained.model, task, arrays["test"], job["device"])
+        prepared.verified()
         outcome = {
             "state": "complete",
             "validation": validation,

@@ -22,6 +22,7 @@ from drnn_bench.studies import (
     StudySpec,
     Tally,
     ask_for,
+    of_other_code,
     open_study,
     studies_of,
     summarise,
@@ -61,6 +62,8 @@ class Job:
     def preview(self) -> None:
         """Shows the plan. Nothing is written to the storage, and others may be at work on it."""
         plan = self.plan
+        for note in plan.prepared.notes:
+            self.reporter.say(note)
         with answering(plan.storage), Pool(plan.workers, self.log) as pool:
             begun = has_tables(plan.storage)
             storage = open_storage(plan.storage, create=False) if begun else None
@@ -80,6 +83,8 @@ class Job:
             at_work(plan.storage) as (working, alone),
             Pool(plan.workers, self.log, (running, *working)) as pool,  # they start up meanwhile
         ):
+            for note in plan.prepared.notes:
+                self.reporter.say(note)
             self._open(alone)
             if self._complete():
                 return
@@ -96,6 +101,11 @@ class Job:
     def _open(self, alone: bool) -> None:
         """Finds or makes the studies. `alone`: nobody else is at work on the storage."""
         storage = open_storage(self.plan.storage)
+        if any(spec.plugins for spec in self.plan.specs):
+            known = [spec for spec, _ in studies_of(storage, self.reporter.say)]
+            for spec in self.plan.specs:
+                for line in of_other_code(spec, known):
+                    self.reporter.say(line)
         self.lock = TrialLock(storage)
         self.studies = [(s, open_study(storage, s, self.plan.task)) for s in self.plan.specs]
         for _, study in self.studies:

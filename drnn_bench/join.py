@@ -54,6 +54,8 @@ def join(
                 groups.setdefault(key, []).append((spec, study))
         for (key, _, trials), studies in groups.items():
             prepared = _same_data(studies, task, data_dir, runs_dir)
+            for note in prepared.notes:
+                say(note)
             say(f"joined {len(studies)} studies of {key} with {slots} slots")
             job = {
                 "do": "search",
@@ -114,6 +116,7 @@ def _same_data(
                 f"{theirs} here"
             )
         config_type(spec.family)
+        spec.check_code()
     spec = studies[0][0]
     loaded = _read(spec, task, data_dir)
     if loaded.task.key != spec.task:

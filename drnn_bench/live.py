@@ -6,12 +6,18 @@ A search without a record is shown on a board as `search only`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drnn_bench import records
 from drnn_bench.errors import JobError, UserError
 
+if TYPE_CHECKING:
+    import optuna
+
+    from drnn_bench.tasks.task import Task
+
 Row = dict[str, Any]
+PATIENCE = 5.0  # seconds for which a board waits for a database that is locked
 
 
 def read(runs_dir: Path) -> tuple[list[Row], list[str]]:
@@ -29,39 +35,56 @@ def read(runs_dir: Path) -> tuple[list[Row], list[str]]:
 
 def _unfinished(runs_dir: Path, recorded: set[str]) -> tuple[list[Row], list[str]]:
     """A study row for each search in a runs folder that has none among the records, and a line
-    for each that has trials and not one complete."""
+    for each that has trials and not one complete, or that cannot be read. Nothing is written."""
     import optuna
 
-    from drnn_bench.finals import study_row
-    from drnn_bench.models import config_type
-    from drnn_bench.storage import open_storage, sqlite_url
-    from drnn_bench.studies import StudySpec, summarise
-    from drnn_bench.tasks import task_type
+    from drnn_bench.database import patience
+    from drnn_bench.storage import has_tables, open_storage, reading, sqlite_url
     from drnn_bench.tasks.cache import all_prepared
 
-    storage, rows, notes = open_storage(sqlite_url(runs_dir)), [], []
-    tasks = {(p.task.key, p.data_hash): p.task for p in all_prepared(runs_dir / "data")}
-    for name in optuna.get_all_study_names(storage):
-        if name.rpartition("/")[2] in recorded:
-            continue
-        study = optuna.load_study(study_name=name, storage=storage)
-        if "spec" not in study.user_attrs:  # somebody else's study, or one being made
-            continue
-        spec = StudySpec(**study.user_attrs["spec"])
-        try:
-            task_type(spec.task.partition(":")[0])
-            config_type(spec.family)
-        except UserError as error:
-            notes.append(f"the unfinished search {name} is not shown: {error}")
-            continue
-        task = tasks.get((spec.task, spec.data_hash))
-        if task is None:
-            continue
-        summary = summarise(study, spec, task.direction)
-        if summary["best"]:
-            rows.append(study_row(spec, task, summary, "cpu") | {"started": records.now()})
-        elif any(summary["trials"].values()):
-            what = ", ".join(f"{n} {state}" for state, n in summary["trials"].items() if n)
-            where = f"{spec.task}, {spec.family} at {spec.budget:,} parameters"
-            notes.append(f"{where}: no complete trial ({what}), so it is on no board")
+    url = sqlite_url(runs_dir)
+    with patience(PATIENCE), reading(f"storage {url}"):
+        if not has_tables(url):
+            return [], []
+        storage = open_storage(url, create=False)
+        names = optuna.get_all_study_names(storage)
+        prepared, notes = all_prepared(runs_dir / "data")
+        tasks, rows = {(p.task.key, p.data_hash): p.task for p in prepared}, []
+        for name in names:
+            if name.rpartition("/")[2] in recorded:
+                continue
+            try:
+                with reading(f"the search {name}"):
+                    row, note = _row(optuna.load_study(study_name=name, storage=storage), tasks)
+            except JobError as error:  # it names the search
+                row, note = None, str(error)
+            except UserError as error:
+                row, note = None, f"the unfinished search {name} is not shown: {error}"
+            rows += [row] if row else []
+            notes += [note] if note else []
     return rows, notes
+
+
+def _row(study: optuna.Study, tasks: dict[tuple[str, str], Task]) -> tuple[Row | None, str | None]:
+    """The row of a search as it stands, or why there is none; neither where it is not ours."""
+    from drnn_bench.finals import study_row
+    from drnn_bench.models import config_type
+    from drnn_bench.studies import spec_of, summarise
+    from drnn_bench.tasks import task_type
+
+    if "spec" not in study.user_attrs:  # somebody else's study, or one being made
+        return None, None
+    spec = spec_of(study)
+    task_type(spec.task.partition(":")[0])
+    config_type(spec.family)
+    task = tasks.get((spec.task, spec.data_hash))
+    if task is None:
+        return None, None
+    summary = summarise(study, spec, task.direction)
+    if summary["best"]:
+        return study_row(spec, task, summary, "cpu") | {"started": records.now()}, None
+    if not any(summary["trials"].values()):
+        return None, None
+    what = ", ".join(f"{n} {state}" for state, n in summary["trials"].items() if n)
+    where = f"{spec.task}, {spec.family} at {spec.budget:,} parameters"
+    return None, f"{where}: no complete trial ({what}), so it is on no board"

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drnn_bench import weights
+from drnn_bench import rows, weights
 from drnn_bench.errors import UserError, one_line
 from drnn_bench.models import config_type, make_config
+from drnn_bench.plugin_code import changes, named, needed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,6 +74,8 @@ def _read(path: Path) -> dict[str, Any]:
     for key, kind in KEYS.items():
         if type(described.get(key)) is not kind:  # a bool is no size
             raise UserError(f"{path}: {key!r} is missing or is no {_WORDS[kind]}")
+    if not rows.CODES.fits(described.get("plugins", {})):
+        raise UserError(f"{path}: 'plugins' should be {rows.CODES.words}")
     if described["format"] != FORMAT:
         raise UserError(f"{path}: format {described['format']}, this drnn_bench reads {FORMAT}")
     return described
@@ -85,7 +89,18 @@ def _config(described: dict[str, Any], tensors: int, path: Path) -> Architecture
         if parts > max(tensors, MANY):
             raise UserError(f"{path}: {name} is beyond the {tensors} tensors of {WEIGHTS}")
     family = described["family"]
-    config_type(family)
+    brought = described.get("plugins", {}).get("family")
+    try:
+        config_type(family)
+    except UserError:
+        if brought is None:
+            raise
+        raise UserError(
+            f"{path}: family {family!r} is that of the {named(brought)}, which is not here: "
+            f"{needed(brought)}"
+        ) from None
+    for line in changes({"family": brought}, "", family) if brought else ():
+        warnings.warn(f"{path}: {line}; the net may compute something else", stacklevel=4)
     try:
         sizes = {"input_size": described["input_size"], "output_size": described["output_size"]}
         return make_config(family, **sizes, **options)

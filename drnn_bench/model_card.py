@@ -8,6 +8,7 @@ from typing import Any
 from drnn_bench import columns
 from drnn_bench.commands import again
 from drnn_bench.escape import markdown
+from drnn_bench.plugin_code import changes, named, needed
 from drnn_bench.tasks.cache import Prepared
 
 Row = dict[str, Any]
@@ -21,7 +22,7 @@ def model_card(lines: list[Row], line: Row, final: Row, prepared: Prepared) -> s
         markdown(f"{task.summary[0].upper()}{task.summary[1:]}. {final['architecture']}."),
         _table(_figures(lines, line, final)),
         "## Use",
-        _use(prepared),
+        _use(prepared, final),
         "## How it was trained",
         markdown(_training(line, final)),
         textwrap.indent(again([line]), "    "),
@@ -53,11 +54,13 @@ def _figures(lines: list[Row], line: Row, final: Row) -> dict[str, str]:
     }
 
 
-def _use(prepared: Prepared) -> str:
+def _use(prepared: Prepared, final: Row) -> str:
     task, facts = prepared.task, prepared.facts
     sizes = f"(batch, steps, {task.input_size}) -> (batch, steps, {task.output_size})"
+    code = final.get("plugins", {}).get("family", {})
+    first = f"drnn_bench.plugin({code['file']!r})  # has the family\n" if "file" in code else ""
     said = [
-        "```python\nimport drnn_bench\n\n"
+        f"```python\nimport drnn_bench\n\n{first}"
         'model = drnn_bench.load("this folder")\n'
         f"logits_BTO = model(x_BTI)  # float32 {sizes}\n```\n",
     ]
@@ -142,6 +145,8 @@ def _limits(line: Row, final: Row, length: int) -> list[str]:
         limits.append(f"{line['diverged_finals']} other seeds diverged and are not in the mean.")
     if line["on_edge"]:
         limits.append(f"Best on the edge of what was searched: {', '.join(line['on_edge'])}.")
+    for word in changes(final.get("plugins", {}), final["task"], final["family"]):
+        limits.append(f"{word[0].upper()}{word[1:]} when it was exported.")
     if final["git_dirty"]:
         limits.append("The code was not as committed when it was trained.")
     return limits
@@ -157,6 +162,10 @@ def _provenance(final: Row) -> dict[str, str]:
         "task": f"{final['task']}, version {final['task_version']}, data {final['data_hash']}",
         "study, record": f"{final['study']}, {final['id']}",
         "weights": f"SHA-256 {final['weights']}",
+        **{
+            f"code of the {kind}": f"{named(code)}, SHA-256 {code['sha256']}; {needed(code)}"
+            for kind, code in final.get("plugins", {}).items()
+        },
     }
 
 

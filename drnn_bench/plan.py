@@ -12,6 +12,7 @@ from drnn_bench.errors import UserError, nearest
 from drnn_bench.feasible import candidates
 from drnn_bench.models import DEFAULT_FAMILIES, config_type, family_names
 from drnn_bench.models.architecture import at_least
+from drnn_bench.plugin_code import codes
 from drnn_bench.search_space import SearchSpace, default_path, read_space
 from drnn_bench.storage import sqlite_url
 from drnn_bench.studies import PRUNERS, SAMPLERS, StudySpec
@@ -130,6 +131,7 @@ def make_plan(request: Request) -> Plan:
             space=space.table,
             seed=request.seed,
             warm_start=request.warm_start,
+            plugins=codes(task.name, space.family),
         )
         for budget in budgets
         for space in spaces

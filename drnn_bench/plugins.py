@@ -28,6 +28,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, dataclass
 from functools import lru_cache
 from hashlib import sha256
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -153,14 +154,26 @@ def _in_files(variable: str) -> dict[tuple[Kind, str], type]:
     return brought
 
 
+class Loader(SourceFileLoader):
+    """Runs a file's source itself, never a compiled copy (which may be of a file of the same size
+    and second), and keeps the hash of what it ran."""
+
+    sha256 = ""
+
+    def get_code(self, fullname: str) -> Any:
+        source = self.get_data(self.path)
+        self.sha256 = sha256(source).hexdigest()
+        return self.source_to_code(source, self.path)
+
+
 def _load(path: Path) -> ModuleType:
     """Runs a file as a module, once, under a name that hangs on its path alone."""
     name = f"drnn_bench_plugin_{sha256(str(path).encode()).hexdigest()[:8]}_{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None:
+    if path.suffix != ".py":
         raise UserError(f"plug-in {path} is no Python file: its name must end in .py")
+    spec = importlib.util.spec_from_file_location(name, path, loader=Loader(name, str(path)))
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         with _running(f"plug-in {path}"):

@@ -7,6 +7,7 @@ stands once for each study (another sampler, space, recipe or seed is another st
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -18,13 +19,12 @@ import pandas as pd
 from drnn_bench import records
 from drnn_bench.correlation import mrl_correlations
 from drnn_bench.errors import UserError, nearest
+from drnn_bench.speeds import measured_on, same_net, shown_speeds, speed_ratio
 from drnn_bench.statistics import rank_intervals, t_interval
 
 Row = dict[str, Any]
 GROUP = ("task", "task_version", "data_hash", "budget", "steps")
 LATER = ("latency_ms", "stream_us", "peak_memory_mb")  # measures that older speed rows lack
-SPEED = ("train_per_s", "infer_per_s", *LATER, "speed_ratio", "hardware", "threads", "machine")
-HARDWARE = ("processor", "device", "torch", "dtype")
 
 
 def leaderboard(
@@ -35,9 +35,12 @@ def leaderboard(
 ) -> pd.DataFrame:
     """The board of a runs folder, best first within each group; columns are documented in README.
 
-    Raises ValueError where nothing has been run, or nothing of what was asked for.
+    Raises ValueError where nothing has been run, or nothing of what was asked for; warns of rows
+    that cannot be read.
     """
-    rows, _ = records.read_folder(Path(runs_dir))
+    rows, notes = records.read_folder(Path(runs_dir))
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
     board = select(build(rows), task=task, family=family, budget=budget, where=str(runs_dir))
     return board.convert_dtypes()
 
@@ -45,9 +48,12 @@ def leaderboard(
 def build(rows: list[Row], base: str = "lstm") -> pd.DataFrame:
     """One line for each study, ranked within its group; `speed_ratio` is to the family `base`."""
     studies = searches(rows)
-    lines = [_line(study, rows, base) for study in studies.values()]
+    speeds = shown_speeds(studies, rows, GROUP)
+    lines = [_line(study, rows, base, *speeds[id_]) for id_, study in studies.items()]
     for line in lines:
         line["gain_over_random"] = _gain_over_random(line, lines, studies)
+        if any("plugins" in study for study in studies.values()):
+            line["plugins"] = studies[line["study"]].get("plugins", {})
     groups: dict[tuple, list[Row]] = {}
     for line in lines:
         groups.setdefault(tuple(line[key] for key in GROUP), []).append(line)
@@ -103,7 +109,7 @@ def select(
 
 def finals_of(line: Row, rows: list[Row]) -> list[Row]:
     """The finals that a line's test mean is over, one a seed."""
-    mine = (r for r in rows if r["study"] == line["study"] and _same_net(r, line))
+    mine = (r for r in rows if r["study"] == line["study"] and same_net(r, line))
     return _complete(_one_a_seed(mine))
 
 
@@ -119,18 +125,18 @@ def _difference(group: tuple, other: tuple) -> str:
     return ", ".join(words[key].format(theirs) for key, mine, theirs in pairs if mine != theirs)
 
 
-def _line(study: Row, rows: list[Row], base: str) -> Row:
-    """A study and what its finalist did."""
+def _line(study: Row, rows: list[Row], base: str, speed: Row | None, no_speed: str | None) -> Row:
+    """A study and what its finalist did. `no_speed`: why it has no speed to show."""
     all_mine = [r for r in rows if r["study"] == study["study"]]
     best = study["best"]
-    mine = [r for r in all_mine if _same_net(r, best)]
+    mine = [r for r in all_mine if same_net(r, best)]
     finals = _one_a_seed(mine)
-    overtaken = sum(r["role"] == "final" and not _same_net(r, best) for r in all_mine)
+    overtaken = sum(r["role"] == "final" and not same_net(r, best) for r in all_mine)
     complete = _complete(finals)
     tests = [r["test"] for r in complete]
     interval = t_interval(tests)
-    speeds = [r for r in mine if r["role"] == "speed"]
-    speed = next((r for r in reversed(speeds) if r["threads"] == 1), speeds[-1] if speeds else None)
+    left_out = [f"{overtaken} finals of a net that is no longer the best"] * (overtaken > 0)
+    left_out += [no_speed] if no_speed else []
     keys = [
         "task",
         "task_version",
@@ -180,9 +186,9 @@ def _line(study: Row, rows: list[Row], base: str) -> Row:
         "train_per_s": speed and speed["train_per_s"],
         "infer_per_s": speed and speed["infer_per_s"],
         **{key: speed and speed.get(key) for key in LATER},
-        "speed_ratio": _ratio(speed, rows, base),
+        "speed_ratio": speed_ratio(speed, rows, base),
         "machine": speed and speed["machine"],
-        "hardware": speed and ", ".join(str(speed[key]) for key in HARDWARE),
+        "hardware": speed and measured_on(speed)[0],
         "threads": speed and speed["threads"],
         "search_seconds": study["search_seconds"],
         "train_seconds": _mean([r["train_seconds"] for r in complete]),
@@ -192,7 +198,7 @@ def _line(study: Row, rows: list[Row], base: str) -> Row:
         "mrl_correlation": {
             cell: found and asdict(found) for cell, found in mrl_correlations(study).items()
         },
-        "left_out": [f"{overtaken} finals of a net that is no longer the best"] * (overtaken > 0),
+        "left_out": left_out,
     }
 
 
@@ -223,8 +229,13 @@ def _rank(lines: list[Row]) -> list[Row]:
     """Best first, with rank intervals; lines without finals last and without a rank. Where a
     family has several lines, `search` tells them apart."""
     families = Counter(x["family"] for x in lines)
+    codes: dict[str, set[str]] = {}
+    for line in lines:
+        codes.setdefault(line["family"], set()).add(_code_words(line))
     for line in lines:
         kind = f"{line['sampler']}, {line['pruner']}, seed {line['search_seed']}"
+        if len(codes[line["family"]]) > 1:
+            kind += f", code {_code_words(line) or 'not recorded'}"
         line["search"] = kind if families[line["family"]] > 1 else None
     sign = -1 if lines[0]["direction"] == "max" else 1
     tested = sorted((x for x in lines if x["n"]), key=lambda x: (sign * x["test_mean"], x["study"]))
@@ -233,18 +244,12 @@ def _rank(lines: list[Row]) -> list[Row]:
     ranks = rank_intervals([x["tests"] for x in tested], lines[0]["direction"])
     ranked = [{"rank_low": a, "rank_high": b, **x} for (a, b), x in zip(ranks, tested, strict=True)]
     ranked += [{"rank_low": None, "rank_high": None, **x} for x in others]
-    _blank_other_hardware(ranked)
     return ranked
 
 
-def _blank_other_hardware(lines: list[Row]) -> None:
-    """Speeds of other hardware, threads or torch never stand in one table: the commonest stay."""
-    kinds = Counter((x["hardware"], x["threads"]) for x in lines if x["hardware"])
-    for line in lines:
-        if line["hardware"] and (line["hardware"], line["threads"]) != kinds.most_common(1)[0][0]:
-            where = f"{line['hardware']}, {line['threads']} thread"
-            line["left_out"] = [*line["left_out"], f"speed measured elsewhere ({where})"]
-            line |= dict.fromkeys(SPEED)
+def _code_words(line: Row) -> str:
+    """The hashes of the plug-ins that a line's task and family come from."""
+    return " ".join(code["sha256"][:8] for _, code in sorted(line.get("plugins", {}).items()))
 
 
 def _one_a_seed(rows: Iterable[Row]) -> list[Row]:
@@ -258,22 +263,6 @@ def _one_a_seed(rows: Iterable[Row]) -> list[Row]:
 
 def _complete(finals: Iterable[Row]) -> list[Row]:
     return [r for r in finals if r["state"] == "complete" and math.isfinite(r["test"])]
-
-
-def _same_net(row: Row, best: Row) -> bool:
-    return row["config"] == best["config"] and row["learning_rate"] == best["learning_rate"]
-
-
-def _ratio(speed: Row | None, rows: list[Row], base: str) -> float | None:
-    """Training speed over the base family's at the same budget, both measured in one session."""
-    for row in rows if speed else ():
-        if (
-            row["role"] == "speed"
-            and row["family"] == base
-            and all(row[key] == speed[key] for key in ("session", "threads", "budget"))
-        ):
-            return speed["train_per_s"] / row["train_per_s"]
-    return None
 
 
 def _sampling_error(finals: list[Row]) -> float | None:

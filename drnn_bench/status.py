@@ -20,6 +20,7 @@ from drnn_bench.supervise import at_work
 class Status:
     rows: list[Standing]
     trials_per_hour: float  # over the last hour, or since its first trial began
+    notes: tuple[str, ...] = ()  # on searches that cannot be read
 
     @property
     def hours_left(self) -> float | None:
@@ -34,7 +35,8 @@ def status(url: str) -> Status:
     """
     with answering(url), at_work(url) as (_, alone):
         storage = open_storage(url, create=False)
-        lock, found = TrialLock(storage), studies_of(storage)
+        notes: list[str] = []
+        lock, found = TrialLock(storage), studies_of(storage, notes.append)
         for _, study in found:
             if alone:
                 release(study, lock)
@@ -43,7 +45,7 @@ def status(url: str) -> Status:
                     bury_the_dead(study, {})
         rows = [standing(spec, study, study.user_attrs["trials"]) for spec, study in found]
         trials = [trial for _, study in found for trial in study.get_trials(deepcopy=False)]
-    return Status(rows, _per_hour(trials, datetime.now()))
+    return Status(rows, _per_hour(trials, datetime.now()), tuple(notes))
 
 
 def _per_hour(trials: list[FrozenTrial], now: datetime) -> float:

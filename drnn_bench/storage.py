@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import sqlite3
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from drnn_bench.database import (
     is_sqlite,
     making_tables,
     waiting,
+    why,
     why_of,
 )
-from drnn_bench.errors import JobError, UserError
+from drnn_bench.errors import JobError, UserError, one_line
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -43,7 +45,8 @@ def open_storage(url: str, create: bool = True) -> optuna.storages.RDBStorage:
     """`create`: makes the tables where there are none, one process at a time (eight that meet an
     empty PostgreSQL database would race for them, and most would die).
 
-    Raises UserError for a URL that cannot be one, JobError where nothing answers.
+    Raises UserError for a URL that cannot be one, JobError where nothing answers, or where
+    another version of Optuna made the tables.
     """
     settings = engine_settings(url)
     try:
@@ -66,6 +69,19 @@ def open_storage(url: str, create: bool = True) -> optuna.storages.RDBStorage:
     except (DBAPIError, sqlite3.Error) as error:
         said = why_of(url, error)
         raise JobError(f"storage {hide_password(url)} does not answer: {said}") from None
+    except RuntimeError as error:  # Optuna's, which names the versions and the way to upgrade
+        raise JobError(f"storage {hide_password(url)}: {one_line(error)}") from None
+
+
+@contextlib.contextmanager
+def reading(what: str) -> Iterator[None]:
+    """A database that is damaged, or gone, is one line about `what` was to be read: JobError."""
+    try:
+        yield
+    except (StorageInternalError, DBAPIError, sqlite3.Error) as error:
+        raise JobError(f"{what} cannot be read: {why(error)}") from None
+    except json.JSONDecodeError as error:  # an attribute in Optuna's tables
+        raise JobError(f"{what} cannot be read: an attribute is no JSON ({error})") from None
 
 
 def has_tables(url: str) -> bool:

@@ -13,20 +13,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from drnn_bench import __version__
+from drnn_bench import __version__, plugin_code, rows
+from drnn_bench.errors import JobError
 from drnn_bench.search_space import SearchSpace, make_space
+from drnn_bench.storage import reading
 from drnn_bench.tasks.task import Task
 
 SAMPLERS = ("tpe", "random", "qmc")
 PRUNERS = ("asha", "median", "none")
 STARTUP = 6  # random trials at the start of every study (or after its warm start), never pruned
 PROTOCOL = 1  # raised when the meaning of a search changes
+
+# What the storage holds of a search and of a complete trial, as `rows` describes it.
+SPEC = {
+    "task": rows.TEXT, "task_version": rows.WHOLE, "data_hash": rows.TEXT, "family": rows.WORD,
+    "budget": rows.SIZE, "steps": rows.SIZE, "recipe": rows.TABLE, "sampler": rows.TEXT,
+    "pruner": rows.TEXT, "space": rows.TABLE, "seed": rows.WHOLE, "plugins?": rows.CODES,
+}  # fmt: skip
+TRIAL = {
+    "index": rows.COUNT, "config": rows.CONFIG, "learning_rate": rows.POSITIVE,
+    "mrl": rows.LENGTH, "startup": rows.TRUTH, "architecture": rows.TEXT,
+    "values": [rows.NUMBER],
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,18 +61,27 @@ class StudySpec:
     seed: int
     warm_start: int = 0  # how many of its first trials are an expert's
     protocol: int = PROTOCOL
+    plugins: dict[str, Any] = field(default_factory=dict)  # the code of the user's, if any is
 
     @property
     def identity(self) -> str:
         told = asdict(self)
         if not self.warm_start:  # as it was before there was one
             del told["warm_start"]
+        if self.plugins:  # whatever the files are called today
+            told["plugins"] = {kind: code["sha256"] for kind, code in self.plugins.items()}
+        else:
+            del told["plugins"]
         text = json.dumps(told, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def name(self) -> str:
         return f"{self.task}/{self.family}/{self.budget}/{self.identity}"
+
+    def check_code(self) -> None:
+        """Raises UserError where a plug-in's code is here another than that of this search."""
+        plugin_code.check(self.plugins, self.task, self.family)
 
     def make_space(self) -> SearchSpace:
         recipe = {k: float(v) if v == "inf" else v for k, v in self.recipe.items()}
@@ -141,14 +165,57 @@ def ask_for(study: optuna.Study, trials: int) -> None:
             study.set_user_attr(name, value)
 
 
-def studies_of(storage: optuna.storages.RDBStorage) -> list[tuple[StudySpec, optuna.Study]]:
-    """The searches of a storage for which trials were asked, in the order they were begun."""
+def studies_of(
+    storage: optuna.storages.RDBStorage, say: Callable[[str], None] | None = None
+) -> list[tuple[StudySpec, optuna.Study]]:
+    """The searches of a storage for which trials were asked, in the order they were begun. One
+    that cannot be read is left out and said; without `say` it raises JobError."""
     found = []
-    for name in optuna.get_all_study_names(storage):
-        study = optuna.load_study(study_name=name, storage=storage)
-        if {"spec", "trials"} <= study.user_attrs.keys():  # else somebody else's, or being made
-            found.append((StudySpec(**study.user_attrs["spec"]), study))
+    with reading("the storage's searches"):
+        names = optuna.get_all_study_names(storage)
+    for name in names:
+        try:
+            with reading(f"the search {name}"):
+                study = optuna.load_study(study_name=name, storage=storage)
+                asked = study.user_attrs.keys() >= {"spec", "trials"}
+            if asked:  # else somebody else's, or being made
+                found.append((spec_of(study), study))
+        except JobError as error:
+            if say is None:
+                raise
+            say(str(error))
     return found
+
+
+def of_other_code(spec: StudySpec, known: list[StudySpec]) -> list[str]:
+    """A line on each search that is like this one but for the code of its plug-ins."""
+    return [
+        f"{spec.family}: the code of its plug-in has changed since the search {other.identity}; "
+        f"this is another search, {spec.identity}"
+        for other in known
+        if other != spec and replace(other, plugins={}) == replace(spec, plugins={})
+        if other.identity != spec.identity
+    ]
+
+
+def spec_of(study: optuna.Study) -> StudySpec:
+    """What a study searches. Raises JobError where that, or a trial, is not as this version of
+    drnn_bench writes it."""
+    with reading(f"the search {study.study_name}"):
+        spec, trials = study.user_attrs["spec"], study.get_trials(deepcopy=False)
+    known = {field.name for field in fields(StudySpec)}
+    wrong = rows.difference(spec, SPEC) or (
+        f"it has {', '.join(sorted(spec.keys() - known))}, which this version does not know"
+        if spec.keys() - known
+        else None
+    )
+    for trial in trials:
+        if trial.state == TrialState.COMPLETE and wrong is None:
+            told = trial.user_attrs | {"values": trial.values}
+            wrong = rows.difference(told, TRIAL, f"trial {trial.number}")
+    if wrong is not None:
+        raise JobError(f"the search {study.study_name} cannot be read: {wrong}")
+    return StudySpec(**spec)
 
 
 def summarise(study: optuna.Study, spec: StudySpec, direction: str) -> dict[str, Any]:

@@ -67,6 +67,8 @@ def _search(name: str, job: dict[str, Any]) -> dict[str, Any]:
 
     storage = open_storage(job["storage"], create=False)
     specs = [StudySpec(**spec) for spec in job["studies"]]
+    for spec in specs:
+        spec.check_code()
     with answering(job["storage"]):
         search = Search(
             storage, TrialLock(storage), specs, job["trials"], _prepared(job), job["device"], name

@@ -331,7 +331,7 @@ def test_a_finalist_is_exported_and_does_again_what_its_record_says(place, bench
     assert list(folder.parent.iterdir()) == [folder]
     rows, lines = read(place / "runs")
     best = max(finals_of(lines[1], rows), key=lambda row: row["validation"])
-    [prepared] = all_prepared(place / "runs" / "data")
+    [[prepared], []] = all_prepared(place / "runs" / "data")
     model, arrays = drnn_bench.load(folder), prepared.arrays()
     for split in ("validation", "test"):
         assert evaluate(model, prepared.task, arrays[split])["accuracy"] == best[split]

@@ -47,8 +47,23 @@ IDENTITY = {
 }
 
 
+HASH = "440a98b1b37637e7"  # of the digits
+
+
+# What a final has besides.
+MEASURED = {
+    "architecture": "depth=1 width=8", "metric": "accuracy", "direction": "max", "sampler": "tpe",
+    "pruner": "asha", "search_seed": 0, "mrl": 33.0, "mrl_horizon": 63, "reach": None,
+    "recurrent_edges_per_node": 1.0, "sequential_steps": 64, "validation": 0.5, "test": 0.5,
+    "test_accuracy": 0.5, "test_size": 360, "best_step": 10, "train_seconds": 1.5,
+    "started": "2026-01-31T12:00:00Z", "harness_version": "0.1.0", "git_commit": None,
+    "git_dirty": None, "python": "3.11.7", "torch": "2.13.0", "optuna": "5.0.0",
+    "processor": "Processor A, 4 cores", "device": "cpu", "threads": 1, "dtype": "float32",
+}  # fmt: skip
+
+
 def row(**measured: Any) -> dict[str, Any]:
-    return records.make_row("final", IDENTITY, **measured)
+    return records.make_row("final", IDENTITY, **MEASURED | measured)
 
 
 @cache
@@ -57,7 +72,7 @@ def real_rows() -> dict[str, dict[str, Any]]:
     task = parse_task("pixel_digits")
     # The cheapest net there is: timing it takes some 200 runs.
     spec = StudySpec(
-        task=task.key, task_version=task.version, data_hash="", family="dilated_cnn", budget=100,
+        task=task.key, task_version=task.version, data_hash=HASH, family="dilated_cnn", budget=100,
         steps=2, recipe=Recipe(batch_size=8).table, sampler="tpe", pruner="asha",
         space={"learning_rate": 1e-2}, seed=0,
     )  # fmt: skip
@@ -166,7 +181,7 @@ def texts(value: Any) -> Iterator[tuple[str, str]]:
 
 def test_what_is_appended_is_read_back_in_order(tmp_path):
     path = tmp_path / "deep" / "er" / "records.jsonl"
-    first = [row(test=0.1, note="é → 🙂"), row(test=None, tests=[1, 2.5], nested={"a": [None]})]
+    first = [row(test=0.1, note="é → 🙂"), row(test=0.2, tests=[1, 2.5], nested={"a": [None]})]
     # Everything that some reader takes for the end of a line.
     second = [row(note="a\nb\r\nc\x0b\x0c\x1c\x85\u2028\u2029d")]
     records.append(path, first)
@@ -201,8 +216,11 @@ def test_a_row_that_stands_twice_counts_once_and_the_first_stays(tmp_path):
     path = tmp_path / "records.jsonl"
     one, other = row(test=0.1), row(test=0.2)
     records.append(path, [one, other])
-    records.append(path, [one | {"test": 0.9}])
+    records.append(path, [one])
     assert records.read(path) == ([one, other], [])
+    records.append(path, [one | {"test": 0.9}])
+    note = f"records.jsonl:4: its id {one['id']} is also that of records.jsonl:1, which says "
+    assert records.read(path) == ([one, other], [f"{note}something else: left out"])
 
 
 def test_a_row_of_a_newer_schema_is_left_out_with_a_note(tmp_path):
@@ -212,7 +230,7 @@ def test_a_row_of_a_newer_schema_is_left_out_with_a_note(tmp_path):
     rows, notes = records.read(path)
     assert rows == [old]
     assert notes == [
-        f"records.jsonl:2: schema {records.SCHEMA + 1}, this is {records.SCHEMA}: left out"
+        f"records.jsonl:2: schema {records.SCHEMA + 1}, this is {records.SCHEMA}, left out"
     ]
 
 
@@ -269,17 +287,18 @@ def test_a_last_row_that_lacks_only_its_line_end_is_whole(tmp_path):
 
 # Waits for the others, then appends; its rows are short and long, one or three at a time.
 WRITER = """
-import sys, time
+import json, sys, time
 from pathlib import Path
 from drnn_bench import records
 path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+row = json.loads(sys.argv[4])
 Path(f"{path}.{name}.ready").touch()
 while not Path(f"{path}.go").exists():
     time.sleep(0.001)
 for i in range(count):
     size = 1 + 7919 * i % 30_000
     rows = [
-        {"id": f"{name}-{i}-{j}", "schema": 1, "role": "final", "text": name * size}
+        row | {"id": f"{name}-{i}-{j}", "text": name * size}
         for j in range(1 + 2 * (i % 2))
     ]
     records.append(path, rows)
@@ -294,7 +313,8 @@ def writers(tmp_path):
     def start(path: Path, names: str, count: int) -> list[subprocess.Popen]:
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
         for name in names:
-            words = [sys.executable, "-c", WRITER, str(path), name, str(count)]
+            told = [str(path), name, str(count), json.dumps(row())]
+            words = [sys.executable, "-c", WRITER, *told]
             running.append(subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True))
         wait(lambda: all(Path(f"{path}.{name}.ready").exists() for name in names))
         Path(f"{path}.go").touch()

@@ -41,7 +41,10 @@ def config_type(family: str) -> type[Architecture]:
     if brought is not None:
         return brought
     if family not in FAMILIES:
-        raise UserError(f"unknown family {family!r}: {nearest(family, family_names())}")
+        raise UserError(
+            f"unknown family {family!r}: {nearest(family, family_names())}; one of your own needs "
+            "its file: bench --plugin FILE"
+        )
     module, name, _ = FAMILIES[family]
     return getattr(importlib.import_module(f"drnn_bench.models.{module}"), name)
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from drnn_bench.errors import UserError, one_line
 from drnn_bench.escape import html
-from drnn_bench.models import make_config
+from drnn_bench.models import config_type, make_config
 from drnn_bench.models.architecture import Architecture
 
-STEPS = 33  # drawn at most
+STEPS, LAYERS = 33, 128  # drawn at most
 LEFT, STEP, ROW, TOP = 172, 16, 40, 30  # in units of the drawing
 
 
@@ -58,10 +59,13 @@ class _Part:
 def draw(family: str, config: dict[str, Any], length: int) -> str:
     """The drawing as an SVG element, with a title and a description for who cannot see it.
 
-    `config` is that of a record, `length` the task's. (Only the config is built, no model.)
+    `config` is that of a record, `length` the task's. (Only the config is built, no model.) Raises
+    UserError where it is no net of the family, or one of more layers than can be seen.
     """
-    options = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-    rows = levels(make_config(family, input_size=1, output_size=1, **options))
+    net = _net(family, config)
+    rows = levels(net)
+    if len(rows) > LAYERS:
+        raise UserError(f"{len(rows)} layers are more than can be seen")
     steps = min(length, STEPS)
     seen = _seen(rows, steps)
     width, height = LEFT + steps * STEP, TOP + ROW * len(rows) + 34
@@ -95,6 +99,17 @@ def draw(family: str, config: dict[str, Any], length: int) -> str:
         '<g font-family="sans-serif" font-size="12" fill="currentColor">'
         f"{''.join(labels)}</g></svg>"
     )
+
+
+def _net(family: str, config: dict[str, Any]) -> Architecture:
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+    config_type(family)  # an unknown family is said as such
+    try:
+        return make_config(family, **{"input_size": 1, "output_size": 1} | options)
+    except UserError:
+        raise
+    except Exception as error:  # options that are none of the family's, or of another kind
+        raise UserError(f"not how a {family} is described ({one_line(error)})") from None
 
 
 def _nodes(level: Level, steps: int) -> list[int]:

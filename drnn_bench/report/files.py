@@ -41,7 +41,8 @@ def write_figures(sections: list[Section], folder: Path) -> int:
             mine, what = f"{name}-{lines[0]['budget']}", heading(lines)
             drawn |= {f"{mine}-{c.key}": svg(c, what) for c in board.charts if c.series}
             for i, winner in enumerate(board.winners, 1):
-                drawn[f"{mine}-dilations-{i}-{winner.family}"] = winner.svg
+                if winner.svg:
+                    drawn[f"{mine}-dilations-{i}-{winner.family}"] = winner.svg
     for name, text in drawn.items():
         _write(folder / f"{name}.svg", text.encode())
     return len(drawn)

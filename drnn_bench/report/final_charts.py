@@ -140,7 +140,9 @@ def learning_curves(group: Group) -> Chart:
     """How the finalists' validation went on with training."""
     series, rows = [], []
     for line in group.lines:
-        curves = [final["curve"] for final in group.finals[line["study"]] if final.get("curve")]
+        curves = _alike(
+            [final["curve"] for final in group.finals[line["study"]] if final.get("curve")]
+        )
         points = []
         for at in zip(*curves, strict=True):  # all seeds are evaluated at the same steps
             step, values = at[0][0], [value for _, value in at]
@@ -163,6 +165,13 @@ def learning_curves(group: Group) -> Chart:
         ("family", "step", "validation mean", "lowest", "highest", "n"),
         tuple(rows),
     )
+
+
+def _alike(curves: list[list[list[float]]]) -> list[list[list[float]]]:
+    """Those that were evaluated at the steps that most were: all, unless a record was edited."""
+    steps = [tuple(step for step, _ in curve) for curve in curves]
+    usual = max(steps, key=steps.count, default=None)
+    return [curve for curve, at in zip(curves, steps, strict=True) if at == usual]
 
 
 def pareto_front(timed: list[Row]) -> list[Row]:

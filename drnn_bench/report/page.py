@@ -10,6 +10,7 @@ import base64
 import gzip
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def _board(board: Board) -> str:
         f"{_ranked(lines)}"
         f'<p class="prose">{html(columns.caption(lines))}</p>'
         f"<pre><code>{shown}</code></pre>"
-        f"{_warnings('Warnings', warnings(board.group), 4)}</section>"
+        f"{_warnings('Warnings', warnings(board.group, board.winners), 4)}</section>"
     )
 
 
@@ -100,6 +101,8 @@ def _details(board: Board) -> str:
         f"<h5>{html(winner.name)}: {html(winner.architecture)}</h5>"
         f'<div class="scroll" role="region" tabindex="0" '
         f'aria-label="Drawing: {html(winner.name)}">{winner.svg}</div>'
+        if winner.svg
+        else f"<h5>{html(winner.name)}</h5><p>{html(winner.why)}</p>"
         for winner in board.winners
     )
     return (
@@ -190,6 +193,7 @@ def _side(right: bool) -> str:
     return "" if right else ' class="left"'
 
 
+@lru_cache
 def _packed_plotly() -> str:
     """plotly.js is most of the page; packed it is 2 MB rather than 5, and `page.js` unpacks it."""
     from plotly.offline import get_plotlyjs

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from drnn_bench import columns
+from drnn_bench.errors import UserError
 from drnn_bench.ranking import finals_of, searches
 from drnn_bench.report.chart import Chart
 from drnn_bench.report.drawing import draw
@@ -26,12 +28,14 @@ TASK = ("task", "task_version", "data_hash", "steps")  # budgets side by side
 
 @dataclass(frozen=True)
 class Winner:
-    """The net of a line that may be the best, drawn."""
+    """The net of a line that may be the best, drawn; where it cannot be, `svg` is None and `why`
+    says so."""
 
     name: str
     family: str
     architecture: str
-    svg: str
+    svg: str | None
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,13 +92,17 @@ def _board(group: Group) -> Board:
 
 
 def _winner(group: Group, line: Row) -> Winner:
-    svg = draw(line["family"], line["config"], line["mrl_horizon"] + 1)
-    return Winner(group.name(line), line["family"], line["architecture"], svg)
+    told = group.name(line), line["family"], line["architecture"]
+    try:
+        return Winner(*told, draw(line["family"], line["config"], line["mrl_horizon"] + 1))
+    except UserError as error:  # above all, a plug-in's family that is not here
+        return Winner(*told, None, f"Not drawn: {error}.")
 
 
-def warnings(group: Group) -> list[str]:
-    """Everything that should make a reader of this group careful."""
-    said = []
+def warnings(group: Group, winners: Iterable[Winner] = ()) -> list[str]:
+    """Everything that should make a reader of this group careful, and which of its winners are
+    not drawn."""
+    said = [f"{winner.name}: {winner.why}" for winner in winners if winner.why]
     for line in group.lines:
         name, study, trials = group.name(line), group.studies[line["study"]], line["trials"]
         if not line["n"] and not line["diverged_finals"]:

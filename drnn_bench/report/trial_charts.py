@@ -179,12 +179,26 @@ def importances(group: Group) -> Chart:
     )
 
 
+def _first_dilation(config: Row) -> int | None:
+    """That of a dilated RNN's lowest layer; None where its config does not say, or no cell."""
+    dilations, base, start = (config.get(key) for key in ("dilations", "base", "start"))
+    if config.get("cell") not in CELLS:
+        return None
+    if isinstance(dilations, list) and dilations:
+        return dilations[0]
+    if isinstance(base, int) and isinstance(start, int) and base > 0 and 0 <= start < 64:
+        return base**start
+    return None
+
+
 def starting_dilation(group: Group) -> list[Chart]:
     """The paper's figure 6: what a dilated RNN gains and loses by starting at a longer dilation."""
     found = []
     for line, trial in group.complete("dilated_rnn"):
         config, history = trial["config"], group.studies[line["study"]].get("history", [])
-        start = (config.get("dilations") or [config["base"] ** config["start"]])[0]
+        start = _first_dilation(config)
+        if start is None or not 1 <= start <= line["mrl_horizon"]:  # no such net: an edited row
+            continue
         seconds = next((x["seconds"] for x in history if x["index"] == trial["index"]), None)
         found.append((config["cell"], start, trial["value"], seconds, words(config)))
     if not found:

@@ -41,7 +41,10 @@ def task_type(name: str) -> type[Task]:
     if brought is not None:
         return brought
     if name not in TASKS:
-        raise UserError(f"unknown task {name!r}: {nearest(name, task_names())}")
+        raise UserError(
+            f"unknown task {name!r}: {nearest(name, task_names())}; one of your own needs its "
+            "file: bench --plugin FILE"
+        )
     module, kind = TASKS[name]
     return getattr(importlib.import_module(f"drnn_bench.tasks.{module}"), kind)
 
