@@ -74,7 +74,8 @@ def main() -> None:
 def _growth(work: Workload) -> float | None:
     # What every first step brings with it (code, thread pools) is no model's.
     few = min(work.length, 8)
-    _train_twice(replace(work, length=few, scored=min(work.scored, few)), "cpu")
+    last = None if work.last is None else min(work.last, few)
+    _train_twice(replace(work, length=few, scored=min(work.scored, few), last=last), "cpu")
     with suppress(OSError):
         CLEAR.write_text("5")  # the peak so far is forgotten
     before = _mebibytes("VmRSS")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import refusal
 
+from drnn_bench.errors import JobError
 from drnn_bench.tasks.cache import read
 from drnn_bench.tasks.task import SPLITS, UNSCORED, Task
 from drnn_bench.training import targets
@@ -126,7 +127,5 @@ def test_too_little_memory_is_a_line_that_names_the_size():
         def load(self, data_dir):
             return np.zeros((2**40, 2**10))
 
-    said = refusal(read, Great(), None)
-    assert said.startswith(
-        "task given: not enough memory for the data (Unable to allocate 8.00 PiB"
-    )
+    with pytest.raises(JobError, match=r"^task given: not enough memory: 8\.00 PiB wanted"):
+        read(Great(), None)

@@ -111,7 +111,7 @@ def test_the_model_card_says_how_raw_numbers_become_inputs(tmp_path, monkeypatch
     task, arrays, _, facts = read(saved(tmp_path, raw), options)
     (tmp_path / "this folder").mkdir()
     (tmp_path / "this folder" / "config.json").write_text(json.dumps({"task": {"facts": facts}}))
-    card = _use(Prepared(task, "", "", facts))
+    card = _use(Prepared(task, "", "", facts), {})
     _, block = re.findall("```python\n(.*?)```", card, flags=re.DOTALL)
     x = raw[SPLIT == "test"]
     if "ffill" in options:

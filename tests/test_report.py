@@ -326,7 +326,7 @@ def test_text_and_colours_stand_out_in_light_and_dark(wide, phone):
         ({"runs_dir": "nowhere"}, "nothing has been run yet in nowhere"),
         ({"task": "pixel_digit"}, "did you mean 'pixel_digits'?"),
         ({"output": "no/such/folder.html"}, "output no/such/folder.html: cannot be written"),
-        ({"output": "runs"}, "output runs: cannot be written"),
+        ({"output": "runs"}, "output runs: is a folder; name a file"),
         ({"figures": "runs/records.jsonl"}, "figures runs/records.jsonl: cannot be written"),
     ],
 )

@@ -341,10 +341,12 @@ def test_a_database_gone_for_good_is_one_line(tmp_path):
     assert len(str(error.value).splitlines()) == 1
 
 
-DISKS = {  # kilobytes, trials asked for, what is said when it is full
-    "data": (60, 1, "the data cannot be written there"),
-    "database": (430, 400, "disk is full"),
+DISKS = {  # kilobytes, trials asked for, what is said
+    "before": (60, 1, "MB are free, the weights"),
+    "meanwhile": (1800, 400, "disk is full"),
 }
+# Others fill the disk once the search has begun.
+FILL = "(until [ -e runs/studies.db ]; do sleep 0.05; done; head -c 1350k /dev/zero > full)"
 
 
 @pytest.mark.slow
@@ -358,7 +360,8 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path, what):
     run = command("run", "--trials", trials, "--steps", "2", "--seeds", "1", "--workers", "1",
                   "--family", "dilated_cnn", "--pruner", "none")  # fmt: skip
     script = (
-        f"mount -t tmpfs -o size={kilobytes}k tmpfs small && cd small && "
+        f"mount -t tmpfs -o size={kilobytes}k tmpfs small && cd small || exit\n"
+        f"{FILL} 2> /dev/null &\n"
         f"{' '.join(run)} > ../said 2>&1; echo $? > ../code; cp runs/studies.db .."
     )
     subprocess.run(["unshare", "-rm", "sh", "-c", script], env=ENV, cwd=tmp_path)
@@ -366,7 +369,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path, what):
     assert (tmp_path / "code").read_text().strip() == "1", said
     assert "Traceback" not in said
     assert words in said.splitlines()[-1]
-    if what == "database":
+    if what == "meanwhile":
         url = f"sqlite:///{tmp_path}/studies.db"
         ((_, study),) = studies_of(open_storage(url, create=False))
         assert tally(study.trials).done > 0

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from drnn_bench.errors import UserError, one_line
+from drnn_bench.errors import JobError, UserError, out_of_memory
 
 MOST_PACKED = 100  # times the size of a compressed file
 SMALL = 256 * 2**20  # bytes: so much may be unpacked of any file
@@ -85,9 +85,7 @@ def said_if_none_is_left(what: object) -> Iterator[None]:
     except MemoryError as error:
         free = free_memory()
         there = "" if free is None else f"; {size_text(free)} is free here"
-        raise UserError(
-            f"{what}: not enough memory for the data ({one_line(error)}){there}"
-        ) from None
+        raise JobError(f"{what}: {out_of_memory(error)}{there}") from None
 
 
 def size_text(size: int) -> str:

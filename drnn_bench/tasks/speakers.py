@@ -220,7 +220,9 @@ class SpeakerVCTK(_Speakers):
             path = _path(row)
             if path in speakers and path not in parts:
                 name = f"{VCTK_HUB}, speaker {speakers[path]}, {path.name}"
-                parts[path] = cut(decode(row["audio"]["bytes"], name, self.rate), self.length)
+                parts[path] = cut(
+                    decode(row["audio"]["bytes"] or b"", name, self.rate), self.length
+                )
         return parts
 
     @staticmethod
