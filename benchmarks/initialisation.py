@@ -33,6 +33,7 @@ RATES = (3e-3, 1e-2)
 
 
 def one(case: tuple) -> tuple[tuple, float]:
+    from drnn_bench.execution.carry import drain
     from drnn_bench.training import Diverged, train
 
     prepared, cell, init, rate, seed = case
@@ -41,9 +42,9 @@ def one(case: tuple) -> tuple[tuple, float]:
     sizes = {"input_size": task.input_size, "output_size": task.output_size}
     net = configure("dilated_rnn", **sizes, cell=cell, depth=depth, budget=budget, init=init)
     try:
-        trained = train(
+        trained = drain(train(
             net, task, prepared.arrays(), Recipe(), learning_rate=rate, steps=steps, seed=seed
-        )
+        ))  # fmt: skip
         return (task.key, cell, init, rate), trained.validation
     except Diverged:
         return (task.key, cell, init, rate), float("nan")

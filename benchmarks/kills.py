@@ -1,4 +1,4 @@
-"""Kills the workers and the parent of a search at random moments, again and again, and then says
+"""Kills the trainers and the driver of a run at random moments, again and again, and then says
 what got lost, doubled or changed. The tests and `benchmarks/search.py --kills` both use it.
 """
 
@@ -20,23 +20,22 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from drnn_bench.database import TrialLock
 from drnn_bench.errors import JobError
+from drnn_bench.job import Run
 from drnn_bench.plan import Plan, Request, make_plan
-from drnn_bench.search import Search
-from drnn_bench.storage import MAX_RETRIES, has_tables, open_storage
-from drnn_bench.studies import tally
+from drnn_bench.reporter import Silent
+from drnn_bench.search.storage import has_tables, open_storage
+from drnn_bench.search.study import TrialFacts, count_trials, fills_place
 
-PARENT_EVERY = 3  # kills, one hits the parent; the others hit a worker
+DRIVER_EVERY = 3  # kills, one hits the driver; the others hit a trainer
 ANY_MOMENT = 0.2  # share of the kills that do not wait until a trial is running
 
 
 def undisturbed(folder: Path, **request: Any) -> Plan:
-    """Searches with one worker, in this process; its storage is then what others are held to."""
-    plan = make_plan(Request(runs_dir=str(folder), device="cpu", **request))
-    storage = open_storage(plan.storage)
-    specs = list(plan.specs)
-    Search(storage, TrialLock(storage), specs, plan.trials, plan.prepared, "cpu", "one").work()
+    """Searches and trains the finals with one trainer, and is left in peace: what others are
+    held to."""
+    plan = make_plan(Request(runs_dir=str(folder), device="cpu", workers=1, **request))
+    Run(plan, Silent()).run()
     return plan
 
 
@@ -46,15 +45,17 @@ def words(request: dict[str, Any]) -> list[str]:
     return families + [f"--{name}={value}" for name, value in request.items() if name != "families"]
 
 
-def worker_pids(folder: Path) -> dict[str, int]:
-    """The worker processes that work in this folder, by their names."""
-    found = {}
+def trainer_pids(folder: Path) -> list[int]:
+    """The trainer processes of a run in this folder."""
+    found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-            if "drnn_bench.worker_main" in words and Path(f"/proc/{pid}/cwd").samefile(folder):
-                found[words[words.index("drnn_bench.worker_main") + 1]] = int(pid)
-    return found
+            if "drnn_bench.execution.trainer" in words and Path(f"/proc/{pid}/cwd").samefile(
+                folder
+            ):
+                found.append(int(pid))
+    return sorted(found)
 
 
 def studies(storage: str) -> dict[str, list[FrozenTrial]]:
@@ -90,7 +91,7 @@ def besiege(
 ) -> Counter:
     """Runs a command in a folder, kills at most so many of its processes, and runs it again until
     it ends well. A kill comes up to `pause` seconds after a trial is seen running, or at any
-    moment. Returns how many workers and parents were killed."""
+    moment. Returns how many trainers and drivers were killed."""
     rng, killed = random.Random(seed), Counter()
     for process in _attempts(command, folder, env):
         while process.poll() is None and killed.total() < kills:
@@ -98,21 +99,20 @@ def besiege(
                 while process.poll() is None and not running(storage):
                     time.sleep(0.05)
             time.sleep(rng.uniform(0, pause))
-            if killed.total() % PARENT_EVERY == PARENT_EVERY - 1:
+            if killed.total() % DRIVER_EVERY == DRIVER_EVERY - 1:
                 if process.poll() is None:
                     process.kill()
                     process.wait()
-                    killed["parents"] += 1
-                    _until_gone(folder)
-            elif victim := _victim(folder, storage, rng):
-                os.kill(victim, signal.SIGKILL)
-                killed["workers"] += 1
+                    killed["drivers"] += 1
+            elif pids := trainer_pids(folder):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(rng.choice(pids), signal.SIGKILL)
+                    killed["trainers"] += 1
     return killed
 
 
 def _attempts(command: list[str], folder: Path, env: dict[str, str]) -> Iterator[subprocess.Popen]:
-    """Starts the command until it ends with exit code 0. It may end with 1 in one line, where
-    too many of its workers died; a traceback is a defect."""
+    """Starts the command until it ends with exit code 0. A traceback is a defect."""
     while True:
         with (folder / "output").open("w+") as output:
             process = subprocess.Popen(command, cwd=folder, env=env, stdout=output, stderr=output)
@@ -122,28 +122,8 @@ def _attempts(command: list[str], folder: Path, env: dict[str, str]) -> Iterator
             said = output.read()
         if code == 0:
             return
-        if code not in (1, -signal.SIGKILL) or "Traceback" in said:
+        if code != -signal.SIGKILL or "Traceback" in said:
             raise RuntimeError(f"exit code {code}:\n{said}")
-
-
-def _until_gone(folder: Path, limit: float = 300) -> None:
-    """A parent's workers end with it, by themselves."""
-    for _ in range(round(limit / 0.05)):
-        if not worker_pids(folder):
-            return
-        time.sleep(0.05)
-    raise RuntimeError(f"workers outlive their parent: {worker_pids(folder)}")
-
-
-def _victim(folder: Path, storage: str, rng: random.Random) -> int | None:
-    """One worker; none whose trial would be given up for it, and another drawn in its place."""
-    spared = {
-        trial.user_attrs.get("worker")
-        for trial in running(storage)
-        if trial.user_attrs.get("retries", 0) >= MAX_RETRIES
-    }
-    pids = [pid for name, pid in sorted(worker_pids(folder).items()) if name not in spared]
-    return rng.choice(pids) if pids else None
 
 
 def faults(storage: str, undisturbed: str, trials: int) -> list[str]:
@@ -152,36 +132,36 @@ def faults(storage: str, undisturbed: str, trials: int) -> list[str]:
     wanted, found = studies(undisturbed), studies(storage)
     lines = [f"{name}: lost" for name in wanted.keys() - found.keys()]
     for name, all_trials in found.items():
-        count = tally(all_trials)
+        count = count_trials(all_trials)
         if (count.done, count.running, count.waiting) != (trials, 0, 0):
             lines.append(f"{name}: {count}")
-        places = Counter(t.user_attrs["index"] for t in _done(all_trials))
+        places = Counter(TrialFacts.of(t).place for t in _done(all_trials))
         lost, doubled = set(range(trials)) - places.keys(), {p for p, n in places.items() if n > 1}
         lines += [f"{name}: place {place} is lost" for place in sorted(lost)]
         lines += [f"{name}: place {place} is doubled" for place in sorted(doubled)]
-        before = {t.user_attrs["index"]: t for t in _done(wanted.get(name, []))}
+        before = {TrialFacts.of(t).place: t for t in _done(wanted.get(name, []))}
         for trial in _done(all_trials):
-            twin = before.get(trial.user_attrs["index"])
+            twin = before.get(TrialFacts.of(trial).place)
             if twin and (trial.params, trial.value) != (twin.params, twin.value):
                 found_it = f"{trial.params} gave {trial.value}"
                 lines.append(
-                    f"{name}: place {trial.user_attrs['index']}: {found_it}, undisturbed "
+                    f"{name}: place {TrialFacts.of(trial).place}: {found_it}, undisturbed "
                     f"{twin.params} {twin.value}"
                 )
     return lines
 
 
 def _done(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    finished = (TrialState.COMPLETE, TrialState.PRUNED)
-    return [t for t in trials if t.state in finished and "infeasible" not in t.user_attrs]
+    return [t for t in trials if fills_place(t)]
 
 
-def row_faults(records: Path, studies: set[str], seeds: int) -> list[str]:
-    """What is wrong with the rows of a finished run: each study has one summary, one final for
-    each seed, and its throughput was measured in one session."""
-    rows = [json.loads(line) for line in records.read_text().splitlines()]
+def row_faults(folder: Path, undisturbed: Path, seeds: int) -> list[str]:
+    """What is wrong with the rows of a finished run: each study has one summary, one session of
+    throughput, and one final for each seed, of the very values and weights that an undisturbed
+    run gave."""
+    rows, wanted = (_rows(runs) for runs in (folder, undisturbed))
     lines = [f"row {key} is doubled" for key, n in Counter(r["id"] for r in rows).items() if n > 1]
-    for study in studies:
+    for study in {row["study"] for row in wanted}:
         roles = {role: [r for r in rows if (r["study"], r["role"]) == (study, role)]
                  for role in ("study", "final", "speed")}  # fmt: skip
         finals = Counter(row["seed"] for row in roles["final"])
@@ -191,4 +171,16 @@ def row_faults(records: Path, studies: set[str], seeds: int) -> list[str]:
             lines.append(f"{study}: finals by seed {dict(finals)}")
         if len({row["session"] for row in roles["speed"]}) != 1:
             lines.append(f"{study}: not one session of throughput")
+    told, before = (sorted(map(_outcome, r)) for r in (rows, wanted))
+    lines += [f"a final came out otherwise: {one}" for one in told if one not in before]
     return lines
+
+
+def _rows(runs_dir: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (runs_dir / "records.jsonl").read_text().splitlines()]
+
+
+def _outcome(row: dict[str, Any]) -> str:
+    """What must be the same in two runs of one final."""
+    keys = ("study", "seed", "config", "validation", "test", "curve", "weights")
+    return json.dumps({key: row.get(key) for key in keys} if row["role"] == "final" else None)

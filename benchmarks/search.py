@@ -25,11 +25,11 @@ from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
-import optuna
 from kills import besiege, faults, row_faults, studies, undisturbed, words
 from optuna.trial import FrozenTrial
 
 from drnn_bench.provenance import processor
+from drnn_bench.search.study import TrialFacts
 
 ROOT = Path(__file__).parent.parent
 RUN = [sys.executable, str(ROOT / "bench.py"), "run"]
@@ -103,38 +103,32 @@ def speedup(folder: Path, trials: int, steps: int) -> list[str]:
 
 
 def overhead(folder: Path, seconds: float) -> list[str]:
-    """The share of the workers' time that is neither a training step nor an evaluation."""
-    workers = min(4, len(os.sched_getaffinity(0)))
-    short = search(folder / "pace", f"--workers={workers}", f"--trials={workers}", "--steps=2000")
-    pace = statistics.mean(t.user_attrs["seconds"] for t in short) / 2000
+    """The share of the trainers' time that is neither a training step nor an evaluation."""
+    trainers = min(4, len(os.sched_getaffinity(0)))
+    short = search(folder / "pace", f"--workers={trainers}", f"--trials={trainers}", "--steps=2000")
+    pace = statistics.mean(TrialFacts.of(t).seconds for t in short) / 2000
     steps = max(1, round(seconds / pace))
-    options = (f"--workers={workers}", f"--trials={6 * workers}", f"--steps={steps}")
+    options = (f"--workers={trainers}", f"--trials={6 * trainers}", f"--steps={steps}")
     trials = search(folder / "overhead", *options)
-    present = training = reports = 0.0
-    for name in {t.user_attrs["worker"] for t in trials}:
-        mine = [t for t in trials if t.user_attrs["worker"] == name]
-        present += wall(mine)
-        training += sum(t.user_attrs["seconds"] for t in mine)
-        reports += sum(len(t.intermediate_values) for t in mine) * _report(folder)
-    share = 100 * (1 - (training - reports) / present)
+    training = sum(TrialFacts.of(t).seconds for t in trials)
+    # While each trainer has a trial: from the start of the first to the start of the last, every
+    # trainer is at work, or waits for the driver.
+    began = sorted(t.datetime_start for t in trials)
+    ends = sorted(t.datetime_complete for t in trials)
+    whole = sum((t.datetime_complete - t.datetime_start).total_seconds() for t in trials)
+    gaps = trainers * (ends[-trainers] - began[0]).total_seconds()
+    busy = sum(
+        (min(t.datetime_complete, ends[-trainers]) - t.datetime_start).total_seconds()
+        for t in trials
+        if t.datetime_start < ends[-trainers]
+    )
+    share = 100 * (1 - (training / whole) * (busy / gaps))
     return [
-        f"{len(trials)} trials of {training / len(trials):.1f} s on {workers} workers. Each "
-        "worker's time from its first trial's start to its last one's end, less its trainings (as "
-        f"each trial records its own; their reports to the storage, {reports:.2f} s, count as "
-        "outside).",
-        f"**{share:.2f} % of the time is outside training steps and evaluation** (to reach: 3).",
+        f"{len(trials)} trials of {training / len(trials):.1f} s on {trainers} trainers. The time "
+        "of all trainers until the first of them has nothing left to do, less what their trials "
+        "record as training and evaluation.",
+        f"**{share:.2f} % of the time is outside training steps and evaluation** (to reach: 1).",
     ]
-
-
-def _report(folder: Path) -> float:
-    """Seconds that a trial's report takes, with the question whether it should be pruned."""
-    storage = f"sqlite:///{folder}/overhead/runs/studies.db"
-    study = optuna.create_study(storage=storage, pruner=optuna.pruners.SuccessiveHalvingPruner())
-    trial, began = study.ask(), time.perf_counter()
-    for step in range(20):
-        trial.report(0.5, step)
-        trial.should_prune()
-    return (time.perf_counter() - began) / 20
 
 
 def start(folder: Path) -> list[str]:
@@ -202,7 +196,7 @@ def kernels(folder: Path, data: str, steps: int) -> list[str]:
             seconds[kernel].append(wall([t for trials in found.values() for t in trials]))
             for name, trials in found.items():
                 family = next(f for f in sorted(RECURRENT, key=len, reverse=True) if f in name)
-                spent[kernel][family] += sum(t.user_attrs["seconds"] for t in trials)
+                spent[kernel][family] += sum(TrialFacts.of(t).seconds for t in trials)
             note(f"kernels: {kernel} {seconds[kernel][-1]:.1f} s")
     ours, torchs = (statistics.mean(found) for found in seconds.values())
     each = ", ".join(f"{f} {spent['torch'][f] / spent['auto'][f]:.1f}" for f in RECURRENT)
@@ -231,7 +225,7 @@ def finish(process: subprocess.Popen, storage: str, trials: int) -> None:
 
 
 def kills(folder: Path, number: int) -> list[str]:
-    """Searches whose workers and parents are killed at random moments, against undisturbed ones."""
+    """Runs whose trainers and drivers are killed at random moments, against undisturbed ones."""
     killed, wrong, searches = Counter(), [], 0
     while killed.total() < number:
         request = SIEGE | {"seed": searches}
@@ -244,16 +238,15 @@ def kills(folder: Path, number: int) -> list[str]:
             kills=number - killed.total(), seed=searches, pause=0.8, env=dict(os.environ),
         )  # fmt: skip
         wrong += faults(storage, plan.storage, plan.trials)
-        identities = {spec.identity for spec in plan.specs}
-        wrong += row_faults(at / "runs" / "records.jsonl", identities, plan.seeds)
+        wrong += row_faults(at / "runs", at / "undisturbed", plan.seeds)
         searches += 1
         note(f"kills: {killed.total()} in {searches} searches, {len(wrong)} faults")
     trials = searches * SIEGE["trials"] * len(SIEGE["families"])
     return [
-        f"{killed['workers']} workers and {killed['parents']} parents killed by SIGKILL at random "
-        f"moments, in {searches} searches of {trials} trials in all; each was continued by the "
-        "same command and compared with an undisturbed one: its trials, their places, their "
-        "values, its rows.",
+        f"{killed['trainers']} trainers and {killed['drivers']} drivers killed by SIGKILL at "
+        f"random moments, in {searches} searches of {trials} trials in all; each was continued by "
+        "the same command and compared with an undisturbed one: its trials, their places, their "
+        "values, its rows, the values and weights of its finals.",
         f"**{len(wrong)} trials or rows lost, doubled or changed** (to reach: 0).",
         *(f"- {line}" for line in wrong),
     ]

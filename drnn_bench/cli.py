@@ -26,7 +26,7 @@ from drnn_bench.cli_options import (
     say_error,
 )
 from drnn_bench.cli_report import report
-from drnn_bench.cli_workers import status, worker
+from drnn_bench.cli_status import status
 from drnn_bench.errors import Interrupted, JobError, UserError, out_of_memory
 
 app = typer.Typer(
@@ -69,13 +69,16 @@ def run(
     pruner: Annotated[str, typer.Option(help="asha, median or none.")] = "asha",
     warm_start: Annotated[int, typer.Option(help="Begin each study with so many nets of smallest mean recurrent length.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
+    ray: Annotated[str | None, typer.Option(help="Train on a Ray cluster: auto or HOST:PORT.")] = None,
+    gpus_per_trial: Annotated[float, typer.Option(help="Share of a GPU for each trial on a cluster.")] = 0.0,
     publish: Annotated[bool, typer.Option("--publish", help="Add the rows to leaderboards/ even where others' rows stand there.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before long runs.")] = False,
 ) -> None:  # fmt: skip
     """Search, train finalists, measure throughput, write the leaderboard. Run again to continue."""
-    from drnn_bench.job import Job
+    from drnn_bench.job import Run
     from drnn_bench.plan import Request, make_plan, parse_budget
+    from drnn_bench.signals import Stopped, handled
     from drnn_bench.terminal import Terminal
     from drnn_bench.writable import check_boards
 
@@ -97,6 +100,8 @@ def run(
         pruner=pruner,
         warm_start=warm_start,
         seed=seed,
+        ray=ray,
+        gpus_per_trial=gpus_per_trial,
     )
 
     asks = not (dry_run or yes) and sys.stdin.isatty() and console.is_terminal
@@ -105,14 +110,16 @@ def run(
         return not asks or typer.confirm(question)
 
     try:
-        plan = make_plan(request)
-        check_boards(plan.task.key)
-        job = Job(plan, Terminal(console, confirm))
-        job.preview() if dry_run else job.run()
-    except KeyboardInterrupt:
+        with handled() as signals:
+            reporter = Terminal(console, confirm)
+            plan = make_plan(request, reporter.say)
+            check_boards(plan.task.key)
+            job = Run(plan, reporter, signals)
+            job.preview() if dry_run else job.run()
+    except Stopped as stopped:
         raise Interrupted(
-            f"stopped: finished trials are saved in {runs_dir}, the running ones are queued "
-            "again; the same command continues"
+            f"{stopped.word}: what is finished is saved in {runs_dir}; the same command continues",
+            stopped.exit_code,
         ) from None
     if dry_run:
         return
@@ -148,7 +155,6 @@ app.command()(describe)
 app.command()(measure)
 app.command()(report)
 app.command()(export)
-app.command()(worker)
 app.command()(status)
 app.command()(doctor)
 app.add_typer(ls, name="ls")
@@ -176,7 +182,7 @@ def _command(words: list[str]) -> int:
         return code or 0
     except Interrupted as stopped:
         say_error(str(stopped))
-        return 130
+        return stopped.code
     except typer.TyperException as error:  # a word of the command line that typer refuses
         say_error(" ".join(error.format_message().split()) + " (--help shows what there is)")
         return error.exit_code

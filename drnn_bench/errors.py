@@ -21,7 +21,12 @@ class JobError(RuntimeError):
 
 
 class Interrupted(Exception):
-    """Ctrl-C, with what is saved and how to go on. Exit 130."""
+    """A signal ended the command: what is saved, and how to go on. Exit 130 for Ctrl-C, 143 for
+    TERM, 129 for HUP."""
+
+    def __init__(self, line: str, code: int = 130):
+        super().__init__(line)
+        self.code = code
 
 
 def nearest(name: str, known: list[str]) -> str:

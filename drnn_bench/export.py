@@ -14,10 +14,9 @@ from drnn_bench import columns, weights
 from drnn_bench.commands import commands
 from drnn_bench.errors import UserError
 from drnn_bench.escape import shell
-from drnn_bench.finals import finalist_config
 from drnn_bench.loading import CARD, CONFIG, FORMAT, WEIGHTS, load
 from drnn_bench.model_card import model_card
-from drnn_bench.models import config_type
+from drnn_bench.models import config_type, restore_config
 from drnn_bench.plugin_code import named, needed
 from drnn_bench.ranking import finals_of
 from drnn_bench.tasks import task_type
@@ -132,7 +131,7 @@ def describe(final: Row, prepared: Prepared) -> Row:
     """config.json: what `load` needs, then what a user needs to give the net what it was trained
     on."""
     task = prepared.task
-    config = finalist_config(task, final["family"], final["config"])
+    config = restore_config(task, final["family"], final["config"])
     return {
         "format": FORMAT,
         "family": final["family"],

@@ -6,27 +6,23 @@ Here alone the test set is read, once a seed.
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from collections.abc import Callable, Generator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drnn_bench import records, weights
 from drnn_bench.budget import count_parameters
 from drnn_bench.errors import JobError
-from drnn_bench.models import make_config
-from drnn_bench.models.architecture import Architecture
+from drnn_bench.models import restore_config
 from drnn_bench.mrl import mean_recurrent_length, reach
 from drnn_bench.provenance import provenance
-from drnn_bench.studies import StudySpec, seed_for
+from drnn_bench.search.study import StudySpec, seed_for
 from drnn_bench.tasks.cache import Prepared
-from drnn_bench.tasks.task import Task
+from drnn_bench.tasks.task import Arrays, Task
 
-
-def finalist_config(task: Task, family: str, config: dict[str, Any]) -> Architecture:
-    """A config as it stands in a record, with the task's sizes."""
-    options = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-    sizes = {"input_size": task.input_size, "output_size": task.output_size}
-    return make_config(family, **sizes, **options)
+if TYPE_CHECKING:
+    from drnn_bench.training import Trained
 
 
 def final_seed(spec: StudySpec, number: int) -> int:
@@ -36,7 +32,7 @@ def final_seed(spec: StudySpec, number: int) -> int:
 
 def identity(spec: StudySpec, task: Task, best: dict[str, Any]) -> dict[str, Any]:
     """The part of a row that says what was run; `best` is a study's best trial."""
-    net = finalist_config(task, spec.family, best["config"])
+    net = restore_config(task, spec.family, best["config"])
     horizon = task.length - 1
     return {
         "study": spec.identity,
@@ -67,73 +63,123 @@ def identity(spec: StudySpec, task: Task, best: dict[str, Any]) -> dict[str, Any
     }
 
 
-def train_final(job: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
-    """Trains one finalist on one seed, keeps its weights and gives its row.
+@dataclass(frozen=True)
+class Final:
+    """A finalist that was trained: its row, and its weights as a file's bytes."""
 
-    The weights come first: a row that names some has them, and a run that stopped between the two
-    trains again and writes the same file. Raises JobError where the data is not that of the search
-    or was changed, before training and around the one reading of the test set.
+    row: dict[str, Any]
+    weights: bytes | None  # None where it diverged
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalJob:
+    """Trains one finalist on one seed and reads the test set once. Yields evaluations, each with a
+    snapshot to continue from, and returns a Final.
+
+    Raises JobError where the data is not that of the search or was changed: before training, and
+    around the one reading of the test set.
     """
-    from drnn_bench import kernels
-    from drnn_bench.training import Diverged, evaluate, train
 
-    spec, task = StudySpec(**job["spec"]), prepared.task
-    if prepared.data_hash != spec.data_hash:
-        raise JobError(
-            f"the data in {prepared.folder} has the hash {prepared.data_hash}, the search's had "
-            f"{spec.data_hash}"
-        )
-    spec.check_code()
-    arrays = prepared.verified()
-    net = finalist_config(task, spec.family, job["best"]["config"])
-    row = identity(spec, task, job["best"]) | {"seed": job["seed"]}
-    kernels.used()  # forget who ran before
-    started = records.now()
-    outcome: dict[str, Any] = {"validation": None, "test": None}
-    try:
-        trained = train(
-            net,
-            task,
-            arrays,
-            spec.make_space().recipe,
-            learning_rate=job["best"]["learning_rate"],
-            steps=spec.steps,
-            seed=job["seed"],
-            device=job["device"],
-        )
-        validation = trained.validation
-        if task.stream:  # so far only a prefix of it was read
-            whole = evaluate(trained.model, task, arrays["validation"], job["device"])
-            validation = whole[task.metric]
-        prepared.verified()  # the files are mapped: nobody may have changed them meanwhile
-        test = evaluate(trained.model, task, arrays["test"], job["device"])
-        prepared.verified()
-        outcome = {
-            "state": "complete",
-            "validation": validation,
-            "test": test[task.metric],
-            "test_accuracy": test["accuracy"],
-            "test_cross_entropy": test["cross_entropy"],
-            "test_size": len(arrays["test"][1]),
-            "best_step": trained.step,
-            "curve": trained.curve,
-            "train_seconds": round(trained.seconds, 3),
-            "weights": weights.save(trained.model, Path(job["weights"]) / weights.file_name(row)),
+    spec: StudySpec
+    best: dict[str, Any]  # the study's best trial, as `study.summarise` tells it
+    seed: int
+    device: str
+    threads: int = 1
+    resume: bytes | None = None
+
+    @property
+    def name(self) -> str:
+        """What names it in its runs folder."""
+        return Path(weights.file_name(self._facts)).stem
+
+    @property
+    def _facts(self) -> dict[str, Any]:
+        best = self.best
+        return {
+            "study": self.spec.identity,
+            "config": best["config"],
+            "learning_rate": best["learning_rate"],
+            "seed": self.seed,
         }
-    except Diverged as error:
-        outcome |= {"state": "diverged", "reason": str(error)}
-    return records.make_row(
-        "final",
-        row | outcome,
-        **provenance(job["device"], job["threads"]),
-        started=started,
-        kernels=kernels.used() or "torch",
-        peak_memory_mb=_peak_memory(job["device"]),
-    )
+
+    def run(self, prepared: Prepared) -> Generator[Any, None, Final]:
+        from drnn_bench import kernels
+        from drnn_bench.scoring import evaluate
+        from drnn_bench.training import Diverged, train
+
+        spec, task = self.spec, prepared.task
+        if prepared.data_hash != spec.data_hash:
+            raise JobError(
+                f"the data of {spec.task} has the hash {prepared.data_hash}, the search's had "
+                f"{spec.data_hash}"
+            )
+        spec.check_code()
+        arrays = prepared.verified()
+        net = restore_config(task, spec.family, self.best["config"])
+        kernels.used()  # forget who ran before
+        started, outcome, packed = records.now(), {"validation": None, "test": None}, None
+        with kernels.shared(self.threads):
+            try:
+                trained = yield from train(
+                    net,
+                    task,
+                    arrays,
+                    spec.make_space().recipe,
+                    learning_rate=self.best["learning_rate"],
+                    steps=spec.steps,
+                    seed=self.seed,
+                    device=self.device,
+                    snapshots_after=0.0,
+                    resume=self.resume,
+                )
+            except Diverged as error:
+                outcome |= {"state": "diverged", "reason": str(error)}
+            else:
+                prepared.verified()  # files are mapped: nobody may have changed them meanwhile
+                test = evaluate(trained.model, task, arrays["test"], self.device)
+                prepared.verified()
+                packed = weights.pack(trained.model)
+                outcome = {
+                    "state": "complete",
+                    "validation": self._validation(trained, task, arrays),
+                    "test": test[task.metric],
+                    "test_accuracy": test["accuracy"],
+                    "test_cross_entropy": test["cross_entropy"],
+                    "test_size": len(arrays["test"][1]),
+                    "best_step": trained.step,
+                    "curve": trained.curve,
+                    "train_seconds": round(trained.seconds, 3),
+                    "weights": weights.sha256(packed),
+                }
+        row = records.make_row(
+            "final",
+            identity(spec, task, self.best) | {"seed": self.seed} | outcome,
+            **provenance(self.device, self.threads),
+            started=started,
+            kernels=kernels.used() or "torch",
+            peak_memory_mb=_peak_memory(self.device),
+        )
+        return Final(row, packed)
+
+    def _validation(self, trained: Trained, task: Task, arrays: Arrays) -> float:
+        """Of a stream, the training has read a beginning only."""
+        if not task.stream:
+            return trained.validation
+        from drnn_bench.scoring import evaluate
+
+        return evaluate(trained.model, task, arrays["validation"], self.device)[task.metric]
+
+
+def keep_final(final: Final, runs_dir: Path, keep_row: Callable[[dict[str, Any]], None]) -> None:
+    """The weights come first: a row that names some has them, and a run that stopped between the
+    two trains again and writes the same file."""
+    if final.weights is not None:
+        weights.write(final.weights, runs_dir / weights.FOLDER / weights.file_name(final.row))
+    keep_row(final.row)
 
 
 def study_row(spec: StudySpec, task: Task, summary: dict[str, Any], device: str) -> dict[str, Any]:
-    """The row of a finished search; `summary` comes from `studies.summarise`."""
+    """The row of a finished search; `summary` comes from `study.summarise`."""
     row = identity(spec, task, summary["best"]) | {"seed": spec.seed, "state": "complete"}
     return records.make_row(
         "study", row, **summary, space=spec.space, spec=asdict(spec), **provenance(device, 1)

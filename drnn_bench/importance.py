@@ -17,6 +17,7 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState, create_trial
 
+from drnn_bench.search.study import TrialFacts
 from drnn_bench.search_space import Entry, SearchSpace, Value
 
 LEAST = 16  # complete trials; with fewer, nothing is said
@@ -42,7 +43,7 @@ def importance(study: optuna.Study, space: SearchSpace) -> dict[str, float] | No
             distributions=ranges,
             value=t.value,
         )
-        for t in sorted(complete, key=lambda t: t.user_attrs["index"])
+        for t in sorted(complete, key=lambda t: TrialFacts.of(t).place)
     ]
     flat = optuna.create_study()
     flat.add_trials(trials)

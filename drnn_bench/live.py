@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from drnn_bench.tasks.task import Task
 
 Row = dict[str, Any]
-PATIENCE = 5.0  # seconds for which a board waits for a database that is locked
 
 
 def read(runs_dir: Path) -> tuple[list[Row], list[str]]:
@@ -38,12 +37,12 @@ def _unfinished(runs_dir: Path, recorded: set[str]) -> tuple[list[Row], list[str
     for each that has trials and not one complete, or that cannot be read. Nothing is written."""
     import optuna
 
-    from drnn_bench.database import patience
-    from drnn_bench.storage import has_tables, open_storage, reading, sqlite_url
+    from drnn_bench.database import sqlite_url
+    from drnn_bench.search.storage import has_tables, open_storage, reading
     from drnn_bench.tasks.cache import all_prepared
 
     url = sqlite_url(runs_dir)
-    with patience(PATIENCE), reading(f"storage {url}"):
+    with reading(f"storage {url}"):
         if not has_tables(url):
             return [], []
         storage = open_storage(url, create=False)
@@ -69,7 +68,7 @@ def _row(study: optuna.Study, tasks: dict[tuple[str, str], Task]) -> tuple[Row |
     """The row of a search as it stands, or why there is none; neither where it is not ours."""
     from drnn_bench.finals import study_row
     from drnn_bench.models import config_type
-    from drnn_bench.studies import spec_of, summarise
+    from drnn_bench.search.study import spec_of, summarise
     from drnn_bench.tasks import task_type
 
     if "spec" not in study.user_attrs:  # somebody else's study, or one being made

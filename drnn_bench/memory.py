@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from drnn_bench.workers import environment
+from drnn_bench.execution.local import environment
 from drnn_bench.workload import Runner, Workload
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from drnn_bench.budget import Infeasible
-from drnn_bench.database import parse_url
+from drnn_bench.database import parse_url, sqlite_url
 from drnn_bench.errors import UserError, nearest
 from drnn_bench.feasible import candidates
 from drnn_bench.models import DEFAULT_FAMILIES, config_type, family_names
 from drnn_bench.models.architecture import at_least
 from drnn_bench.plugin_code import codes
+from drnn_bench.search.study import PRUNERS, SAMPLERS, StudySpec
+from drnn_bench.search.warm_start import warm_start
 from drnn_bench.search_space import SearchSpace, default_path, read_space
-from drnn_bench.storage import sqlite_url
-from drnn_bench.studies import PRUNERS, SAMPLERS, StudySpec
 from drnn_bench.tasks import DEFAULT_TASK, check_data_dir, parse_task
 from drnn_bench.tasks.cache import Prepared, read, store
 from drnn_bench.tasks.task import LONGEST, Task
-from drnn_bench.warm_start import warm_start
 from drnn_bench.writable import check_room, check_runs
 
 LARGEST = {"trials": 1_000_000, "steps": 1_000_000_000, "seeds": 1_000, "workers": 1_024}
@@ -45,6 +45,8 @@ class Request:
     pruner: str = "asha"
     warm_start: int = 0
     seed: int = 0
+    ray: str | None = None  # a Ray cluster whose nodes train: auto or HOST:PORT
+    gpus_per_trial: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +59,16 @@ class Plan:
     specs: tuple[StudySpec, ...]
     trials: int
     seeds: int
-    workers: int
-    device: str
+    workers: int  # trainers of this machine; on a cluster the most that are used, 0 for all
+    device: str  # of this machine
     storage: str
+
+    @property
+    def trial_device(self) -> str:
+        """Of trials and finals: on a cluster, GPUs only where each has a share of one."""
+        if self.request.ray is None:
+            return self.device
+        return "cuda" if self.request.gpus_per_trial else "cpu"
 
     @property
     def task(self) -> Task:
@@ -78,7 +87,7 @@ def parse_budget(text: str) -> int:
     return round(value)
 
 
-def make_plan(request: Request) -> Plan:
+def make_plan(request: Request, say: Callable[[str], None] = lambda line: None) -> Plan:
     """Checks everything that can be checked and reads the data. Raises UserError in one line."""
     task = parse_task(request.task)
     for name, most in LARGEST.items():
@@ -100,10 +109,12 @@ def make_plan(request: Request) -> Plan:
         )
     if request.storage is not None:
         parse_url(request.storage)
+    _check_ray(request)
     spaces = _spaces(request)
     device = find_device(request.device)
     budgets = sorted(set(request.budgets)) or [task.default_budget]
     check_data_dir(request.data_dir)
+    say(f"reading {request.task}")
     loaded = read(task, request.data_dir)
     task = loaded.task
     if task.length > LONGEST:
@@ -147,10 +158,22 @@ def make_plan(request: Request) -> Plan:
         specs=specs,
         trials=trials,
         seeds=seeds,
-        workers=request.workers or cores(),
+        workers=request.workers or (0 if request.ray else cores()),
         device=device,
         storage=request.storage or sqlite_url(runs_dir),
     )
+
+
+def _check_ray(request: Request) -> None:
+    if request.gpus_per_trial < 0:
+        raise UserError(f"--gpus-per-trial must be at least 0, got {request.gpus_per_trial:g}")
+    if request.ray is None:
+        if request.gpus_per_trial:
+            raise UserError("--gpus-per-trial needs --ray: without it trials share the one GPU")
+        return
+    from drnn_bench.execution.ray import check_address
+
+    check_address(request.ray)
 
 
 def _spaces(request: Request) -> list[SearchSpace]:

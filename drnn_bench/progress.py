@@ -12,22 +12,23 @@ from rich.live import Live
 from rich.table import Table
 
 from drnn_bench.escape import plain, rich
+from drnn_bench.search.study import TrialFacts
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
-    from drnn_bench.studies import StudySpec, Tally
+    from drnn_bench.search.study import StudySpec, TrialCounts
 
 EVERY = 5.0  # seconds between two lines
 
 
 @dataclass(frozen=True)
-class Standing:
+class StudyProgress:
     """How far one study is; `trials` are those asked for."""
 
     spec: StudySpec
-    tally: Tally
+    counts: TrialCounts
     best: FrozenTrial | None
     trials: int
     ended: str | None = None  # why before it had them all
@@ -35,34 +36,34 @@ class Standing:
 
     @property
     def left(self) -> int:
-        return max(0, self.trials - self.tally.done)
+        return max(0, self.trials - self.counts.done)
 
 
-def standing(spec: StudySpec, study: optuna.Study, trials: int) -> Standing:
-    from drnn_bench.studies import best_trial, tally
+def study_progress(spec: StudySpec, study: optuna.Study, trials: int) -> StudyProgress:
+    from drnn_bench.search.study import best_trial, count_trials
 
     found = study.get_trials(deepcopy=False)
     direction = "max" if study.direction.name == "MAXIMIZE" else "min"
     ended = study.user_attrs.get("ended")
-    reasons = [t.user_attrs["reason"] for t in found if "reason" in t.user_attrs]
-    failure = reasons[-1] if reasons else None
-    return Standing(spec, tally(found), best_trial(found, direction), trials, ended, failure)
+    reasons = [facts.reason for t in found if (facts := TrialFacts.of(t)).reason is not None]
+    counts, best = count_trials(found), best_trial(found, direction)
+    return StudyProgress(spec, counts, best, trials, ended, reasons[-1] if reasons else None)
 
 
-def table(rows: list[Standing], width: int) -> Table:
+def table(rows: list[StudyProgress], width: int) -> Table:
     """One line a study; the architecture takes what the other columns leave of `width`."""
     # Most searches have none of the last two, and a terminal of 80 columns has no room for zeros.
     counted = [
         "pruned",
-        *(k for k in ("diverged", "failed") if any(getattr(r.tally, k) for r in rows)),
+        *(k for k in ("diverged", "failed") if any(getattr(r.counts, k) for r in rows)),
     ]
     titles = ["family", "budget", "done", *counted, "best"]
     cells = [
         [
             row.spec.family,
             f"{row.spec.budget:,}",
-            f"{row.tally.done}/{row.trials}",
-            *(f"{getattr(row.tally, name)}" for name in counted),
+            f"{row.counts.done}/{row.trials}",
+            *(f"{getattr(row.counts, name)}" for name in counted),
             f"{row.best.value:.4f}" if row.best else "–",
         ]
         for row in rows
@@ -74,18 +75,18 @@ def table(rows: list[Standing], width: int) -> Table:
     rest = max(12, width - taken - 4)
     drawn.add_column("architecture", no_wrap=True, overflow="ellipsis", max_width=rest)
     for row, line in zip(rows, cells, strict=True):
-        architecture = row.best.user_attrs["architecture"] if row.best else ""
+        architecture = TrialFacts.of(row.best).architecture if row.best else ""
         drawn.add_row(*map(rich, (*line, architecture)))
     return drawn
 
 
-def failures(rows: list[Standing]) -> list[str]:
+def failures(rows: list[StudyProgress]) -> list[str]:
     """A line on each study that has failed trials: why the last one did."""
     return [
-        f"{row.spec.family} at {row.spec.budget:,}: {row.tally.failed} failed, the last: "
+        f"{row.spec.family} at {row.spec.budget:,}: {row.counts.failed} failed, the last: "
         f"{row.failure}"
         for row in rows
-        if row.tally.failed and row.failure
+        if row.counts.failed and row.failure
     ]
 
 
@@ -102,8 +103,8 @@ class Progress:
         """`done` trials were there before."""
         self._began, self._done_before = time.monotonic(), done
 
-    def show(self, rows: list[Standing]) -> None:
-        done, left = sum(row.tally.done for row in rows), sum(row.left for row in rows)
+    def show(self, rows: list[StudyProgress]) -> None:
+        done, left = sum(row.counts.done for row in rows), sum(row.left for row in rows)
         elapsed = time.monotonic() - self._began
         pace = (done - self._done_before) / elapsed if elapsed > 0 else 0.0
         eta = f"{3600 * pace:,.0f} trials/h, {duration(left / pace)} left" if pace > 0 else ""
@@ -127,14 +128,14 @@ class Progress:
             self._live = None
 
 
-def _words(row: Standing) -> str:
-    text = f"{row.spec.family}@{row.spec.budget} {row.tally.done}/{row.trials}"
+def _words(row: StudyProgress) -> str:
+    text = f"{row.spec.family}@{row.spec.budget} {row.counts.done}/{row.trials}"
     counted = ("pruned", "diverged", "failed")
-    notes = [f"{getattr(row.tally, k)} {k}" for k in counted if getattr(row.tally, k)]
-    if row.tally.failed and row.failure:
+    notes = [f"{getattr(row.counts, k)} {k}" for k in counted if getattr(row.counts, k)]
+    if row.counts.failed and row.failure:
         notes.append(f"the last failure: {row.failure}")
     if row.best:
-        notes.append(f"best {row.best.value:.4f}, {row.best.user_attrs['architecture']}")
+        notes.append(f"best {row.best.value:.4f}, {TrialFacts.of(row.best).architecture}")
     return f"{text} ({', '.join(notes)})" if notes else text
 
 

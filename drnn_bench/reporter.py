@@ -5,20 +5,26 @@ from __future__ import annotations
 from typing import Protocol
 
 from drnn_bench.plan import Plan
-from drnn_bench.progress import Standing
-from drnn_bench.studies import Tally
+from drnn_bench.progress import StudyProgress
+from drnn_bench.search.study import TrialCounts
 
 
 class Reporter(Protocol):
     """Who is told how the job goes."""
 
     def plan(
-        self, plan: Plan, tallies: list[Tally], seconds: list[float | None], feasible: list[str]
+        self,
+        plan: Plan,
+        counts: list[TrialCounts],
+        seconds: list[float | None],
+        feasible: list[str],
+        trainers: int,
     ) -> bool:
         """Shows the plan; False: do not start. Seconds are of one training step, per study;
-        `feasible` says how many architectures are, nothing outside a dry run."""
+        `feasible` says how many architectures are, nothing outside a dry run. `trainers` work
+        side by side."""
 
-    def search(self, rows: list[Standing]) -> None:
+    def search(self, rows: list[StudyProgress]) -> None:
         """Shows how far the search is."""
 
     def say(self, line: str) -> None:
@@ -32,11 +38,16 @@ class Silent:
     """Tells nobody."""
 
     def plan(
-        self, plan: Plan, tallies: list[Tally], seconds: list[float | None], feasible: list[str]
+        self,
+        plan: Plan,
+        counts: list[TrialCounts],
+        seconds: list[float | None],
+        feasible: list[str],
+        trainers: int,
     ) -> bool:
         return True
 
-    def search(self, rows: list[Standing]) -> None:
+    def search(self, rows: list[StudyProgress]) -> None:
         pass
 
     def say(self, line: str) -> None:

@@ -1,4 +1,4 @@
-"""`bench status`: how the searches of a storage stand, running or not."""
+"""`bench status`: how the searches of a storage stand, running or not. Writes nothing."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from drnn_bench.database import TrialLock, answering
-from drnn_bench.progress import Standing, standing
-from drnn_bench.search import bury_the_dead, release
-from drnn_bench.storage import open_storage
-from drnn_bench.studies import studies_of
-from drnn_bench.supervise import at_work
+from drnn_bench.progress import StudyProgress, study_progress
+from drnn_bench.search.lock import drivers_at_work
+from drnn_bench.search.storage import answering, open_storage
+from drnn_bench.search.study import TrialFacts, fills_place, studies_of
 
 
 @dataclass(frozen=True)
 class Status:
-    rows: list[Standing]
+    rows: list[StudyProgress]
+    driven: set[str]  # the studies that a driver is at work on
     trials_per_hour: float  # over the last hour, or since its first trial began
     notes: tuple[str, ...] = ()  # on searches that cannot be read
 
@@ -27,60 +26,53 @@ class Status:
         left = sum(row.left for row in self.rows)
         return left / self.trials_per_hour if self.trials_per_hour else None
 
+    @property
+    def running(self) -> int:
+        """Trials that are running now. What a dead driver left behind does not count."""
+        return sum(row.counts.running for row in self.rows if row.spec.identity in self.driven)
+
+    def state(self, row: StudyProgress) -> str:
+        if not row.left or row.ended:
+            return "finished"
+        return "running" if row.spec.identity in self.driven else "stopped"
+
+    def facts(self, row: StudyProgress) -> dict[str, Any]:
+        """A study's progress as JSON values."""
+        driven = row.spec.identity in self.driven
+        return {
+            "task": row.spec.task,
+            "family": row.spec.family,
+            "budget": row.spec.budget,
+            "study": row.spec.identity,
+            "state": self.state(row),
+            "trials": row.trials,
+            "done": row.counts.done,
+            **row.counts.counts,
+            "running": row.counts.running if driven else 0,
+            "waiting": row.counts.waiting + (0 if driven else row.counts.running),
+            "best": row.best and row.best.value,
+            "architecture": row.best and TrialFacts.of(row.best).architecture,
+        }
+
 
 def status(url: str) -> Status:
-    """Every search of a storage. Trials found running whose worker is gone are queued again.
-
-    Raises JobError where the database does not answer.
-    """
-    with answering(url), at_work(url) as (_, alone):
-        storage = open_storage(url, create=False)
-        notes: list[str] = []
-        lock, found = TrialLock(storage), studies_of(storage, notes.append)
-        for _, study in found:
-            if alone:
-                release(study, lock)
-            else:
-                with lock.hold():
-                    bury_the_dead(study, {})
-        rows = [standing(spec, study, study.user_attrs["trials"]) for spec, study in found]
+    """Every search of a storage. Raises JobError where the database does not answer."""
+    notes: list[str] = []
+    with answering(url):
+        found = studies_of(open_storage(url, create=False), notes.append)
+        rows = [study_progress(spec, study, study.user_attrs["trials"]) for spec, study in found]
         trials = [trial for _, study in found for trial in study.get_trials(deepcopy=False)]
-    return Status(rows, _per_hour(trials, datetime.now()), tuple(notes))
+        driven = drivers_at_work(url, [spec.identity for spec, _ in found])
+    return Status(rows, driven, _per_hour(trials, datetime.now()), tuple(notes))
 
 
 def _per_hour(trials: list[FrozenTrial], now: datetime) -> float:
     recent = [
         trial
         for trial in trials
-        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-        and "infeasible" not in trial.user_attrs
-        and trial.datetime_complete > now - timedelta(hours=1)
+        if fills_place(trial) and trial.datetime_complete > now - timedelta(hours=1)
     ]
     if not recent:
         return 0.0
     began = max(min(trial.datetime_start for trial in recent), now - timedelta(hours=1))
     return len(recent) / max((now - began).total_seconds() / 3600, 1e-3)
-
-
-def state(row: Standing) -> str:
-    if not row.left or row.ended:
-        return "finished"
-    return "running" if row.tally.running else "stopped"
-
-
-def facts(row: Standing) -> dict[str, Any]:
-    """A standing as JSON values."""
-    return {
-        "task": row.spec.task,
-        "family": row.spec.family,
-        "budget": row.spec.budget,
-        "study": row.spec.identity,
-        "state": state(row),
-        "trials": row.trials,
-        "done": row.tally.done,
-        **row.tally.counts,
-        "running": row.tally.running,
-        "waiting": row.tally.waiting,
-        "best": row.best and row.best.value,
-        "architecture": row.best and row.best.user_attrs["architecture"],
-    }

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from drnn_bench.escape import plain, rich
-from drnn_bench.progress import Progress, Standing, duration
+from drnn_bench.progress import Progress, StudyProgress, duration
 
 if TYPE_CHECKING:
     from drnn_bench.plan import Plan
-    from drnn_bench.studies import Tally
+    from drnn_bench.search.study import TrialCounts
 
 ASK_ABOVE = 3600.0  # seconds of expected work above which a run at a terminal asks first
 PRUNED_SHARE = 0.75  # share of the full steps that a trial is expected to run, pruned ones included
@@ -27,7 +27,12 @@ class Terminal:
         self.progress = Progress(console)
 
     def plan(
-        self, plan: Plan, tallies: list[Tally], seconds: list[float | None], feasible: list[str]
+        self,
+        plan: Plan,
+        counts: list[TrialCounts],
+        seconds: list[float | None],
+        feasible: list[str],
+        trainers: int,
     ) -> bool:
         table = Table(
             box=box.SIMPLE_HEAD, title=rich(f"Plan: {plan.task.key}"), title_justify="left"
@@ -36,7 +41,7 @@ class Terminal:
         for title in [*titles, *(["feasible"] if feasible else [])]:
             table.add_column(title, justify="left" if title == "family" else "right")
         total = 0.0
-        for i, (spec, count, pace) in enumerate(zip(plan.specs, tallies, seconds, strict=True)):
+        for i, (spec, count, pace) in enumerate(zip(plan.specs, counts, seconds, strict=True)):
             left = max(0, plan.trials - count.done)
             share = 1.0 if spec.pruner == "none" else PRUNED_SHARE
             work = (left * share + plan.seeds) * spec.steps * (pace or 0.0)
@@ -48,19 +53,19 @@ class Terminal:
         for note in plan.notes:
             self.say(note)
         self.console.print(table)
-        wall = total / plan.workers
-        left = sum(max(0, plan.trials - t.done) for t in tallies)
+        wall = total / max(1, trainers)
+        left = sum(max(0, plan.trials - t.done) for t in counts)
         finals = plan.seeds * len(plan.specs)
         self.say(
-            f"{left} trials and {finals} finals on {plan.workers} workers ({plan.device}): "
+            f"{left} trials and {finals} finals on {trainers} trainers ({plan.trial_device}): "
             f"about {duration(wall)}. Recipe: {plan.specs[0].make_space().recipe.words}."
         )
         if plan.request.warm_start:
             self.say(f"Warm start: the first {plan.request.warm_start} trials are an expert's.")
-        self.progress.begin(sum(t.done for t in tallies))
+        self.progress.begin(sum(t.done for t in counts))
         return wall < ASK_ABOVE or self.confirm(f"Start {duration(wall)} of work?")
 
-    def search(self, rows: list[Standing]) -> None:
+    def search(self, rows: list[StudyProgress]) -> None:
         self.progress.show(rows)
 
     def say(self, line: str) -> None:

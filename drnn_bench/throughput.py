@@ -6,10 +6,12 @@ with all cores; what is reported is medians with quartiles, and ratios within on
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -17,11 +19,13 @@ import torch
 
 from drnn_bench import kernels, records
 from drnn_bench.errors import JobError, out_of_memory
-from drnn_bench.finals import finalist_config, identity
+from drnn_bench.execution.job import Note
+from drnn_bench.finals import identity
 from drnn_bench.memory import peak_memory
+from drnn_bench.models import restore_config
 from drnn_bench.provenance import cores, provenance
+from drnn_bench.search.study import StudySpec, seed_for
 from drnn_bench.search_space import Infeasible
-from drnn_bench.studies import StudySpec, seed_for
 from drnn_bench.tasks.cache import Prepared
 from drnn_bench.tasks.task import Task
 from drnn_bench.timing import IDLE, idle_share, spread, timed
@@ -32,14 +36,65 @@ PACED = 5  # architectures: a step of one differs from the space's mean by 0.3 t
 MEASURES = ("train", "infer", "latency", "stream")  # Runner's methods, in the order of `repeats`
 
 
-def measure(job: Row, task: Task) -> list[Row]:
-    """Speed rows of several finalists of one task, measured in one session: per model one row
-    with one thread, and one with all cores unless the machine is busy."""
-    device, session = job["device"], uuid.uuid4().hex[:12]
-    models = [(StudySpec(**m["spec"]), m["best"]) for m in job["models"]]
+@dataclass(frozen=True)
+class SpeedJob:
+    """Measures several finalists, each a study and its best trial, in one session. Returns their
+    speed rows."""
+
+    models: tuple[tuple[StudySpec, dict[str, Any]], ...]
+    device: str
+
+    def run(self, prepared: Prepared) -> Generator[Any, None, list[Row]]:
+        yield from ()
+        return measure(self.models, prepared.task, self.device)
+
+
+@dataclass(frozen=True)
+class PaceJob:
+    """Measures a training step of a study: returns its seconds, the mean over a few architectures
+    drawn at random; None where none is feasible."""
+
+    spec: StudySpec
+    device: str
+
+    def run(self, prepared: Prepared) -> Generator[Any, None, float | None]:
+        seconds = []
+        for work in _paced(self.spec, prepared.task):
+            with _memory_said(self.spec, work):
+                runner = Runner(work, self.device)
+            if to_compile := kernels.to_compile(runner.model):
+                yield Note(f"compiling the kernels of {', '.join(to_compile)}, once a machine")
+            with _memory_said(self.spec, work):
+                runner.train()
+                started = time.perf_counter()
+                runner.train()
+                seconds.append(time.perf_counter() - started)
+        return statistics.mean(seconds) if seconds else None
+
+
+@contextlib.contextmanager
+def _memory_said(spec: StudySpec, work: Workload) -> Iterator[None]:
+    """Raises JobError with the size wanted where a training step finds no memory."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        said = out_of_memory(error)
+        if said is None:
+            raise
+        raise JobError(
+            f"{spec.family} at {spec.budget:,} parameters, a training step of batch "
+            f"{work.recipe.batch_size} and {work.length:,} steps: {said}"
+        ) from None
+
+
+def measure(
+    models: Sequence[tuple[StudySpec, dict[str, Any]]], task: Task, device: str
+) -> list[Row]:
+    """Per model one row with one thread, and one with all cores unless the machine is busy."""
+    session = uuid.uuid4().hex[:12]
     works = [
         Workload.of(
-            finalist_config(task, spec.family, best["config"]), task, spec.make_space().recipe
+            restore_config(task, spec.family, best["config"]), task, spec.make_space().recipe
         )
         for spec, best in models
     ]
@@ -121,10 +176,9 @@ def _kernels_of(runner: Runner) -> str:
     return kernels.used() or "torch"
 
 
-def pace(job: Row, prepared: Prepared) -> Row:
-    """Seconds per training step of a study: the mean over a few architectures drawn at random."""
-    spec, task = StudySpec(**job["spec"]), prepared.task
-    space, seconds = spec.make_space(), []
+def _paced(spec: StudySpec, task: Task) -> Iterator[Workload]:
+    """A few architectures of a study's space, drawn at random."""
+    space, found = spec.make_space(), 0
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed_for(spec.seed, "pace")))
     sizes = {"input_size": task.input_size, "output_size": task.output_size}
     for _ in range(100):
@@ -132,23 +186,10 @@ def pace(job: Row, prepared: Prepared) -> Row:
             drawn = space.draw(study.ask(), budget=spec.budget, length=task.length, **sizes)
         except Infeasible:
             continue
-        try:
-            step = Runner(Workload.of(drawn.config, task, space.recipe), job["device"]).train
-            step()
-            started = time.perf_counter()
-            step()
-        except (RuntimeError, MemoryError) as error:
-            said = out_of_memory(error)
-            if said is None:
-                raise
-            raise JobError(
-                f"{spec.family} at {spec.budget:,} parameters, a training step of batch "
-                f"{space.recipe.batch_size} and {task.length:,} steps: {said}"
-            ) from None
-        seconds.append(time.perf_counter() - started)
-        if len(seconds) == PACED:
-            break
-    return {"seconds_per_step": statistics.mean(seconds) if seconds else None}
+        yield Workload.of(drawn.config, task, space.recipe)
+        found += 1
+        if found == PACED:
+            return
 
 
 def _rates(name: str, batch: int, seconds: list[float]) -> dict[str, float]:

@@ -1,32 +1,30 @@
 """One training run: a model, a task's arrays and a number of steps -> metrics.
 
 Everything random comes from one seed: the initial weights from torch's generator, the order of
-the batches from numpy's. The same seed on the same machine gives the same bits.
+the batches from numpy's. The same seed on the same machine gives the same bits, also where a run
+was stopped and continued from a snapshot.
 
-Legend: N sequences, B batch, T steps, I input size, O classes.
+Legend: N sequences, B batch, T steps.
 """
 
 from __future__ import annotations
 
+import io
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
+from drnn_bench.batches import SequenceBatches, StreamChunks
+from drnn_bench.errors import UserError, one_line
 from drnn_bench.models.architecture import Architecture
-from drnn_bench.models.streaming import detach
+from drnn_bench.models.streaming import Ring
 from drnn_bench.recipe import Recipe
-from drnn_bench.tasks.checks import check_target_type
-from drnn_bench.tasks.task import UNSCORED, Arrays, Task
-
-EVALUATION_BATCH = 512  # sequences
-STREAM_CHUNK = 10_000  # steps of the one sequence of a stream task
+from drnn_bench.scoring import evaluate
+from drnn_bench.tasks.task import Arrays, Task
 
 
 class Diverged(Exception):
@@ -35,6 +33,16 @@ class Diverged(Exception):
     def __init__(self, step: int):
         super().__init__(f"loss not finite at step {step}")
         self.step = step
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one reading of the validation set gave. `seconds` of training went before it."""
+
+    number: int  # of the recipe's evaluations, counted from 1
+    value: float  # the task's metric
+    seconds: float
+    snapshot: bytes | None = None  # the whole run as it stands, to continue from
 
 
 @dataclass
@@ -58,43 +66,121 @@ def train(
     steps: int,
     seed: int,
     device: str = "cpu",
-    report: Callable[[int, float], None] = lambda evaluation, metric: None,
-) -> Trained:
-    """Trains from scratch; `report(evaluation, metric)` is called after each of the recipe's
-    evaluations, counted from 1, and may raise to stop. Raises Diverged. Never reads the test set.
+    snapshots_after: float = math.inf,
+    resume: bytes | None = None,
+) -> Generator[Evaluation, None, Trained]:
+    """Trains from scratch and yields each of the recipe's evaluations. Never reads the test set.
+
+    From `snapshots_after` seconds of training on, an evaluation brings a snapshot. `resume` is one
+    of the same run: its evaluations are yielded again, and the run continues after the last.
+    Raises Diverged.
     """
-    torch.manual_seed(seed)
-    model = config.build().to(device)
-    weights = flatten(model)
-    optimizer = recipe.make_optimizer(weights, learning_rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.factor(steps))
-    losses = (_stream_losses if task.stream else _batch_losses)(
-        model, task, arrays["train"], recipe.batch_size, seed, device
-    )
-    better = max if task.direction == "max" else min
-    best, best_step, best_state, curve = None, 0, None, []
-    started = time.perf_counter()
-    evaluations = recipe.evaluation_steps(steps)
-    for step in range(1, steps + 1):
-        loss = next(losses)
-        optimizer.zero_grad(set_to_none=False)  # the gradients are views of one
+    run = _Run(config, task, arrays, recipe, learning_rate, steps, seed, device)
+    numbers = {step: i for i, step in enumerate(recipe.evaluation_steps(steps), 1)}
+    before, started = 0.0, time.perf_counter()
+    if resume is not None:
+        before = run.restore(resume)
+        for step, value in run.curve:
+            yield Evaluation(numbers[step], value, before)
+    while run.step < steps:
+        run.train_step()
+        if run.step in numbers:
+            value = run.evaluate()
+            seconds = before + time.perf_counter() - started
+            kept = run.snapshot(seconds) if seconds >= snapshots_after else None
+            yield Evaluation(numbers[run.step], value, seconds, kept)
+    run.model.load_state_dict(run.best_state)
+    seconds = before + time.perf_counter() - started
+    return Trained(run.model, run.best, run.best_step, seconds, run.curve)
+
+
+class _Run:
+    """A model in training, with everything that its next step depends on."""
+
+    def __init__(
+        self,
+        config: Architecture,
+        task: Task,
+        arrays: Arrays,
+        recipe: Recipe,
+        learning_rate: float,
+        steps: int,
+        seed: int,
+        device: str,
+    ):
+        torch.manual_seed(seed)
+        self.task, self.recipe, self.device = task, recipe, device
+        self.model = config.build().to(device)
+        self.weights = flatten(self.model)
+        self.optimizer = recipe.make_optimizer(self.weights, learning_rate)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, recipe.factor(steps))
+        source = StreamChunks if task.stream else SequenceBatches
+        self.batches = source(self.model, task, arrays["train"], recipe.batch_size, seed, device)
+        self.validation = tuple(part[: task.prefix] for part in arrays["validation"])
+        self.step, self.curve = 0, []
+        self.best, self.best_step, self.best_state = None, 0, None
+
+    def train_step(self) -> None:
+        loss = self.batches.loss()
+        self.optimizer.zero_grad(set_to_none=False)  # the gradients are views of one
         loss.backward()
-        if not math.isfinite(nn.utils.clip_grad_norm_(weights, recipe.clip_norm)):
-            raise Diverged(step)
-        optimizer.step()
-        schedule.step()
-        if step in evaluations:
-            held_out = tuple(part[: task.prefix] for part in arrays["validation"])
-            metric = evaluate(model, task, held_out, device)[task.metric]
-            if not math.isfinite(metric):
-                raise Diverged(step)
-            curve.append([step, metric])
-            if best is None or better(metric, best) != best:
-                best, best_step = metric, step
-                best_state = {k: v.detach().clone() for k, v in model.state_dict().items()}
-            report(evaluations.index(step) + 1, metric)
-    model.load_state_dict(best_state)
-    return Trained(model, best, best_step, time.perf_counter() - started, curve)
+        self.step += 1
+        if not math.isfinite(nn.utils.clip_grad_norm_(self.weights, self.recipe.clip_norm)):
+            raise Diverged(self.step)
+        self.optimizer.step()
+        self.schedule.step()
+
+    def evaluate(self) -> float:
+        """Reads the validation set, and keeps the weights where they are the best so far."""
+        value = evaluate(self.model, self.task, self.validation, self.device)[self.task.metric]
+        if not math.isfinite(value):
+            raise Diverged(self.step)
+        self.curve.append([self.step, value])
+        better = max if self.task.direction == "max" else min
+        if self.best is None or better(value, self.best) != self.best:
+            self.best, self.best_step = value, self.step
+            self.best_state = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        return value
+
+    def snapshot(self, seconds: float) -> bytes:
+        """The run between two steps; plain tensors, numbers and names, and no pickled code."""
+        generators = {"cpu": torch.get_rng_state()}
+        if self.device != "cpu":
+            generators["cuda"] = torch.cuda.get_rng_state(self.device)
+        saved = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "generators": generators,
+            "batches": self.batches.state,
+            "step": self.step,
+            "curve": self.curve,
+            "best": [self.best, self.best_step, self.best_state],
+            "seconds": seconds,
+        }
+        file = io.BytesIO()
+        torch.save(saved, file)
+        return file.getvalue()
+
+    def restore(self, snapshot: bytes) -> float:
+        """Continues a snapshot of the same run. Returns the seconds of training before it."""
+        try:
+            with torch.serialization.safe_globals([Ring]):
+                saved = torch.load(
+                    io.BytesIO(snapshot), map_location=self.device, weights_only=True
+                )
+        except Exception as error:  # whatever torch says of bytes that are no snapshot
+            raise UserError(f"a snapshot cannot be read ({one_line(error)})") from None
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.schedule.load_state_dict(saved["schedule"])
+        torch.set_rng_state(saved["generators"]["cpu"].cpu())
+        if "cuda" in saved["generators"]:
+            torch.cuda.set_rng_state(saved["generators"]["cuda"].cpu(), self.device)
+        self.batches.restore(saved["batches"])
+        self.step, self.curve = saved["step"], saved["curve"]
+        self.best, self.best_step, self.best_state = saved["best"]
+        return saved["seconds"]
 
 
 def flatten(model: nn.Module) -> list[nn.Parameter]:
@@ -116,112 +202,3 @@ def flatten(model: nn.Module) -> list[nn.Parameter]:
         value[: p.numel()] = p.detach().flatten()
         p.data, p.grad = value[: p.numel()].view_as(p), grad[: p.numel()].view_as(p)
     return [weights]
-
-
-@torch.no_grad()
-def evaluate(
-    model: nn.Module, task: Task, data: tuple[np.ndarray, ...], device: str = "cpu"
-) -> dict[str, float]:
-    """Over all sequences and scored steps of a split: accuracy, cross-entropy in nats, in bits."""
-    model.eval()
-    loss = right = count = 0.0
-    state, size = None, STREAM_CHUNK if task.stream else EVALUATION_BATCH
-    for start in range(0, len(data[0]), size):
-        rows = slice(start, start + size)
-        if task.stream:  # one sequence, its state carried from chunk to chunk
-            x, y = data
-            wanted = targets(y[None, rows], device)
-            logits, state = model.stream(inputs(task, x[None, rows], device, model), state)
-        else:
-            logits, wanted = scored(model, task, data, rows, device)
-        loss += float(cross_entropy(logits, wanted, reduction="sum"))
-        right += float((logits.argmax(2) == wanted).sum())
-        count += float((wanted != UNSCORED).sum())
-    model.train()
-    nats = loss / count
-    return {
-        "accuracy": right / count,
-        "cross_entropy": nats,
-        "bits_per_character": nats / math.log(2),
-    }
-
-
-def _batch_losses(
-    model: nn.Module, task: Task, data: tuple, batch: int, seed: int, device: str
-) -> Iterator[Tensor]:
-    """The loss of batch after batch of whole sequences."""
-    for rows in _batches(len(data[0]), batch, seed):
-        yield cross_entropy(*scored(model, task, data, rows, device))
-
-
-def _stream_losses(
-    model: nn.Module, task: Task, data: tuple, batch: int, seed: int, device: str
-) -> Iterator[Tensor]:
-    """The loss of chunk after chunk along `batch` contiguous streams; the state goes on, the
-    gradient stops at a chunk's beginning. Each pass begins at another place of the text."""
-    rng = np.random.default_rng(seed)
-    x, y = data
-    batch = min(batch, max(1, len(x) // (2 * task.length)))
-    per = len(x) // batch
-    while True:
-        turn = int(rng.integers(len(x)))
-        rows = (np.arange(batch)[:, None] * per + np.arange(per) + turn) % len(x)
-        state = None
-        for start in range(0, per - task.length + 1, task.length):
-            chunk = rows[:, start : start + task.length]
-            logits, state = model.stream(inputs(task, x[chunk], device, model), detach(state))
-            yield cross_entropy(logits, targets(y[chunk], device))
-
-
-def scored(
-    model: nn.Module, task: Task, data: tuple, rows: np.ndarray | slice, device: str
-) -> tuple[Tensor, Tensor]:
-    """Logits (B, scored, O) and targets (B, scored) of some sequences of a split."""
-    x, y, *rest = (part[rows] for part in data)
-    if not rest:
-        return model(inputs(task, x, device, model), last=task.scored), targets(y, device)
-    # Every net is causal, so what follows a sequence's end cannot reach a step that is scored; but
-    # a Fourier transform over all steps would round differently, so there are zeros.
-    lengths_B1 = torch.from_numpy(rest[0]).to(device).view(-1, 1)
-    longest = int(lengths_B1.max())
-    beyond_BT = torch.arange(longest, device=device) >= lengths_B1
-    x_BTI = inputs(task, x[:, :longest], device).masked_fill_(beyond_BT.unsqueeze(2), 0)
-    logits_BTO = model(x_BTI)
-    if y.ndim == 2:
-        return logits_BTO, targets(y[:, :longest], device)
-    last_B11 = (lengths_B1 - 1).unsqueeze(2)
-    return logits_BTO.take_along_dim(last_B11, dim=1), targets(y, device)
-
-
-def inputs(task: Task, x: np.ndarray, device: str, model: nn.Module | None = None) -> Tensor:
-    """Rows of a task's inputs as the model takes them: floats (B, T, I), or symbols (B, T)
-    where it knows them."""
-    tensor = torch.from_numpy(np.array(x)).to(device)
-    if task.one_hot:
-        symbols = tensor.long()
-        if getattr(model, "takes_symbols", False):
-            return symbols
-        return F.one_hot(symbols, task.input_size).float()
-    x_BTI = tensor.float().mul_(task.scale)
-    return x_BTI.unsqueeze(2) if x_BTI.dim() == 2 else x_BTI
-
-
-def targets(y: np.ndarray, device: str) -> Tensor:
-    """Targets as integers (B, scored). Raises UserError where they are none: nothing is rounded."""
-    check_target_type(y.dtype, "training")
-    return torch.from_numpy(np.array(y)).to(device).long().view(len(y), -1)
-
-
-def cross_entropy(logits_BTO: Tensor, y_BT: Tensor, **options: Any) -> Tensor:
-    """The mean over the steps that are scored (torch leaves out targets of UNSCORED)."""
-    return F.cross_entropy(logits_BTO.flatten(0, 1), y_BT.flatten(), **options)
-
-
-def _batches(count: int, size: int, seed: int) -> Iterator[np.ndarray]:
-    """Row numbers of batch after batch, epoch after epoch, each epoch in a new order."""
-    rng = np.random.default_rng(seed)
-    size = min(size, count)
-    while True:
-        order = rng.permutation(count)
-        for start in range(0, count - size + 1, size):
-            yield np.sort(order[start : start + size])  # sorted: the map is read forwards

@@ -27,21 +27,32 @@ FOLDER = "weights"  # in a runs folder
 def file_name(row: dict[str, Any]) -> str:
     """Where a final's weights lie, from its row: its study, net and seed."""
     net = json.dumps([row["config"], row["learning_rate"]], sort_keys=True)
-    return f"{row['study']}-{_sha256(net.encode())[:8]}-{row['seed']}.safetensors"
+    return f"{row['study']}-{sha256(net.encode())[:8]}-{row['seed']}.safetensors"
 
 
-def save(model: nn.Module, path: Path) -> str:
-    """Writes a net's weights, whole or not at all; gives the file's SHA-256."""
+def pack(model: nn.Module) -> bytes:
+    """A net's weights as a file's bytes."""
     import torch
-    from safetensors.torch import save as pack
+    from safetensors.torch import save
 
     # Each on its own, for a plug-in's net may use one tensor twice.
-    data = pack(
+    return save(
         {
             name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, tensor in model.state_dict().items()
         }
     )
+
+
+def save(model: nn.Module, path: Path) -> str:
+    """Writes a net's weights; gives the file's SHA-256."""
+    data = pack(model)
+    write(data, path)
+    return sha256(data)
+
+
+def write(data: bytes, path: Path) -> None:
+    """Writes a file whole or not at all."""
     partial = path.with_name(f".{path.name}.partial")  # one a file: the next try overwrites it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,16 +68,15 @@ def save(model: nn.Module, path: Path) -> str:
             f"{path.parent}: weights cannot be written there ({error.strerror}); what is finished "
             "is saved, and the same command continues"
         ) from None
-    return _sha256(data)
 
 
-def read(path: Path, sha256: str) -> bytes:
+def read(path: Path, digest: str) -> bytes:
     """The file as it was written. Raises UserError where it is another."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    if _sha256(data) != sha256:
+    if sha256(data) != digest:
         raise UserError(f"{path}: damaged, these are not the weights that were saved")
     return data
 
@@ -135,5 +145,5 @@ def _compare(found: dict[str, tuple], wanted: dict[str, tuple], path: Path) -> N
             raise UserError(f"{path}: {name} has shape {found[name]}, the net's is {shape}")
 
 
-def _sha256(data: bytes) -> str:
+def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()

@@ -14,8 +14,9 @@ import torch
 from drnn_bench.models import make_config
 from drnn_bench.models.architecture import Architecture
 from drnn_bench.recipe import Recipe
+from drnn_bench.scoring import cross_entropy
 from drnn_bench.tasks.task import Task
-from drnn_bench.training import cross_entropy, flatten
+from drnn_bench.training import flatten
 
 STREAM_STEPS = 64  # in one timed run: some families do more at some steps than at others
 

@@ -2,71 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 
-import optuna
 import pytest
 import torch
-from conftest import ENV, ROOT, command
-from kills import worker_pids
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
+from conftest import ENV, ROOT
+from kills import trainer_pids
+from runs import SMALL, counts, rows, start, wait_for
 
-from drnn_bench import cli, records
-from drnn_bench.job import Job
-from drnn_bench.plan import Request, make_plan
-from drnn_bench.reporter import Silent
-from drnn_bench.studies import tally
-
-SMALL = ("run", "--steps", "20", "--trials", "3", "--seeds", "2", "--workers", "2",
-         "--family", "lstm", "--family", "dilated_cnn")  # fmt: skip
-
-
-def rows(folder, role=None):
-    found, notes = records.read(folder / "runs" / "records.jsonl")
-    assert not notes
-    return [row for row in found if role in (None, row["role"])]
-
-
-def tallies(folder):
-    storage = f"sqlite:///{folder}/runs/studies.db"
-    names = optuna.get_all_study_names(storage)
-    return {
-        name: tally(optuna.load_study(study_name=name, storage=storage).trials) for name in names
-    }
-
-
-def start(folder, *words):
-    return subprocess.Popen(
-        command(*words), cwd=folder, env=ENV, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-
-
-def wait_for(condition, seconds=300):  # against hanging; a machine may be busy
-    for _ in range(seconds * 20):
-        try:
-            if condition():
-                return
-        except Exception:  # a database that is being made
-            pass
-        time.sleep(0.05)
-    raise TimeoutError
+from drnn_bench import cli
 
 
 @pytest.mark.slow
 def test_from_nothing_to_a_board_and_again(bench, tmp_path):
     out = bench(*SMALL, "--budget", "2k", "--budget", "5k").stdout
-    assert "12 trials and 8 finals on 2 workers" in out
-    assert {c.done for c in tallies(tmp_path).values()} == {3}
+    assert "12 trials and 8 finals on 2 trainers" in out
+    assert {c.done for c in counts(tmp_path).values()} == {3}
     assert len(rows(tmp_path, "final")) == 8
     assert len(rows(tmp_path, "study")) == 4
     for row in rows(tmp_path, "final"):
@@ -96,7 +53,7 @@ def test_from_nothing_to_a_board_and_again(bench, tmp_path):
     more = ("run", "--family", "lstm", "--seeds", "1", "--budget", "2k")
     assert "1 of 4" in bench(*more, "--steps", "20", "--trials", "4").stdout
     bench(*more, "--steps", "10", "--trials", "1")
-    assert sorted(c.done for c in tallies(tmp_path).values()) == [1, 3, 3, 3, 4]
+    assert sorted(c.done for c in counts(tmp_path).values()) == [1, 3, 3, 3, 4]
     markdown = bench("leaderboard", "--format", "markdown").stdout
     assert markdown.count("### pixel_digits") == 3
     assert "bench run --task pixel_digits" in markdown
@@ -131,63 +88,44 @@ def test_from_nothing_to_a_board_and_again(bench, tmp_path):
 def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(bench, tmp_path):
     words = (*SMALL, "--trials", "40", "--steps", "60")  # many are left
     running = start(tmp_path, *words)
-    wait_for(lambda: sum(c.done for c in tallies(tmp_path).values()) >= 2)
-    wait_for(lambda: sum(c.running for c in tallies(tmp_path).values()) >= 1)
+    wait_for(lambda: sum(c.done for c in counts(tmp_path).values()) >= 2)
+    wait_for(lambda: sum(c.running for c in counts(tmp_path).values()) >= 1)
     running.send_signal(signal.SIGINT)
     _, errors = running.communicate(timeout=300)
     assert running.returncode == 130
     assert errors.count("\n") == 1
     assert "the same command continues" in errors
-    after = tallies(tmp_path)
+    after = counts(tmp_path)
     assert all(c.running == 0 for c in after.values())
     assert 2 <= sum(c.done for c in after.values()) < 80
     finished = sum(c.done for c in after.values())
     out = bench(*words).stdout
     assert f"{80 - finished} trials and" in out
-    assert {c.done for c in tallies(tmp_path).values()} == {40}
-    assert {c.failed for c in tallies(tmp_path).values()} == {0}  # interrupted is not failed
+    assert {c.done for c in counts(tmp_path).values()} == {40}
+    assert {c.failed for c in counts(tmp_path).values()} == {0}  # interrupted is not failed
     assert len(rows(tmp_path, "final")) == 4
 
 
 @pytest.mark.slow
-def test_an_interrupt_within_a_read_of_the_storage_frees_what_was_running(tmp_path):
-    """Where Ctrl-C falls between a read's first row and its last, its lock on SQLite remains."""
-    asked = Request(families=("lstm",), trials=40, steps=400, workers=1, runs_dir=str(tmp_path))
-    running = "SELECT count(*) FROM trials WHERE state = 'RUNNING'"
-
-    def interrupt(connection, cursor, statement, *_):
-        with contextlib.closing(sqlite3.connect(tmp_path / "studies.db")) as beside:
-            if "FROM trials" in statement and beside.execute(running).fetchone()[0]:
-                event.remove(Engine, "after_cursor_execute", interrupt)
-                raise KeyboardInterrupt
-
-    event.listen(Engine, "after_cursor_execute", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        Job(make_plan(asked), Silent()).run()
-    with contextlib.closing(sqlite3.connect(tmp_path / "studies.db")) as beside:
-        assert beside.execute(running).fetchone() == (0,)
-
-
-@pytest.mark.slow
-def test_killed_workers_are_replaced_and_their_trials_run_again(tmp_path):
+def test_killed_trainers_are_replaced_and_their_trials_run_again(tmp_path):
     words = (*SMALL, "--trials", "4", "--steps", "600")
     running = start(tmp_path, *words)
-    wait_for(lambda: sum(c.running for c in tallies(tmp_path).values()) >= 1)
+    wait_for(lambda: sum(c.running for c in counts(tmp_path).values()) >= 1)
     for _ in range(2):
         time.sleep(0.5)
-        for pid in list(worker_pids(tmp_path).values())[:1]:
+        for pid in trainer_pids(tmp_path)[:1]:
             os.kill(pid, signal.SIGKILL)
     out, errors = running.communicate(timeout=300)
     assert running.returncode == 0, errors
-    assert "a worker died (killed by SIGKILL)" in out
-    assert {(c.done, c.running, c.waiting) for c in tallies(tmp_path).values()} == {(4, 0, 0)}
+    assert "a trainer died (killed by SIGKILL)" in out
+    assert {(c.done, c.running, c.waiting) for c in counts(tmp_path).values()} == {(4, 0, 0)}
 
 
 @pytest.mark.slow
 def test_a_second_run_on_the_same_folder_is_refused(bench, tmp_path):
     words = (*SMALL, "--steps", "200")
     running = start(tmp_path, *words)
-    wait_for(lambda: sum(c.running for c in tallies(tmp_path).values()) >= 1)
+    wait_for(lambda: sum(c.running for c in counts(tmp_path).values()) >= 1)
     refused = bench(*SMALL, code=2)
     assert "another `bench run` is at work" in refused.stderr
     assert "Plan" in bench(*SMALL, "--dry-run").stdout  # to look is no work
@@ -300,7 +238,7 @@ def test_a_users_mistake_is_one_line_and_exit_2(words, said, tmp_path, monkeypat
     assert ended.value.code == 2
     assert said in done.err
     assert done.err.count("\n") == 1
-    assert done.out == ""
+    assert re.fullmatch(r"(reading \S+\n)?", done.out)
     assert not (tmp_path / "leaderboards").exists()
 
 

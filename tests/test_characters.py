@@ -12,11 +12,13 @@ from conftest import refusal
 
 from drnn_bench.api import configure
 from drnn_bench.errors import UserError
+from drnn_bench.execution.carry import drain
 from drnn_bench.recipe import Recipe
+from drnn_bench.scoring import evaluate, inputs, targets
 from drnn_bench.tasks import parse_task
 from drnn_bench.tasks.cache import prepare
 from drnn_bench.tasks.characters import encode
-from drnn_bench.training import evaluate, inputs, targets, train
+from drnn_bench.training import train
 
 TEXT = "the quick brown fox jumps over the lazy dog.\n" * 600
 
@@ -131,10 +133,10 @@ def test_training_along_streams_learns_and_repeats_itself(tmp_path):
     assert prepared.task.prefix == 20_000
     config = configure("gru", input_size=29, output_size=29, width=24)
     runs = [
-        train(
+        drain(train(
             config, prepared.task, prepared.arrays(), Recipe(batch_size=16),
             learning_rate=1e-2, steps=60, seed=1,
-        )
+        ))
         for _ in range(2)
     ]  # fmt: skip
     assert runs[0].validation == runs[1].validation < 2  # log2(29) = 4.86 knows nothing

@@ -13,8 +13,8 @@ import pytest
 from drnn_bench import cli, live, records
 from drnn_bench.errors import JobError
 from drnn_bench.plan import Request, make_plan
-from drnn_bench.storage import open_storage
-from drnn_bench.studies import ask_for, open_study, spec_of, studies_of
+from drnn_bench.search.storage import open_storage
+from drnn_bench.search.study import ask_for, open_study, spec_of, studies_of
 
 FAMILIES = ("dilated_cnn", "lstm")
 
@@ -32,13 +32,11 @@ def made(tmp_path_factory) -> Path:
     for spec in plan.specs:
         study = open_study(storage, spec, plan.task)
         ask_for(study, 1)
-        with pytest.warns(UserWarning, match="Heartbeat"):
-            trial = study.ask()
+        trial = study.ask()
         net = searched(spec.family)
-        told = {"index": 0, "startup": True, "mrl": 3.0, "config": net.best["config"],
+        told = {"place": 0, "startup": True, "mrl": 3.0, "config": net.best["config"],
                 "learning_rate": 0.01, "architecture": "as drawn"}  # fmt: skip
-        for key, value in told.items():
-            trial.set_user_attr(key, value)
+        trial.set_user_attr("draw", told)
         study.tell(trial, 0.5)
     one = searched("rnn", data_hash=plan.prepared.data_hash)
     records.append(runs / "records.jsonl", [one.study(), *one.finals(0.9, 0.91)])
@@ -93,9 +91,10 @@ WHOLE = {
 }  # fmt: skip
 EACH = {
     "trials without values": (sql("DELETE FROM trial_values"), "trial 0.values is "),
-    "trials without attributes": (sql("DELETE FROM trial_user_attributes"), "trial 0 lacks index"),
+    "trials without attributes": (sql("DELETE FROM trial_user_attributes"), "trial 0.place is "),
     "a config that is none": (
-        sql("UPDATE trial_user_attributes SET value_json = '7' WHERE key = 'config'"),
+        sql("UPDATE trial_user_attributes SET "
+            "value_json = json_set(value_json, '$.config', 7)"),
         "trial 0.config is 7, should be a net's options",
     ),
     "a description that is none": (
@@ -173,8 +172,7 @@ def test_a_board_makes_no_tables_in_a_database_that_has_none(name, runs, capfd):
     assert (runs / "studies.db").read_bytes() == before
 
 
-def test_a_locked_database_keeps_a_board_waiting_for_seconds_only(runs, monkeypatch, capfd):
-    monkeypatch.setattr(live, "PATIENCE", 0.2)
+def test_a_locked_database_keeps_a_board_waiting_for_seconds_only(runs):
     holder = sqlite3.connect(runs / "studies.db", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     try:

@@ -13,7 +13,6 @@ import resource
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -24,24 +23,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from test_models import NETS
-from test_search import World
+from world import World
 
 import drnn_bench
 from drnn_bench import cli, columns, plugins, records, weights
 from drnn_bench.commands import commands
 from drnn_bench.errors import JobError, UserError
+from drnn_bench.execution.carry import finish
 from drnn_bench.export import best_final, choose, export_to
-from drnn_bench.finals import final_seed, study_row, train_final
-from drnn_bench.job import Job
+from drnn_bench.finals import FinalJob, final_seed, keep_final, study_row
+from drnn_bench.job import Run
 from drnn_bench.loading import CARD, CONFIG, WEIGHTS, load
 from drnn_bench.plan import Request, make_plan
 from drnn_bench.ranking import build, finals_of, select
 from drnn_bench.reporter import Silent
-from drnn_bench.studies import open_study, summarise
+from drnn_bench.scoring import evaluate
+from drnn_bench.search.study import open_study, summarise
 from drnn_bench.tasks import parse_task
 from drnn_bench.tasks.cache import all_prepared
 from drnn_bench.testing.nets import INPUTS, OUTPUTS, config_of, make
-from drnn_bench.training import evaluate
 
 SEEDS = 3
 
@@ -282,22 +282,16 @@ def place(tmp_path_factory) -> Path:
     np.savez(folder / "walks.npz", x=x, y=y)
     world = World(folder, task=f"own:path={folder / 'walks.npz'}", families=("lstm", "s4d"),
                   budgets=(300,), trials=1, steps=12)  # fmt: skip
-    world.search().work()
+    world.search()
     plan, rows = world.plan, []
     for spec in plan.specs:
         study = open_study(world.storage, spec, plan.task)
         summary = summarise(study, spec, plan.task.direction) | {"importance": None}
         rows.append(study_row(spec, plan.task, summary, "cpu") | {"started": records.now()})
         for number in range(SEEDS):
-            job = {
-                "spec": asdict(spec),
-                "best": summary["best"],
-                "device": "cpu",
-                "threads": 1,
-                "seed": final_seed(spec, number),
-                "weights": str(folder / "runs" / "weights"),
-            }
-            rows.append(train_final(job, plan.prepared))  # fmt: skip
+            seed = final_seed(spec, number)
+            job = FinalJob(spec=spec, best=summary["best"], seed=seed, device="cpu")
+            keep_final(finish(job, plan.prepared), folder / "runs", rows.append)
     records.append(folder / "runs" / "records.jsonl", rows)
     return folder
 
@@ -498,11 +492,11 @@ def test_a_full_disk_is_one_line_and_leaves_the_file_as_it_was(tmp_path):
         weights.save(torch.nn.Linear(2, 2), path / "b")  # a file is in the way
 
 
-class Unhurried(Job):
+class Unhurried(Run):
     """Without the speed, which takes longest and is no matter here."""
 
     def _speed_models(self, rows):
-        return []
+        return ()
 
 
 @pytest.mark.slow

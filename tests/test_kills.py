@@ -1,4 +1,4 @@
-"""A search whose workers and parents are killed at random moments loses and doubles nothing."""
+"""A search whose trainers and drivers are killed at random moments loses and doubles nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from conftest import ENV, command
 from kills import besiege, faults, row_faults, studies, undisturbed, words
 
-from drnn_bench.studies import best_trial
+from drnn_bench.search.study import best_trial
 
 SEARCH = {"families": ("dilated_rnn", "lstm"), "trials": 6, "steps": 30, "seeds": 1,
           "sampler": "random", "pruner": "none"}  # fmt: skip
@@ -20,11 +20,10 @@ def test_kills_at_random_moments_change_nothing(tmp_path):
         command("run", "--workers", "2", *words(SEARCH)), tmp_path, storage,
         kills=6, seed=0, pause=0.4, env=ENV,
     )  # fmt: skip
-    assert killed["workers"] >= 2  # of 4: a very fast machine is done before
-    assert killed["parents"] >= 1
+    assert killed["trainers"] >= 2  # of 4: a very fast machine is done before
+    assert killed["drivers"] >= 1
     assert faults(storage, plan.storage, plan.trials) == []
-    identities = {spec.identity for spec in plan.specs}
-    assert row_faults(tmp_path / "runs" / "records.jsonl", identities, plan.seeds) == []
+    assert row_faults(tmp_path / "runs", tmp_path / "undisturbed", plan.seeds) == []
     for name, trials in studies(storage).items():
         winner = best_trial(trials, plan.task.direction)
         assert winner.params == best_trial(studies(plan.storage)[name], plan.task.direction).params

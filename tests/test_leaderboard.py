@@ -32,8 +32,8 @@ from drnn_bench.models import make_config
 from drnn_bench.provenance import provenance
 from drnn_bench.ranking import GROUP, build, leaderboard, select
 from drnn_bench.recipe import Recipe
+from drnn_bench.search.study import StudySpec
 from drnn_bench.search_space import default_path, read_space
-from drnn_bench.studies import StudySpec
 from drnn_bench.tasks import parse_task
 
 Row = dict[str, Any]

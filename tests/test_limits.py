@@ -13,17 +13,17 @@ import pytest
 import torch
 from conftest import ENV, ROOT, command, refusal
 from optuna.trial import TrialState
-from test_search import World
+from world import World
 
 from drnn_bench import cli, plugins
 from drnn_bench.api import describe
 from drnn_bench.errors import JobError, out_of_memory
 from drnn_bench.models import make_config
 from drnn_bench.mrl import _over_taps, mean_recurrent_length
-from drnn_bench.progress import _words, failures, standing
+from drnn_bench.progress import _words, failures, study_progress
 from drnn_bench.report.files import _write
+from drnn_bench.search.study import TrialFacts, open_study
 from drnn_bench.search_space import make_space
-from drnn_bench.studies import open_study
 from drnn_bench.tasks import parse_task
 from drnn_bench.writable import check_boards, check_room, check_runs
 
@@ -128,7 +128,8 @@ def test_a_command_with_a_number_that_cannot_be_is_one_line(
     with pytest.raises(SystemExit) as ended:
         cli.main()
     done = capsys.readouterr()
-    assert (ended.value.code, done.out) == (2, "")
+    told = done.out.removeprefix(f"reading {words.split()[-1]}\n")
+    assert (ended.value.code, told) == (2, "")
     assert said in done.err
     assert done.err.count("\n") == 1
     assert not any(tmp_path.iterdir())
@@ -324,16 +325,16 @@ def test_a_trial_that_does_not_fit_fails_with_the_size_and_the_search_goes_on(
     )
     monkeypatch.setenv(plugins.VARIABLE, str(tmp_path / "greedy.py"))
     world = World(tmp_path, families=("greedy",), sampler="random", pruner="none")
-    world.search().work()
+    world.search()
     [spec] = world.plan.specs
     study = open_study(world.storage, spec, world.plan.task)
-    found = standing(spec, study, 3)
-    assert found.tally.done == 3
-    assert found.tally.failed > 0
+    found = study_progress(spec, study, 3)
+    assert found.counts.done == 3
+    assert found.counts.failed > 0
     wanted = "not enough memory: 3.55 PiB wanted"
     failed = [t for t in world.trials() if t.state == TrialState.FAIL]
-    assert {t.user_attrs["reason"] for t in failed} == {wanted}
-    assert failures([found]) == [f"greedy at {spec.budget:,}: {found.tally.failed} failed, "
+    assert {TrialFacts.of(t).reason for t in failed} == {wanted}
+    assert failures([found]) == [f"greedy at {spec.budget:,}: {found.counts.failed} failed, "
                                  f"the last: {wanted}"]  # fmt: skip
     assert wanted in _words(found)
 

@@ -22,7 +22,7 @@ from drnn_bench.errors import UserError
 from drnn_bench.plan import Request, make_plan
 from drnn_bench.plugin_code import changes, check, codes
 from drnn_bench.ranking import build
-from drnn_bench.studies import StudySpec, of_other_code
+from drnn_bench.search.study import StudySpec, of_other_code
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from dataclasses import asdict, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from conftest import ENV
 from test_leaderboard import searched
 
 from drnn_bench.errors import JobError, UserError
-from drnn_bench.finals import train_final
+from drnn_bench.execution.carry import finish
+from drnn_bench.finals import FinalJob, keep_final
 from drnn_bench.plan import Request, make_plan
 from drnn_bench.tasks import parse_task
 from drnn_bench.tasks.cache import all_prepared, open_prepared, prepare
@@ -218,8 +219,9 @@ def test_a_task_that_has_other_options_today_is_one_line(prepared):
 def final(prepared, weights: Path, searched_on: str | None = None) -> dict:
     data_hash = searched_on or prepared.data_hash
     one = searched("dilated_cnn", task=TASK, data_hash=data_hash, depth=2, steps=4)
-    job = {"spec": asdict(one.spec), "best": one.best, "seed": 7, "device": "cpu", "threads": 1}
-    return train_final(job | {"weights": str(weights)}, prepared)
+    job, rows = FinalJob(spec=one.spec, best=one.best, seed=7, device="cpu"), []
+    keep_final(finish(job, prepared), weights, rows.append)
+    return rows[0]
 
 
 def test_a_final_reads_no_data_that_was_changed(prepared, tmp_path):

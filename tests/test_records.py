@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,10 @@ import pytest
 from conftest import ROOT
 
 from drnn_bench import records
-from drnn_bench.finals import study_row, train_final
+from drnn_bench.execution.carry import finish
+from drnn_bench.finals import FinalJob, keep_final, study_row
 from drnn_bench.recipe import Recipe
-from drnn_bench.studies import StudySpec
+from drnn_bench.search.study import StudySpec
 from drnn_bench.tasks import parse_task
 from drnn_bench.tasks.cache import prepare
 from drnn_bench.throughput import measure
@@ -93,11 +93,10 @@ def real_rows() -> dict[str, dict[str, Any]]:
     }
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(task, None, Path(folder))
-        job = {"spec": asdict(spec), "best": best, "seed": 7, "device": "cpu", "threads": 1}
-        job |= {"weights": folder}
-        final = train_final(job, prepared)
-    model = {"spec": asdict(spec), "best": best}
-    speed = measure({"device": "cpu", "models": [model]}, task)[0]
+        job, rows = FinalJob(spec=spec, best=best, seed=7, device="cpu"), []
+        keep_final(finish(job, prepared), Path(folder), rows.append)
+        (final,) = rows
+    speed = measure([(spec, best)], task, "cpu")[0]
     study = study_row(spec, task, summary, "cpu") | {"started": records.now()}
     return {"study": study, "final": final, "speed": speed}
 

@@ -23,11 +23,12 @@ from conftest import ENV, command, refusal
 from hypothesis import given
 from hypothesis import strategies as st
 from test_leaderboard import FAIR, GOOD, POOR, at_random, searched
-from test_search import World
+from world import World
 
 from drnn_bench import columns, records
 from drnn_bench.cli_report import report
-from drnn_bench.finals import study_row, train_final
+from drnn_bench.execution.carry import finish
+from drnn_bench.finals import FinalJob, study_row
 from drnn_bench.importance import importance
 from drnn_bench.models import make_config
 from drnn_bench.ranking import build
@@ -39,7 +40,7 @@ from drnn_bench.report.group import Group
 from drnn_bench.report.page import page
 from drnn_bench.report.sections import make_sections, warnings
 from drnn_bench.report.trial_charts import _best_steps, best_so_far, mrl_against_metric
-from drnn_bench.studies import open_study, summarise
+from drnn_bench.search.study import open_study, summarise
 
 Row = dict[str, Any]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -54,15 +55,14 @@ def random_search(folder: Path) -> list[Row]:
     """The rows of a real random search of dilated RNNs, and of its finalist's two seeds."""
     world = World(folder, families=("dilated_rnn",), sampler="random", pruner="none", trials=17,
                   steps=3)  # fmt: skip
-    world.search().work()
+    world.search()
     [spec], plan = world.plan.specs, world.plan
     study = open_study(world.storage, spec, plan.task)
     summary = summarise(study, spec, plan.task.direction)
     summary["importance"] = importance(study, spec.make_space())
     rows = [study_row(spec, plan.task, summary, "cpu") | {"started": records.now()}]
-    job = {"spec": rows[0]["spec"], "best": summary["best"], "device": "cpu", "threads": 1}
-    job["weights"] = str(folder / "weights")
-    return rows + [train_final(job | {"seed": seed}, plan.prepared) for seed in (1, 2)]
+    jobs = [FinalJob(spec=spec, best=summary["best"], seed=seed, device="cpu") for seed in (1, 2)]
+    return rows + [finish(job, plan.prepared).row for job in jobs]
 
 
 def awkward_rows() -> list[Row]:

@@ -15,9 +15,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import OperationalError
 
 from drnn_bench import cli
-from drnn_bench.database import hide_password, parse_url, why_of
+from drnn_bench.database import hide_password, parse_url, sqlite_url, why_of
 from drnn_bench.errors import JobError, UserError
-from drnn_bench.storage import has_tables, open_storage, sqlite_url
+from drnn_bench.search.storage import has_tables, open_storage
 
 FOLDERS = ["a?b", "a%3Fb", "a#b", "a b", "é{x}{}", "a&b=c", "a'\"b", "x%(y)s", "a\\b", "a:b@c"]
 SECRET = "p4ssw0rd"

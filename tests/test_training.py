@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+import pickle
+import random
 
 import pytest
 import torch
 from test_models import NETS
 
 from drnn_bench.api import build, configure
+from drnn_bench.errors import UserError
+from drnn_bench.execution.carry import drain
 from drnn_bench.models import FAMILIES
 from drnn_bench.recipe import Recipe
+from drnn_bench.scoring import evaluate
 from drnn_bench.tasks import parse_task
 from drnn_bench.tasks.cache import prepare
-from drnn_bench.training import Diverged, evaluate, flatten, train
+from drnn_bench.training import Diverged, flatten, train
 
 NET = {"input_size": 1, "output_size": 10, "width": 12}
 
@@ -24,13 +29,19 @@ def digits(tmp_path_factory):
     return task, prepare(task, None, tmp_path_factory.mktemp("data")).arrays()
 
 
-def run(digits, *, steps=40, seed=1, rate=1e-2, recipe=None, **options):
+def run(digits, *, steps=40, seed=1, rate=1e-2, recipe=None, seen=None, **options):
     task, arrays = digits
     config = configure("dilated_cnn", **NET, depth=6)
-    return train(
+    seen = [] if seen is None else seen
+    running = train(
         config, task, arrays, recipe or Recipe(), learning_rate=rate, steps=steps, seed=seed,
         **options,
     )  # fmt: skip
+    while True:
+        try:
+            seen.append(next(running))
+        except StopIteration as end:
+            return end.value
 
 
 def test_it_learns_real_digits(digits):
@@ -49,9 +60,11 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(digits):
 def test_the_checkpoint_is_the_best_of_the_evaluations_reported(digits):
     task, arrays = digits
     seen = []
-    trained = run(digits, report=lambda i, metric: seen.append((i, metric)))
-    assert [i for i, _ in seen] == list(range(1, 9))
-    assert trained.validation == max(metric for _, metric in seen)
+    trained = run(digits, seen=seen)
+    assert [evaluation.number for evaluation in seen] == list(range(1, 9))
+    assert [e.seconds for e in seen] == sorted(e.seconds for e in seen)
+    assert trained.validation == max(evaluation.value for evaluation in seen)
+    assert all(evaluation.snapshot is None for evaluation in seen)
     assert evaluate(trained.model, task, arrays["validation"])["accuracy"] == trained.validation
 
 
@@ -109,6 +122,52 @@ def test_evaluation_does_not_depend_on_the_batches(digits):
     for key in whole:
         mean = sum(p[key] * n for p, n in zip(parts, sizes, strict=True)) / len(x)
         assert whole[key] == pytest.approx(mean, rel=1e-5)
+
+
+def same(one, other) -> bool:
+    """Whether two trainings gave the same values and weights, to the last bit."""
+    weights = zip(one.model.state_dict().values(), other.model.state_dict().values(), strict=True)
+    return one.curve == other.curve and all(torch.equal(a, b) for a, b in weights)
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    """A stream task, whose training carries a state from chunk to chunk."""
+    folder = tmp_path_factory.mktemp("text")
+    rng = random.Random(0)
+    (folder / "t.txt").write_text("".join(rng.choice("abcde ") for _ in range(21_000)))
+    read = parse_task(f"char_text:path={folder / 't.txt'},length=20").read(None)
+    return read.task, read.arrays
+
+
+@pytest.mark.parametrize("data", ["digits", "text"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_training_continues_from_any_snapshot_to_the_last_bit(family, data, request):
+    task, arrays = request.getfixturevalue(data)
+    sizes = {"input_size": task.input_size, "output_size": task.output_size}
+    config = configure(family, **sizes, **NETS[family][0])
+    recipe = Recipe(batch_size=16, evaluations=4)
+
+    def training(**options):
+        return train(
+            config, task, arrays, recipe, learning_rate=1e-3, steps=8, seed=1, **options
+        )  # fmt: skip
+
+    whole = training(snapshots_after=0.0)
+    evaluations = [next(whole) for _ in range(4)]
+    whole = drain(whole)
+    for stopped in (0, 2):
+        torch.rand(7)  # whatever else a trainer has drawn meanwhile
+        again = training(resume=evaluations[stopped].snapshot)
+        told = [next(again) for _ in range(4)]
+        assert [e.value for e in told] == [e.value for e in evaluations]
+        assert same(drain(again), whole)
+
+
+def test_what_is_no_snapshot_is_refused(digits):
+    for junk in (b"", b"junk", pickle.dumps(print)):
+        with pytest.raises(UserError, match="a snapshot cannot be read"):
+            run(digits, resume=junk)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 from conftest import refusal
 from optuna.trial import TrialState
-from test_search import World
+from world import World
 
 from drnn_bench import columns
 from drnn_bench.budget import Infeasible, solve_width
@@ -18,12 +17,18 @@ from drnn_bench.models import FAMILIES
 from drnn_bench.mrl import mean_recurrent_length, reach
 from drnn_bench.plan import Request, make_plan
 from drnn_bench.ranking import build
-from drnn_bench.search import TrialFailed, release
+from drnn_bench.search.samplers import make_sampler
+from drnn_bench.search.study import (
+    STARTUP,
+    StudySpec,
+    TrialFacts,
+    count_trials,
+    open_study,
+    summarise,
+)
+from drnn_bench.search.warm_start import enqueue, warm_start
 from drnn_bench.search_space import default_path, make_space, read_space
-from drnn_bench.storage import queue
-from drnn_bench.studies import STARTUP, StudySpec, make_sampler, open_study, summarise, tally
 from drnn_bench.tasks import parse_task
-from drnn_bench.warm_start import enqueue, warm_start
 
 DIGITS = parse_task("pixel_digits")
 MIDDLE = math.sqrt(3e-4 * 1e-1)  # of the shipped spaces' range
@@ -153,12 +158,12 @@ def warm_world(folder, **request):
 def test_they_come_first_count_as_trials_and_the_board_says_whether_they_won(tmp_path):
     world = warm_world(tmp_path, trials=STARTUP + 3)
     (spec,) = world.plan.specs
-    world.search().work()
-    trials = sorted(world.trials(), key=lambda t: t.user_attrs["index"])
-    assert tally(trials).done == len(trials) == STARTUP + 3
+    world.search()
+    trials = sorted(world.trials(), key=lambda t: TrialFacts.of(t).place)
+    assert count_trials(trials).done == len(trials) == STARTUP + 3
     assert [t.params for t in trials[:2]] == warm_start(spec, DIGITS)
-    assert [t.user_attrs.get("warm", False) for t in trials] == [True] * 2 + [False] * (STARTUP + 1)
-    startup = [t for t in trials if t.user_attrs["startup"]]
+    assert [TrialFacts.of(t).warm for t in trials] == [True] * 2 + [False] * (STARTUP + 1)
+    startup = [t for t in trials if TrialFacts.of(t).startup]
     assert startup == trials[2 : STARTUP + 2]
 
     study = open_study(world.storage, spec, DIGITS)
@@ -183,90 +188,68 @@ def test_the_random_start_up_follows_them():
 
 def test_it_is_the_same_search_when_it_is_interrupted(tmp_path):
     whole, pieces = warm_world(tmp_path / "a"), warm_world(tmp_path / "b")
-    whole.search().work()
+    whole.search()
     for trials in (1, 3, 4):
-        pieces.search(trials).work()
-    told = [[(t.params, t.value, t.user_attrs["index"]) for t in w.trials()]
+        pieces.search(trials)
+    told = [[(t.params, t.value, TrialFacts.of(t).place) for t in w.trials()]
             for w in (whole, pieces)]  # fmt: skip
     assert told[0] == told[1]
     assert len(told[0]) == 4
 
 
-def test_many_that_begin_at_once_make_each_of_them_once(tmp_path):
-    world = warm_world(tmp_path, warm_start=3, trials=5)
-    gate = threading.Barrier(4)
-
-    def join(name: str) -> None:
-        gate.wait()
-        world.search(worker=name).work()
-
-    crowd = [threading.Thread(target=join, args=(f"w{i}",)) for i in range(4)]
-    for thread in crowd:
-        thread.start()
-    for thread in crowd:
-        thread.join()
-    trials = world.trials()
-    assert tally(trials).done == len(trials) == 5
-    assert sorted(t.user_attrs["index"] for t in trials) == [0, 1, 2, 3, 4]
-    warm = {t.user_attrs["index"]: t.params for t in trials if "warm" in t.user_attrs}
-    assert [warm[i] for i in range(3)] == warm_start(world.plan.specs[0], DIGITS)
-    assert len(warm) == 3
-
-
-def test_what_a_dead_worker_left_half_queued_is_finished_by_the_next(tmp_path):
+def test_what_a_dead_driver_left_half_queued_is_finished_by_the_next(tmp_path):
     world = warm_world(tmp_path, warm_start=3)
     (spec,) = world.plan.specs
-    study = open_study(world.storage, spec, DIGITS)
-    chosen = warm_start(spec, DIGITS)
-    queue(study, chosen[0], {"index": 0, "retries": 0, "warm": True})
+    study, chosen = open_study(world.storage, spec, DIGITS), warm_start(spec, DIGITS)
+    study.enqueue_trial(chosen[0], user_attrs={"draw": {"place": 0, "warm": True}})
     for _ in range(2):
-        enqueue(study, spec, DIGITS, world.lock)
+        enqueue(study, spec, DIGITS)
     assert [t.state for t in study.trials] == [TrialState.WAITING] * 3
-    assert [t.user_attrs["index"] for t in study.trials] == [0, 1, 2]
+    assert [TrialFacts.of(t).place for t in study.trials] == [0, 1, 2]
     assert [t.system_attrs["fixed_params"] for t in study.trials] == chosen
-
-
-class Killed(BaseException):
-    pass
 
 
 def test_one_that_is_interrupted_stays_one(tmp_path):
     world = warm_world(tmp_path)
     (spec,) = world.plan.specs
-    search = world.search(1)
-    search._run = lambda *_: (_ for _ in ()).throw(Killed)
-    with pytest.raises(Killed):
-        search.work()
-    release(open_study(world.storage, spec, DIGITS), world.lock)
-    world.search(2).work()
+
+    def stop():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.driver(1).run(stop)
+    assert count_trials(world.trials()).done == 0
+    world.search(2)
     done = [t for t in world.trials() if t.state == TrialState.COMPLETE]
-    assert sorted(t.user_attrs["index"] for t in done) == [0, 1]
-    assert all("warm" in t.user_attrs and not t.user_attrs["startup"] for t in done)
+    facts = [TrialFacts.of(t) for t in done]
+    assert sorted(f.place for f in facts) == [0, 1]
+    assert all(f.warm and not f.startup for f in facts)
     assert {str(t.params) for t in done} == {str(params) for params in warm_start(spec, DIGITS)}
 
 
+@dataclass(frozen=True)
+class Fails:
+    def run(self, shared):
+        yield from ()
+        raise RuntimeError("bad luck")
+
+
 def test_one_that_keeps_failing_is_replaced_by_a_random_start_up_trial(tmp_path):
-    world = warm_world(tmp_path, warm_start=1, trials=1)
-    search = world.search()
-    run = search._run
+    world, calls = warm_world(tmp_path, warm_start=1, trials=1), []
 
-    def fail_warm(trial, *rest):
-        if "warm" in trial.user_attrs:
-            trial.set_user_attr("reason", "MemoryError: no more")
-            raise TrialFailed
-        return run(trial, *rest)
+    def fail_the_warm(job):
+        calls.append((job.config, job.learning_rate))
+        return Fails() if calls[-1] == calls[0] else job
 
-    search._run = fail_warm
-    search.work()
-    assert (tally(world.trials()).complete, tally(world.trials()).failed) == (1, 3)
-    last = world.trials()[-1]
-    assert (last.user_attrs["index"], last.user_attrs["startup"]) == (0, True)
-    assert "warm" not in last.user_attrs
+    world.search(change=fail_the_warm)
+    count, last = count_trials(world.trials()), TrialFacts.of(world.trials()[-1])
+    assert (count.complete, count.failed) == (1, 3)
+    assert (last.place, last.startup, last.warm) == (0, True, False)
 
 
 def test_they_are_never_pruned(tmp_path):
     world = warm_world(tmp_path, warm_start=6, trials=6, steps=40)
-    world.search().work()
+    world.search()
     trials = world.trials()
     assert [t.state for t in trials] == [TrialState.COMPLETE] * 6
     # Though asha asked after two evaluations, and the second trial was behind the first.

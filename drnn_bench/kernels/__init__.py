@@ -61,6 +61,7 @@ __all__ = [
     "stack",
     "step",
     "threads",
+    "to_compile",
     "used",
 ]
 
@@ -205,6 +206,17 @@ def used() -> str:
     names = "+".join(sorted(_used))
     _used.clear()
     return names
+
+
+def to_compile(model: torch.nn.Module) -> list[str]:
+    """The cells of a model whose fused kernels this machine has yet to compile: that takes
+    seconds, once."""
+    cells = {getattr(layer, "cell", None) for layer in model.modules()} & FILLED.keys()
+    if not cells or _forced or os.environ.get("DRNN_BENCH_KERNEL") or not _fused_runs():
+        return []
+    from drnn_bench.kernels.compiled import is_compiled
+
+    return sorted(cell for cell in cells if not is_compiled(cell))
 
 
 def _choose(cell: str, x_TBI: Tensor, weights: Sequence[Weights]) -> str:

@@ -62,6 +62,11 @@ def kernel(function):
         numba.config.CACHE_DIR = before
 
 
+def is_compiled(name: str) -> bool:
+    """Whether this machine keeps these kernels compiled."""
+    return FOLDER is not None and (FOLDER / f"{name}.done").exists()
+
+
 def prepare(name: str, signatures: dict) -> None:
     """Compiles kernels for one signature each, or reads what this machine compiled before."""
     done = FOLDER and FOLDER / f"{name}.done"

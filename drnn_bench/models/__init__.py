@@ -10,6 +10,7 @@ from drnn_bench.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from drnn_bench.models.architecture import Architecture
+    from drnn_bench.tasks.task import Task
 
 # family -> (module, config class, one line for `bench ls families`)
 FAMILIES = {
@@ -69,3 +70,10 @@ def make_config(
             f"is above {LARGEST:,} steps"
         )
     return net
+
+
+def restore_config(task: Task, family: str, config: dict[str, Any]) -> Architecture:
+    """A config as it stands in a record, with the task's sizes."""
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+    sizes = {"input_size": task.input_size, "output_size": task.output_size}
+    return make_config(family, **sizes, **options)

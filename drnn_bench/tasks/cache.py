@@ -70,6 +70,10 @@ class Prepared:
         self._refuse(full_fault(Path(self.folder), self.arrays, self.data_hash))
         return self.arrays()
 
+    def __reduce__(self) -> tuple:
+        """Pickled as its folder: pickle would not find the class of a plug-in's task."""
+        return open_prepared, (self.folder,)
+
     def check_quickly(self) -> None:
         """Raises JobError where a file is not as it was written, by size, time and some blocks."""
         self._refuse(quick_fault(Path(self.folder), self.arrays, self.data_hash))
@@ -80,6 +84,40 @@ class Prepared:
                 f"the prepared data in {self.folder} is damaged: {fault}. What was trained since "
                 "may have read it; the same `bench run` prepares it again from its source"
             )
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """The same in memory: what travels to the nodes of a cluster."""
+
+    task: Task
+    data_hash: str
+    values: Arrays
+
+    def __reduce__(self) -> tuple:
+        """As for Prepared, the task goes by its name."""
+        return _in_memory, (self.task.name, self.task.saved, self.data_hash, self.values)
+
+    def arrays(self) -> Arrays:
+        return self.values
+
+    def check_quickly(self) -> None:
+        """Nobody can write to it."""
+
+    def verified(self) -> Arrays:
+        """The arrays, once all of their bytes were hashed. Raises JobError where they are not
+        those that were sent."""
+        if data_hash(self.values) != self.data_hash:
+            raise JobError("the data arrived damaged: its hash is another")
+        return self.values
+
+    def verify(self) -> None:
+        """As `verified`, when a trainer of a cluster starts."""
+        self.verified()
+
+
+def _in_memory(name: str, saved: dict[str, Any], data_hash: str, values: Arrays) -> InMemory:
+    return InMemory(task_type(name)(**saved), data_hash, values)
 
 
 def read(task: Task, data_dir: str | None) -> Loaded:

@@ -1,12 +1,13 @@
-"""Studies: what identifies a search, how its trials are counted, and what it sums up to.
+"""Studies: what identifies a search, what its trials are, and what it sums up to.
 
-One study searches one family at one budget; its truth is the Optuna storage and only that.
+One study searches one family at one budget. Its truth is the Optuna storage and only that.
 
-A trial has an index, its place in the search (0, 1, ...), which decides its random draws and its
-training seed. Complete and pruned trials fill their places; diverged ones are stored as pruned. A
-failed trial frees its place. An infeasible draw never takes one: it is stored as pruned with the
-attribute `infeasible`, because told as failed it would teach the sampler nothing. With a warm start
-of N the places 0..N-1 are an expert's (see `warm_start`), and the random ones follow.
+A trial has a place in the search (0, 1, ...), which decides its random draws and its training
+seed. A complete or pruned trial fills its place. A diverged one is stored as pruned. A trial that
+failed, or whose trainer was lost, leaves its place open (see `places`). An infeasible draw never
+fills a place: it is stored as pruned with the attribute `infeasible`, because told as failed it
+would teach the sampler nothing. With a warm start of N the places 0..N-1 are an expert's (see
+`warm_start`), and the random ones follow.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from drnn_bench import __version__, plugin_code, rows
 from drnn_bench.errors import JobError
+from drnn_bench.search.storage import reading
 from drnn_bench.search_space import SearchSpace, make_space
-from drnn_bench.storage import reading
 from drnn_bench.tasks.task import Task
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 SAMPLERS = ("tpe", "random", "qmc")
 PRUNERS = ("asha", "median", "none")
@@ -38,7 +41,7 @@ SPEC = {
     "pruner": rows.TEXT, "space": rows.TABLE, "seed": rows.WHOLE, "plugins?": rows.CODES,
 }  # fmt: skip
 TRIAL = {
-    "index": rows.COUNT, "config": rows.CONFIG, "learning_rate": rows.POSITIVE,
+    "place": rows.COUNT, "config": rows.CONFIG, "learning_rate": rows.POSITIVE,
     "mrl": rows.LENGTH, "startup": rows.TRUTH, "architecture": rows.TEXT,
     "values": [rows.NUMBER],
 }  # fmt: skip
@@ -95,13 +98,60 @@ def seed_for(*parts: Any) -> int:
 
 
 @dataclass(frozen=True)
-class Tally:
-    """How far a study is. `pruned` counts the diverged among them, `done` is complete + pruned."""
+class TrialFacts:
+    """What a trial's attributes say: `draw` is written when it is drawn, `outcome` at its end.
+
+    (Until version 0.1 each fact was an attribute of its own, and `place` was called `index`.)
+    """
+
+    place: int | None = None
+    startup: bool = False
+    warm: bool = False
+    duplicate: bool = False
+    architecture: str = ""
+    config: dict[str, Any] | None = None  # None: the trial was never wholly drawn
+    learning_rate: float | None = None
+    width: int | None = None
+    parameters: int | None = None
+    mrl: float | str | None = None
+    infeasible: str | None = None
+    diverged: str | None = None
+    reason: str | None = None  # why it failed by itself
+    again: bool = True  # whether the same draw may come through another time
+    lost: str | None = None  # how its trainer ended
+    seconds: float = 0.0  # of training
+
+    @classmethod
+    def of(cls, trial: FrozenTrial) -> TrialFacts:
+        attrs = trial.user_attrs
+        told = {**attrs, **attrs.get("draw", {}), **attrs.get("outcome", {})}
+        told.setdefault("place", told.get("index"))
+        return cls(**{f.name: told[f.name] for f in fields(cls) if f.name in told})
+
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def fills_place(trial: FrozenTrial) -> bool:
+    """Whether a trial has ended in its place of the search."""
+    return trial.state in FINISHED and TrialFacts.of(trial).infeasible is None
+
+
+def holds_place(trial: FrozenTrial) -> bool:
+    """Whether a trial fills a place of the search, or is about to."""
+    return trial.state != TrialState.FAIL and TrialFacts.of(trial).infeasible is None
+
+
+@dataclass(frozen=True)
+class TrialCounts:
+    """How far a study is. `pruned` counts the diverged among them, `done` is complete + pruned.
+    `failed` are those that raised; `lost` are those whose trainer died."""
 
     complete: int = 0
     pruned: int = 0
     diverged: int = 0
     failed: int = 0
+    lost: int = 0
     infeasible: int = 0
     duplicate: int = 0
     running: int = 0
@@ -118,23 +168,23 @@ class Tally:
 
     @property
     def counts(self) -> dict[str, int]:
+        """As a study's row has them."""
         names = ("complete", "pruned", "diverged", "failed", "infeasible", "duplicate")
         return {name: getattr(self, name) for name in names}
 
 
-def tally(trials: list[FrozenTrial]) -> Tally:
-    infeasible = sum("infeasible" in t.user_attrs for t in trials)
-    real = [t for t in trials if "infeasible" not in t.user_attrs]
-    states = [t.state for t in real]
-    pruned = [t for t in real if t.state == TrialState.PRUNED]
-    finished = (TrialState.COMPLETE, TrialState.PRUNED)
-    return Tally(
+def count_trials(trials: list[FrozenTrial]) -> TrialCounts:
+    told = [(trial.state, TrialFacts.of(trial)) for trial in trials]
+    real = [(state, facts) for state, facts in told if facts.infeasible is None]
+    states = [state for state, _ in real]
+    return TrialCounts(
         complete=states.count(TrialState.COMPLETE),
-        pruned=len(pruned),
-        diverged=sum("diverged" in t.user_attrs for t in pruned),
-        failed=sum(t.state == TrialState.FAIL and "interrupted" not in t.user_attrs for t in real),
-        infeasible=infeasible,
-        duplicate=sum("duplicate" in t.user_attrs for t in real if t.state in finished),
+        pruned=states.count(TrialState.PRUNED),
+        diverged=sum(facts.diverged is not None for _, facts in real),
+        failed=sum(facts.reason is not None for _, facts in real),
+        lost=sum(facts.lost is not None for _, facts in real),
+        infeasible=len(told) - len(real),
+        duplicate=sum(facts.duplicate for state, facts in real if state in FINISHED),
         running=states.count(TrialState.RUNNING),
         waiting=states.count(TrialState.WAITING),
     )
@@ -144,7 +194,7 @@ def best_trial(trials: list[FrozenTrial], direction: str) -> FrozenTrial | None:
     """The complete trial of the best value, the earliest of equals."""
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
     sign = -1 if direction == "max" else 1
-    return min(complete, key=lambda t: (sign * t.value, t.user_attrs["index"]), default=None)
+    return min(complete, key=lambda t: (sign * t.value, TrialFacts.of(t).place), default=None)
 
 
 def open_study(storage: optuna.storages.RDBStorage, spec: StudySpec, task: Task) -> optuna.Study:
@@ -211,7 +261,7 @@ def spec_of(study: optuna.Study) -> StudySpec:
     )
     for trial in trials:
         if trial.state == TrialState.COMPLETE and wrong is None:
-            told = trial.user_attrs | {"values": trial.values}
+            told = asdict(TrialFacts.of(trial)) | {"values": trial.values}
             wrong = rows.difference(told, TRIAL, f"trial {trial.number}")
     if wrong is not None:
         raise JobError(f"the search {study.study_name} cannot be read: {wrong}")
@@ -221,94 +271,60 @@ def spec_of(study: optuna.Study) -> StudySpec:
 def summarise(study: optuna.Study, spec: StudySpec, direction: str) -> dict[str, Any]:
     """A study as its row tells it. `best` is None where no trial is complete."""
     trials = study.get_trials(deepcopy=False)
+    told = sorted(((TrialFacts.of(t), t) for t in trials if fills_place(t)), key=_by_place)
+    complete = [(facts, t) for facts, t in told if t.state == TrialState.COMPLETE]
     best = best_trial(trials, direction)
-    complete = [t for t in trials if t.state == TrialState.COMPLETE]
-    finished = (TrialState.COMPLETE, TrialState.PRUNED)
-    startup = [t.value for t in complete if t.user_attrs["startup"]]
-    space = spec.make_space()
+    startup = [t.value for facts, t in complete if facts.startup]
     return {
-        "trials": tally(trials).counts,
-        "best": best
-        and {
-            "index": best.user_attrs["index"],
-            "value": best.value,
-            "config": best.user_attrs["config"],
-            "learning_rate": best.user_attrs["learning_rate"],
-            "on_edge": space.edges(best.params),
-            "warm": "warm" in best.user_attrs,
-        },
-        "warm": sum("warm" in t.user_attrs for t in trials if t.state in finished),
+        "trials": count_trials(trials).counts,
+        "best": best and _best(best, spec.make_space()),
+        "warm": sum(facts.warm for facts, _ in told),
         "startup_mean": sum(startup) / len(startup) if startup else None,
         "startup_n": len(startup),
-        "search_seconds": round(sum(t.user_attrs.get("seconds", 0.0) for t in trials), 1),
+        "search_seconds": round(sum(TrialFacts.of(t).seconds for t in trials), 1),
         "complete": [
             {
-                "index": t.user_attrs["index"],
+                "index": facts.place,
                 "value": t.value,
-                "mrl": t.user_attrs["mrl"],
-                "config": t.user_attrs["config"],
-                "learning_rate": t.user_attrs["learning_rate"],
+                "mrl": facts.mrl,
+                "config": facts.config,
+                "learning_rate": facts.learning_rate,
             }
-            for t in sorted(complete, key=lambda t: t.user_attrs["index"])
+            for facts, t in complete
         ],
         "history": _history(trials),
         "ended": study.user_attrs.get("ended"),
     }
 
 
+def _by_place(told: tuple[TrialFacts, FrozenTrial]) -> int:
+    return told[0].place
+
+
+def _best(trial: FrozenTrial, space: SearchSpace) -> dict[str, Any]:
+    facts = TrialFacts.of(trial)
+    return {
+        "index": facts.place,
+        "value": trial.value,
+        "config": facts.config,
+        "learning_rate": facts.learning_rate,
+        "on_edge": space.edges(trial.params),
+        "warm": facts.warm,
+    }
+
+
 def _history(trials: list[FrozenTrial]) -> list[dict[str, Any]]:
     """Every trial that filled its place, in the order they finished: seconds of training, and
     hours from the study's first trial to the end of this one. Only complete ones have a value."""
-    done = [
-        t for t in trials
-        if t.state in (TrialState.COMPLETE, TrialState.PRUNED) and "infeasible" not in t.user_attrs
-    ]  # fmt: skip
-    if not done:
-        return []
-    began = min(t.datetime_start for t in trials if t.datetime_start)
+    done = [(TrialFacts.of(t), t) for t in trials if fills_place(t)]
+    began = min((t.datetime_start for t in trials if t.datetime_start), default=None)
     return [
         {
-            "index": t.user_attrs["index"],
-            "state": "diverged" if "diverged" in t.user_attrs else t.state.name.lower(),
+            "index": facts.place,
+            "state": "diverged" if facts.diverged is not None else t.state.name.lower(),
             "value": t.value if t.state == TrialState.COMPLETE else None,
-            "seconds": round(t.user_attrs.get("seconds", 0.0), 3),
+            "seconds": round(facts.seconds, 3),
             "hours": round((t.datetime_complete - began).total_seconds() / 3600, 5),
         }
-        for t in sorted(done, key=lambda t: (t.datetime_complete, t.number))
+        for facts, t in sorted(done, key=lambda d: (d[1].datetime_complete, d[1].number))
     ]
-
-
-def holds_place(trial: FrozenTrial) -> bool:
-    """Whether a trial fills a place of the search, or is about to."""
-    return trial.state != TrialState.FAIL and "infeasible" not in trial.user_attrs
-
-
-def make_sampler(spec: StudySpec, index: int, attempt: int) -> optuna.samplers.BaseSampler:
-    """A fresh sampler for every draw, seeded by its place: what is drawn depends on the search so
-    far (tpe) or on nothing (random), never on which worker draws it."""
-    seed = seed_for(spec.seed, spec.family, "draw", index, attempt)
-    if spec.sampler == "qmc":
-        return optuna.samplers.QMCSampler(
-            scramble=True,
-            seed=seed_for(spec.seed, spec.family, "sequence"),
-            warn_asynchronous_seeding=False,
-            warn_independent_sampling=False,
-        )
-    if spec.sampler == "random" or index < spec.warm_start + STARTUP:
-        return optuna.samplers.RandomSampler(seed=seed)
-    return optuna.samplers.TPESampler(
-        n_startup_trials=0,
-        multivariate=True,
-        group=True,  # options that exist only under a condition
-        constant_liar=True,  # do not draw next to what other workers are running
-        seed=seed,
-    )
-
-
-def make_pruner(spec: StudySpec) -> optuna.pruners.BasePruner:
-    quarter = max(1, spec.recipe["evaluations"] // 4)
-    if spec.pruner == "asha":
-        return optuna.pruners.SuccessiveHalvingPruner(min_resource=quarter, reduction_factor=2)
-    if spec.pruner == "median":
-        return optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=quarter - 1)
-    return optuna.pruners.NopPruner()

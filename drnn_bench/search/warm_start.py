@@ -29,12 +29,11 @@ from drnn_bench.errors import UserError
 from drnn_bench.feasible import Candidate, candidates
 from drnn_bench.models import make_config
 from drnn_bench.mrl import mean_recurrent_length, reach
+from drnn_bench.search.study import TrialFacts
 from drnn_bench.search_space import Value
-from drnn_bench.storage import queue
 
 if TYPE_CHECKING:
-    from drnn_bench.database import TrialLock
-    from drnn_bench.studies import StudySpec
+    from drnn_bench.search.study import StudySpec
     from drnn_bench.tasks.task import Task
 
 
@@ -78,18 +77,15 @@ def _by_mrl(family: str, found: tuple[Candidate, ...], length: int) -> list[Cand
     return [candidate for _, candidate in sorted(keyed, key=lambda pair: pair[0])]
 
 
-def enqueue(study: optuna.Study, spec: StudySpec, task: Task, lock: TrialLock) -> None:
+def enqueue(study: optuna.Study, spec: StudySpec, task: Task) -> None:
     """Queues a study's warm-started trials where nobody has yet, each in a place of its own.
 
-    Whoever dies halfway leaves the rest to the next: what is there already is left alone.
+    A driver that dies halfway leaves the rest to the next: what is there already is left alone.
     """
-    if not spec.warm_start:
+    if not spec.warm_start or "warm_started" in study.user_attrs:
         return
-    with lock.hold():
-        if "warm_started" in study.user_attrs:
-            return
-        taken = {trial.user_attrs.get("index") for trial in study.get_trials(deepcopy=False)}
-        for index, params in enumerate(warm_start(spec, task)):
-            if index not in taken:
-                queue(study, params, {"index": index, "retries": 0, "warm": True})
-        study.set_user_attr("warm_started", spec.warm_start)
+    taken = {TrialFacts.of(trial).place for trial in study.get_trials(deepcopy=False)}
+    for place, params in enumerate(warm_start(spec, task)):
+        if place not in taken:
+            study.enqueue_trial(params, user_attrs={"draw": {"place": place, "warm": True}})
+    study.set_user_attr("warm_started", spec.warm_start)

@@ -1,0 +1,117 @@
+"""What the driver of a search costs, with trainers that only sleep.
+
+    python benchmarks/driver.py [--storage URL] [--trainers 4,32,256] [--trials 300]
+
+The driver, Optuna and the storage are real. A trainer is a time at which it answers: no process, no
+training. The driver's cost is the time in which it does not wait for answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import itertools
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from drnn_bench.database import sqlite_url
+from drnn_bench.execution.job import Event, Returned, Yielded
+from drnn_bench.plan import Request, make_plan
+from drnn_bench.search.ask import DrivenStudy
+from drnn_bench.search.driver import Driver
+from drnn_bench.search.lock import only_driver
+from drnn_bench.search.storage import PatientStorage, open_storage
+from drnn_bench.search.study import open_study
+from drnn_bench.snapshots import Snapshots
+from drnn_bench.training import Evaluation
+
+EVALUATIONS, PAUSE = 8, 0.05  # of a trial; seconds of sleep before each
+TRIAL = 30.0  # seconds of a trial, for the number of trainers that one driver can serve
+
+
+class Sleepers:
+    """An executor of trainers that sleep before every answer."""
+
+    def __init__(self, size: int):
+        self.size, self.slept = size, 0.0
+        self._tickets, self._left = itertools.count(), {}
+        self._due: list[tuple[float, int]] = []
+
+    @property
+    def free(self) -> int:
+        return self.size - len(self._left)
+
+    def start(self, job: Any) -> int:
+        ticket = next(self._tickets)
+        self._left[ticket] = EVALUATIONS
+        self.advance(ticket)
+        return ticket
+
+    def advance(self, ticket: int) -> None:
+        heapq.heappush(self._due, (time.perf_counter() + PAUSE, ticket))
+
+    def drop(self, ticket: int) -> None:
+        del self._left[ticket]
+
+    def end(self, ticket: int, reason: str) -> None:
+        raise AssertionError(f"nothing hangs here: {reason}")
+
+    def wait(self, seconds: float) -> list[tuple[int, Event]]:
+        began = time.perf_counter()
+        due, ticket = self._due[0]
+        if due > began:
+            time.sleep(min(seconds, due - began))
+        self.slept += time.perf_counter() - began
+        if time.perf_counter() < due:
+            return []
+        heapq.heappop(self._due)
+        number = EVALUATIONS - self._left[ticket] + 1
+        if number > EVALUATIONS:
+            del self._left[ticket]
+            return [(ticket, Returned({"validation": 0.5, "seconds": EVALUATIONS * PAUSE}))]
+        self._left[ticket] -= 1
+        return [(ticket, Yielded(Evaluation(number, 0.01 * number, number * PAUSE)))]
+
+    def close(self) -> None:
+        pass
+
+
+def cost(folder: Path, storage: str | None, trainers: int, trials: int, seed: int) -> tuple:
+    """Seconds of the driver for a trial, its reports included, and trials an hour."""
+    plan = make_plan(
+        Request(task="pixel_digits", families=("dilated_rnn",), trials=trials, steps=100,
+                runs_dir=str(folder), device="cpu", seed=seed)
+    )  # fmt: skip
+    url = storage or sqlite_url(folder)
+    with only_driver(url, folder, [spec.identity for spec in plan.specs]) as lock:
+        opened = open_storage(url)
+        patient = PatientStorage(opened, lock, print, lambda: None)
+        studies = [
+            DrivenStudy(spec, open_study(opened, spec, plan.task), plan.task, "cpu")
+            for spec in plan.specs
+        ]
+        sleepers = Sleepers(trainers)
+        began = time.perf_counter()
+        Driver(patient, studies, trials, sleepers, Snapshots(folder / "snapshots")).run()
+        whole = time.perf_counter() - began
+    return (whole - sleepers.slept) / trials, 3600 * trials / whole
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--storage", help="default: SQLite in a temporary folder")
+    parser.add_argument("--trainers", default="4,32,256")
+    parser.add_argument("--trials", type=int, default=300)
+    asked = parser.parse_args()
+    print("| trainers | ms of the driver a trial | trainers of 30-second trials at its limit |")
+    print("|---:|---:|---:|")
+    for seed, trainers in enumerate(map(int, asked.trainers.split(","))):
+        with tempfile.TemporaryDirectory() as folder:
+            each, _ = cost(Path(folder), asked.storage, trainers, asked.trials, seed)
+        print(f"| {trainers} | {1000 * each:.0f} | {TRIAL / each:.0f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""A trainer: one job at a time, advanced from yield to yield.
+
+As a process it is started by `local` with one thread in its environment. It reads requests from a
+pipe and ends when the driver is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Generator
+from multiprocessing.connection import Connection
+from typing import Any
+
+from drnn_bench.allocator import keep_freed_memory
+from drnn_bench.errors import JobError, UserError, one_line, out_of_memory
+from drnn_bench.execution.job import Event, Failed, Job, Returned, Yielded
+
+
+class Trainer:
+    """Answers the three requests. `shared` is given to every job."""
+
+    def __init__(self, shared: Any):
+        self._shared = shared
+        self._running: Generator[Any, None, Any] | None = None
+
+    def start(self, job: Job) -> None:
+        self._running = job.run(self._shared)
+
+    def advance(self) -> Event:
+        try:
+            return Yielded(next(self._running))
+        except StopIteration as end:
+            return Returned(end.value)
+        except (UserError, JobError) as error:
+            return Failed(str(error), traceback.format_exc(), known=True, final=True)
+        except BaseException as error:  # a plug-in may raise anything, and the trainer goes on
+            trace, memory = traceback.format_exc(), out_of_memory(error)
+            print(trace, file=sys.stderr, flush=True)
+            reason = memory or f"{type(error).__name__}: {one_line(error)}"
+            return Failed(reason, trace, known=memory is not None)
+
+    def drop(self) -> None:
+        with contextlib.suppress(Exception):  # what a job's own cleaning up raises
+            self._running.close()
+        self._running = None
+
+
+def main(descriptor: int, modules: list[str]) -> None:
+    """Serves one driver over a pipe. `modules` are imported before the first request."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)  # they reach the driver too, which decides
+    threading.Thread(target=_end_with_the_driver, daemon=True).start()
+    keep_freed_memory()
+    for name in modules:
+        importlib.import_module(name)
+    pipe = Connection(descriptor)
+    pipe.send("ready")
+    trainer = Trainer(pipe.recv())
+    while True:
+        try:
+            request, *rest = pipe.recv()
+        except EOFError:  # the driver is gone
+            return
+        if request == "advance":
+            pipe.send(trainer.advance())
+        else:
+            getattr(trainer, request)(*rest)
+
+
+def _end_with_the_driver() -> None:
+    """The driver holds the other end of standard input and writes nothing to it."""
+    with contextlib.suppress(OSError):
+        while os.read(0, 1):
+            pass
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,60 @@
+"""What a search still owes, computed from its trials and from nothing else.
+
+A place without a complete, pruned, running or waiting trial is open. Where its last trial was
+wholly drawn and did not fail for good, the place is asked again with the same parameters, so that
+a killed driver or trainer changes nothing. Else it is drawn afresh.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from drnn_bench.search.study import TrialFacts, holds_place
+
+RETRIES = 2  # of a draw whose training raised
+LOSSES = 10  # trainers that a draw may lose
+
+
+@dataclass(frozen=True)
+class OpenPlace:
+    """A place to be asked. `attempt` counts the draws it has used up: refused ones, and those
+    that failed for good."""
+
+    place: int
+    attempt: int
+    again: dict[str, Any] | None = None  # the parameters to ask again; None: draw afresh
+    warm: bool = False  # they are an expert's
+
+
+def next_place(trials: list[FrozenTrial], wanted: int) -> OpenPlace | None:
+    """The place of the next trial: of the lowest one that waits, else the lowest open place.
+    None where `wanted` places are filled or being filled."""
+    waiting = [t for t in trials if t.state == TrialState.WAITING]
+    if waiting:
+        return open_place(trials, TrialFacts.of(waiting[0]).place)
+    held = {TrialFacts.of(t).place for t in trials if holds_place(t)}
+    if len(held) >= wanted:
+        return None
+    return open_place(trials, next(place for place in range(wanted) if place not in held))
+
+
+def open_place(trials: list[FrozenTrial], place: int) -> OpenPlace:
+    """The state of one place, from its trials in the order they were made."""
+    attempt, failures, losses, last = 0, 0, 0, None
+    for trial in trials:
+        facts = TrialFacts.of(trial)
+        if facts.place != place or trial.state in (TrialState.RUNNING, TrialState.WAITING):
+            continue
+        if facts.reason is not None:
+            failures += 1 if facts.again else RETRIES + 1
+        losses += facts.lost is not None
+        if facts.infeasible is not None or failures > RETRIES or losses >= LOSSES:
+            attempt, failures, losses, last = attempt + 1, 0, 0, None
+        elif trial.state == TrialState.FAIL and facts.config is not None:
+            last = trial
+    if last is None:
+        return OpenPlace(place, attempt)
+    return OpenPlace(place, attempt, dict(last.params), TrialFacts.of(last).warm)

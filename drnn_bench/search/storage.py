@@ -1,0 +1,209 @@
+"""The Optuna storage of a search: opened, held by one driver, and waited for in trouble."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import optuna
+from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from drnn_bench.database import (
+    TROUBLE,
+    engine_settings,
+    hide_password,
+    hopeless,
+    is_sqlite,
+    why,
+    why_of,
+)
+from drnn_bench.errors import JobError, UserError, one_line
+from drnn_bench.search.lock import StudyLock
+
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+PATIENCE = 300.0  # seconds for which a database may be in trouble
+SILENCE = 4.0  # seconds after which an operation that has not answered is said
+_MAKING_TABLES = 0x6472_6E6E  # a PostgreSQL advisory lock: "drnn"
+
+Result = TypeVar("Result")
+
+
+def open_storage(url: str, create: bool = True) -> optuna.storages.RDBStorage:
+    """Opens it; `create` makes the tables where there are none.
+
+    Raises UserError for a URL that cannot be one, JobError where nothing answers, or where another
+    version of Optuna made the tables.
+    """
+    settings = engine_settings(url)
+    try:
+        with _making_tables(url) if create else contextlib.nullcontext():
+            return optuna.storages.RDBStorage(
+                url.replace("{", "{{").replace("}", "}}"),  # Optuna formats it
+                engine_kwargs=settings,
+                skip_table_creation=not create,
+            )
+    except ImportError as error:
+        raise UserError(
+            f"storage {hide_password(url)} needs a driver: pip install 'drnn-bench[postgres]' "
+            f"({one_line(error)})"
+        ) from None
+    except (ArgumentError, TypeError, ValueError) as error:  # an option that the driver lacks
+        raise UserError(f"storage {hide_password(url)}: {why_of(url, error)}") from None
+    except TROUBLE as error:
+        said = why_of(url, error)
+        raise JobError(f"storage {hide_password(url)} does not answer: {said}") from None
+    except (RuntimeError, AssertionError) as error:  # Optuna's, on tables of another version
+        raise JobError(f"storage {hide_password(url)}: {one_line(error)}") from None
+
+
+@contextlib.contextmanager
+def reading(what: str) -> Iterator[None]:
+    """A database that is damaged, or gone, is one line about `what` was to be read: JobError."""
+    try:
+        yield
+    except TROUBLE as error:
+        raise JobError(f"{what} cannot be read: {why(error)}") from None
+    except json.JSONDecodeError as error:  # an attribute in Optuna's tables
+        raise JobError(f"{what} cannot be read: an attribute is no JSON ({error})") from None
+
+
+def has_tables(url: str) -> bool:
+    """Whether a search was ever begun there. Raises as `open_storage` does."""
+    settings = engine_settings(url)
+    if is_sqlite(url) and not Path(make_url(url).database).exists():
+        return False  # SQLite would make the file
+    try:
+        engine = create_engine(url, **settings)
+        try:
+            with engine.connect() as connection:
+                # A study comes after the tables are whole.
+                tables = inspect(connection).has_table("studies")
+                found = tables and connection.execute(text("SELECT 1 FROM studies")).first()
+                return bool(found)
+        finally:
+            engine.dispose()
+    except ImportError as error:
+        raise UserError(f"storage {hide_password(url)}: {one_line(error)}") from None
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise UserError(f"storage {hide_password(url)}: {why_of(url, error)}") from None
+    except TROUBLE as error:
+        said = why_of(url, error)
+        raise JobError(f"storage {hide_password(url)} does not answer: {said}") from None
+
+
+@contextlib.contextmanager
+def answering(url: str) -> Iterator[None]:
+    """Within it, a database that fails is one line: JobError."""
+    try:
+        yield
+    except TROUBLE as error:
+        raise JobError(
+            f"storage {hide_password(url)} no longer answers: {why_of(url, error)}; what is "
+            "finished is saved, and the same command continues once it does"
+        ) from None
+
+
+class PatientStorage:
+    """The storage of one driver, which alone writes to its studies.
+
+    An operation that meets a database in trouble is made again once the database is back, so every
+    operation must be one that may be made twice. `recover` is called in between.
+    """
+
+    def __init__(
+        self,
+        optuna_storage: optuna.storages.RDBStorage,
+        lock: StudyLock,
+        say: Callable[[str], None],
+        check: Callable[[], None],
+        recover: Callable[[], None] = lambda: None,
+    ):
+        """`check` is called while it waits, and may raise to end it."""
+        self.optuna, self.lock, self.recover = optuna_storage, lock, recover
+        self._say, self._check = say, check
+        self._name = hide_password(optuna_storage.url)
+
+    def do(self, operation: Callable[[], Result]) -> Result:
+        """What the operation returns. Raises JobError where the database does not come back."""
+        began: float | None = None
+        said = ""
+        while True:
+            try:
+                with self._saying_silence():
+                    self.lock.confirm()
+                    if began is not None:
+                        self.recover()
+                    result = operation()
+            except TROUBLE as error:
+                reason = why_of(self.optuna.url, error)
+                now = time.monotonic()
+                began = now if began is None else began
+                if hopeless(reason) or now - began > PATIENCE:
+                    raise JobError(
+                        f"storage {self._name}: {reason}; what is finished is saved, and the same "
+                        "command continues once it works"
+                    ) from None
+                if reason != said:
+                    self._say(
+                        f"storage {self._name}: {reason}; waiting for it up to "
+                        f"{PATIENCE / 60:.0f} minutes"
+                    )
+                    said = reason
+                self._pause(min(1.0, 0.1 + (now - began) / 10))
+            else:
+                if began is not None:
+                    self._say(f"storage {self._name} answers again")
+                return result
+
+    def try_once(self, operation: Callable[[], None]) -> None:
+        """For an end in trouble: what this would write, the next driver finds out by itself."""
+        with contextlib.suppress(*TROUBLE, JobError):
+            self.optuna.remove_session()  # an interrupted operation may have left it open
+            self.lock.confirm()
+            operation()
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._check()
+            time.sleep(0.05)
+
+    @contextlib.contextmanager
+    def _saying_silence(self) -> Iterator[None]:
+        """Says where an operation takes long: the database may be locked, or stopped."""
+        line = f"storage {self._name} has not answered for {SILENCE:.0f} s; still waiting"
+        timer = threading.Timer(SILENCE, self._say, [line])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+@contextlib.contextmanager
+def _making_tables(url: str) -> Iterator[None]:
+    """One process at a time: two that met an empty PostgreSQL database would race for them."""
+    if is_sqlite(url):
+        yield
+        return
+    engine = create_engine(url, **engine_settings(url))
+    try:
+        with engine.connect() as connection:
+            _hold(connection)
+            yield  # the connection's end lets go
+    finally:
+        engine.dispose()
+
+
+def _hold(connection: Connection) -> None:
+    connection.execute(text(f"SELECT pg_advisory_lock({_MAKING_TABLES})"))

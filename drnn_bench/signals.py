@@ -1,0 +1,87 @@
+"""Signals that end a run: INT from a terminal, TERM from a batch system, HUP from a lost terminal.
+
+The first one stops the run in good order: at once where that is safe, else when the driver next
+asks, at the latest after FORCE seconds. A second one ends the process at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+
+FORCE = 3  # seconds
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked the run to end. A KeyboardInterrupt, so that no handler of errors takes it."""
+
+    def __init__(self, signum: int):
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
+
+    @property
+    def exit_code(self) -> int:
+        return 128 + self.signum
+
+    @property
+    def word(self) -> str:
+        return {signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}.get(self.signum, "stopped")
+
+
+class Signals:
+    """What was asked so far, and whether it may interrupt now."""
+
+    def __init__(self) -> None:
+        self.asked: int | None = None
+        self._deferred = 0
+        self._handlers: dict[int, Callable[[int, object], None]] = {}
+
+    def install(self) -> None:
+        """Puts the handlers in again, where a library has put in others."""
+        for signum, handler in self._handlers.items():
+            signal.signal(signum, handler)
+
+    def check(self) -> None:
+        """Raises Stopped where a signal has come."""
+        if self.asked is not None:
+            raise Stopped(self.asked)
+
+    @contextlib.contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Within it a first signal waits for `check`."""
+        self._deferred += 1
+        try:
+            yield
+        finally:
+            self._deferred -= 1
+
+    def _arrive(self, signum: int, frame: object) -> None:
+        if self.asked is not None:
+            os._exit(128 + signum)
+        self.asked = signum
+        if not self._deferred:
+            raise Stopped(signum)
+        signal.setitimer(signal.ITIMER_REAL, FORCE)
+
+    def _force(self, signum: int, frame: object) -> None:
+        raise Stopped(self.asked)
+
+
+@contextlib.contextmanager
+def handled() -> Iterator[Signals]:
+    """Within it, signals are ours. HUP stays ignored where it was: `nohup` asked for that."""
+    signals = Signals()
+    asking = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        asking.append(signal.SIGHUP)
+    signals._handlers = dict.fromkeys(asking, signals._arrive) | {signal.SIGALRM: signals._force}
+    before = {each: signal.getsignal(each) for each in signals._handlers}
+    try:
+        signals.install()
+        yield signals
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -1,0 +1,64 @@
+"""An executor without processes: it runs jobs in this one. For tests that look inside a search."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from drnn_bench.execution.job import Event, Job, Lost, Yielded
+from drnn_bench.execution.trainer import Trainer
+
+
+class InlineExecutor:
+    """`size` trainers in this process. `change` may give another job in a job's place. A job that
+    raises Vanish has lost its trainer."""
+
+    def __init__(
+        self, size: int = 1, shared: Any = None, change: Callable[[Job], Job] = lambda j: j
+    ):
+        self.size, self.shared, self.change = size, shared, change
+        self._tickets, self._at = itertools.count(1), {}
+        self._answers: deque[tuple[int, Event]] = deque()
+
+    @property
+    def free(self) -> int:
+        return self.size - len(self._at)
+
+    def start(self, job: Job) -> int:
+        assert self.free
+        ticket = next(self._tickets)
+        self._at[ticket] = Trainer(self.shared)
+        self._at[ticket].start(self.change(job))
+        self.advance(ticket)
+        return ticket
+
+    def advance(self, ticket: int) -> None:
+        event = self._at[ticket].advance()
+        if getattr(event, "reason", "").startswith("Vanish"):
+            event = Lost("killed by SIGKILL")
+        self._answers.append((ticket, event))
+
+    def drop(self, ticket: int) -> None:
+        self._at.pop(ticket).drop()
+
+    def end(self, ticket: int, reason: str) -> None:
+        self._answers = deque(answer for answer in self._answers if answer[0] != ticket)
+        self._answers.append((ticket, Lost(reason)))
+
+    def wait(self, seconds: float) -> list[tuple[int, Event]]:
+        if not self._answers:
+            return []
+        ticket, event = self._answers.popleft()
+        if not isinstance(event, Yielded):
+            del self._at[ticket]
+        return [(ticket, event)]
+
+    def close(self) -> None:
+        self._at.clear()
+        self._answers.clear()
+
+
+class Vanish(BaseException):
+    pass
