@@ -34,7 +34,7 @@ from drnn_bench.search.study import TrialFacts
 ROOT = Path(__file__).parent.parent
 RUN = [sys.executable, str(ROOT / "bench.py"), "run"]
 HONEST = ["--sampler=random", "--pruner=none", "--seeds=1", "--family=dilated_rnn"]
-# Every trial takes as long as the next: the tail, where workers wait for the last one, is short.
+# Every trial takes as long as the next: the tail, where trainers wait for the last one, is short.
 SPACE = """family = "dilated_rnn"
 [space]
 cell = "gru"
@@ -78,27 +78,31 @@ def wall(trials: list[FrozenTrial]) -> float:
 
 
 def speedup(folder: Path, trials: int, steps: int) -> list[str]:
-    """Four workers against one on the same trials, in turns, and against what the machine gives to
-    four searches that share nothing."""
-    seconds: dict[str, list[float]] = {"four": [], "one": [], "apart": []}
+    """A trainer on each core against one on the same trials, in turns, and against what the machine
+    gives to as many searches that share nothing."""
+    cores = min(4, len(os.sched_getaffinity(0)))
+    seconds: dict[str, list[float]] = {"all": [], "one": [], "apart": []}
     for turn in range(2):
-        for workers, kind in ((4, "four"), (1, "one")):
+        for workers, kind in ((cores, "all"), (1, "one")):
             options = (f"--workers={workers}", f"--trials={trials}", f"--steps={steps}")
             seconds[kind].append(wall(search(folder / f"{kind}-{turn}", *options)))
-        options = ("--workers=1", f"--trials={trials // 4}", f"--steps={steps}")
-        begun = {f: begin(f, *options) for f in (folder / f"apart-{turn}-{i}" for i in range(4))}
+        options = ("--workers=1", f"--trials={trials // cores}", f"--steps={steps}")
+        begun = {
+            f: begin(f, *options) for f in (folder / f"apart-{turn}-{i}" for i in range(cores))
+        }
         together = [wall(end(*each)) for each in begun.items()]
         seconds["apart"].append(statistics.mean(together))
         note(f"speed-up: {seconds}")
-    four, one, apart = (statistics.mean(found) for found in seconds.values())
+    several, one, apart = (statistics.mean(found) for found in seconds.values())
     shown = {kind: " and ".join(f"{s:.1f}" for s in found) for kind, found in seconds.items()}
     return [
         f"The same {trials} trials of {steps} steps, from the start of the first to the end of the "
-        f"last, in turns: one worker {shown['one']} s, four workers {shown['four']} s, four "
-        f"searches at once that share nothing, of {trials // 4} trials and one worker each, "
-        f"{shown['apart']} s.",
-        f"**Four workers are {one / four:.2f} times as fast as one** (to reach on 4 cores: 3.6); "
-        f"the machine gives four searches that share nothing {one / apart:.2f}.",
+        f"last, in turns: one trainer {shown['one']} s, {cores} trainers {shown['all']} s, {cores} "
+        f"searches at once that share nothing, of {trials // cores} trials and one trainer each, "
+        f"{shown['apart']} s. {3600 * trials / one:,.0f} trials an hour with one, "
+        f"{3600 * trials / several:,.0f} with {cores}.",
+        f"**{cores} trainers are {one / several:.2f} times as fast as one**; the machine gives "
+        f"{cores} searches that share nothing {one / apart:.2f}.",
     ]
 
 
@@ -141,15 +145,15 @@ def start(folder: Path) -> list[str]:
         f"Medians of 5 runs: {whole:.2f} s from typing `bench run` to the first trial, which "
         f"trains at once. Imports, timed in the same runs by Python itself "
         f"(PYTHONPROFILEIMPORTTIME): {parents:.2f} s in the parent, {each:.2f} s in each of "
-        f"{workers} workers, which import while the parent opens the database.",
-        f"**{least:.2f} s are left** (to reach: 1.5) of starting Python twice, reading the data, "
+        f"{workers} trainers, which import while the parent opens the database.",
+        f"**{least:.2f} s are left** (to reach: 0.93) of starting Python twice, reading the data, "
         "making the database and measuring a study's pace, as far as they do not hide behind the "
-        f"workers' imports; {most:.2f} s with those.",
+        f"trainers' imports; {most:.2f} s with those.",
     ]
 
 
 def _start(folder: Path, workers: int) -> tuple[float, float, float]:
-    """Seconds until the first trial starts, and of imports in the parent and in a worker."""
+    """Seconds until the first trial starts, and of imports in the parent and in a trainer."""
     folder.mkdir()
     (folder / "space.toml").write_text(SPACE)
     options = [f"--workers={workers}", "--trials=100", "--steps=1000", "--search-space=space.toml"]
@@ -165,8 +169,8 @@ def _start(folder: Path, workers: int) -> tuple[float, float, float]:
         process.wait()
     first = min(t.datetime_start for t in trials)
     whole = (first - datetime.fromtimestamp(began)).total_seconds()
-    workers_log = folder / "runs" / "workers.log"
-    return whole, _import_seconds(folder / "errors"), _import_seconds(workers_log) / workers
+    trainers_log = folder / "runs" / "trainers.log"
+    return whole, _import_seconds(folder / "errors"), _import_seconds(trainers_log) / workers
 
 
 def _import_seconds(log: Path) -> float:

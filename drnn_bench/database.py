@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from optuna.exceptions import StorageInternalError
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, PendingRollbackError
 
-from drnn_bench.errors import UserError, one_line
+from drnn_bench.errors import JobError, UserError, one_line
 
 # What a database in trouble raises: through Optuna, through SQLAlchemy, on a cut connection.
 TROUBLE = (StorageInternalError, DBAPIError, PendingRollbackError, sqlite3.Error)
@@ -77,6 +80,34 @@ def is_sqlite(url: str) -> bool:
 def engine_settings(url: str) -> dict:
     """For SQLAlchemy's engines. Raises UserError as `parse_url` does."""
     return _SQLITE if is_sqlite(url) else _POSTGRES
+
+
+@contextlib.contextmanager
+def connection(url: str) -> Iterator[Connection]:
+    """A connection of its own, closed at the end."""
+    engine = create_engine(url, **engine_settings(url))
+    try:
+        with engine.connect() as opened:
+            yield opened
+    finally:
+        engine.dispose()
+
+
+@contextlib.contextmanager
+def connecting(url: str) -> Iterator[None]:
+    """Within it, a database that cannot be opened is one line: UserError where its URL or its
+    driver is wrong, JobError where nothing answers."""
+    shown = f"storage {hide_password(url)}"
+    try:
+        yield
+    except ImportError as error:
+        raise UserError(
+            f"{shown} needs a driver: pip install 'drnn-bench[postgres]' ({one_line(error)})"
+        ) from None
+    except TROUBLE as error:
+        raise JobError(f"{shown} does not answer: {why_of(url, error)}") from None
+    except (ArgumentError, TypeError, ValueError) as error:  # an option that the driver lacks
+        raise UserError(f"{shown}: {why_of(url, error)}") from None
 
 
 def _torn(parsed: URL) -> bool:

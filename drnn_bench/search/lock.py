@@ -10,8 +10,8 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 
-from drnn_bench.database import TROUBLE, engine_settings, hide_password, is_sqlite, why_of
-from drnn_bench.errors import JobError, UserError, one_line
+from drnn_bench.database import TROUBLE, connecting, connection, engine_settings, is_sqlite
+from drnn_bench.errors import JobError, UserError
 
 PATIENCE = 5.0  # seconds: a driver that was killed lets go at once, one that ends needs a moment
 
@@ -34,13 +34,13 @@ class _AdvisoryLock(StudyLock):
 
     def take(self) -> str | None:
         """Takes all or none. The digest of a study that another driver holds, if any."""
-        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        opened = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         for digest, key in self._keys.items():
-            if not connection.execute(text(f"SELECT pg_try_advisory_lock({key})")).scalar():
-                connection.invalidate()  # its end lets go of all
-                connection.close()
+            if not opened.execute(text(f"SELECT pg_try_advisory_lock({key})")).scalar():
+                opened.invalidate()  # its end lets go of all
+                opened.close()
                 return digest
-        self._connection = connection
+        self._connection = opened
         return None
 
     def confirm(self) -> None:
@@ -88,16 +88,8 @@ def only_driver(url: str, runs_dir: Path, digests: Sequence[str]) -> Iterator[St
             return
         lock = _AdvisoryLock(url, digests)
         stack.callback(lock.close)
-        try:
+        with connecting(url):
             held = lock.take()
-        except ImportError as error:
-            raise UserError(
-                f"storage {hide_password(url)} needs a driver: pip install 'drnn-bench[postgres]' "
-                f"({one_line(error)})"
-            ) from None
-        except TROUBLE as error:
-            said = why_of(url, error)
-            raise JobError(f"storage {hide_password(url)} does not answer: {said}") from None
         if held is not None:
             raise UserError(
                 f"another `bench run` is at work on study {held} of this storage: wait for it, or "
@@ -121,12 +113,8 @@ def drivers_at_work(url: str, digests: Sequence[str]) -> set[str]:
         "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' "
         "AND granted AND objsubid = 1"
     )
-    engine = create_engine(url, **engine_settings(url))
-    try:
-        with engine.connect() as connection:
-            held = set(connection.execute(statement).scalars())
-    finally:
-        engine.dispose()
+    with connection(url) as opened:
+        held = set(opened.execute(statement).scalars())
     return {digest for digest in digests if advisory_key(digest) in held}
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import optuna
-from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy import inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from drnn_bench.database import (
     TROUBLE,
+    connecting,
+    connection,
     engine_settings,
     hide_password,
     hopeless,
@@ -25,7 +26,7 @@ from drnn_bench.database import (
     why,
     why_of,
 )
-from drnn_bench.errors import JobError, UserError, one_line
+from drnn_bench.errors import JobError, one_line
 from drnn_bench.search.lock import StudyLock
 
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -44,25 +45,15 @@ def open_storage(url: str, create: bool = True) -> optuna.storages.RDBStorage:
     version of Optuna made the tables.
     """
     settings = engine_settings(url)
-    try:
-        with _making_tables(url) if create else contextlib.nullcontext():
+    with connecting(url), _making_tables(url) if create else contextlib.nullcontext():
+        try:
             return optuna.storages.RDBStorage(
                 url.replace("{", "{{").replace("}", "}}"),  # Optuna formats it
                 engine_kwargs=settings,
                 skip_table_creation=not create,
             )
-    except ImportError as error:
-        raise UserError(
-            f"storage {hide_password(url)} needs a driver: pip install 'drnn-bench[postgres]' "
-            f"({one_line(error)})"
-        ) from None
-    except (ArgumentError, TypeError, ValueError) as error:  # an option that the driver lacks
-        raise UserError(f"storage {hide_password(url)}: {why_of(url, error)}") from None
-    except TROUBLE as error:
-        said = why_of(url, error)
-        raise JobError(f"storage {hide_password(url)} does not answer: {said}") from None
-    except (RuntimeError, AssertionError) as error:  # Optuna's, on tables of another version
-        raise JobError(f"storage {hide_password(url)}: {one_line(error)}") from None
+        except (RuntimeError, AssertionError) as error:  # Optuna's, on tables of another version
+            raise JobError(f"storage {hide_password(url)}: {one_line(error)}") from None
 
 
 @contextlib.contextmanager
@@ -78,26 +69,12 @@ def reading(what: str) -> Iterator[None]:
 
 def has_tables(url: str) -> bool:
     """Whether a search was ever begun there. Raises as `open_storage` does."""
-    settings = engine_settings(url)
     if is_sqlite(url) and not Path(make_url(url).database).exists():
         return False  # SQLite would make the file
-    try:
-        engine = create_engine(url, **settings)
-        try:
-            with engine.connect() as connection:
-                # A study comes after the tables are whole.
-                tables = inspect(connection).has_table("studies")
-                found = tables and connection.execute(text("SELECT 1 FROM studies")).first()
-                return bool(found)
-        finally:
-            engine.dispose()
-    except ImportError as error:
-        raise UserError(f"storage {hide_password(url)}: {one_line(error)}") from None
-    except (ArgumentError, TypeError, ValueError) as error:
-        raise UserError(f"storage {hide_password(url)}: {why_of(url, error)}") from None
-    except TROUBLE as error:
-        said = why_of(url, error)
-        raise JobError(f"storage {hide_password(url)} does not answer: {said}") from None
+    with connecting(url), connection(url) as opened:
+        # A study comes after the tables are whole.
+        tables = inspect(opened).has_table("studies")
+        return bool(tables and opened.execute(text("SELECT 1 FROM studies")).first())
 
 
 @contextlib.contextmanager
@@ -196,14 +173,6 @@ def _making_tables(url: str) -> Iterator[None]:
     if is_sqlite(url):
         yield
         return
-    engine = create_engine(url, **engine_settings(url))
-    try:
-        with engine.connect() as connection:
-            _hold(connection)
-            yield  # the connection's end lets go
-    finally:
-        engine.dispose()
-
-
-def _hold(connection: Connection) -> None:
-    connection.execute(text(f"SELECT pg_advisory_lock({_MAKING_TABLES})"))
+    with connection(url) as opened:  # its end lets go
+        opened.execute(text(f"SELECT pg_advisory_lock({_MAKING_TABLES})"))
+        yield
