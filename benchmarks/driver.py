@@ -16,16 +16,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from drnn_bench.database import sqlite_url
 from drnn_bench.execution.job import Event, Returned, Yielded
-from drnn_bench.plan import Request, make_plan
+from drnn_bench.jobs.plan import Request, make_plan
 from drnn_bench.search.ask import DrivenStudy
+from drnn_bench.search.database import sqlite_url
 from drnn_bench.search.driver import Driver
 from drnn_bench.search.lock import only_driver
 from drnn_bench.search.storage import PatientStorage, open_storage
 from drnn_bench.search.study import open_study
-from drnn_bench.snapshots import Snapshots
-from drnn_bench.training import Evaluation
+from drnn_bench.training.loop import Evaluation
+from drnn_bench.training.snapshots import Snapshots
 
 EVALUATIONS, PAUSE = 8, 0.05  # of a trial; seconds of sleep before each
 TRIAL = 30.0  # seconds of a trial, for the number of trainers that one driver can serve

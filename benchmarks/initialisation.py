@@ -18,11 +18,11 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from drnn_bench.api import configure
+from drnn_bench.models.build import configure
 from drnn_bench.models.layers import INITS
-from drnn_bench.recipe import Recipe
-from drnn_bench.tasks import parse_task
-from drnn_bench.tasks.cache import prepare
+from drnn_bench.results.recipe import Recipe
+from drnn_bench.tasks.prepared import prepare
+from drnn_bench.tasks.registry import parse_task
 
 CASES = {  # task -> (depth, budget, steps, seeds)
     "pixel_digits": (6, 5_000, 600, 3),
@@ -34,7 +34,7 @@ RATES = (3e-3, 1e-2)
 
 def one(case: tuple) -> tuple[tuple, float]:
     from drnn_bench.execution.carry import drain
-    from drnn_bench.training import Diverged, train
+    from drnn_bench.training.loop import Diverged, train
 
     prepared, cell, init, rate, seed = case
     task = prepared.task

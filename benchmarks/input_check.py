@@ -21,10 +21,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from drnn_bench import kernels
-from drnn_bench.api import configure
+from drnn_bench.kernels import dispatch
+from drnn_bench.models.build import configure
 from drnn_bench.models.inputs import checked
-from drnn_bench.provenance import processor
+from drnn_bench.system.provenance import processor
 
 # name -> inputs (of symbols: how many there are), repeats
 CASES = {
@@ -81,12 +81,12 @@ def stepper(model: nn.Module, x: torch.Tensor, trains: bool) -> Callable[[], Any
 
 def check_of_the_kernels(model: nn.Module, x: torch.Tensor) -> Callable[[], Any]:
     """The call that the net's forward makes of it, to be repeated."""
-    seen, check = [], kernels.check_stack
-    kernels.check_stack = lambda *given: seen.append(given)
+    seen, check = [], dispatch.check_stack
+    dispatch.check_stack = lambda *given: seen.append(given)
     try:
         model(x, last=1)
     finally:
-        kernels.check_stack = check
+        dispatch.check_stack = check
     return lambda: check(*seen[0])
 
 

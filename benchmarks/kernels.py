@@ -33,15 +33,20 @@ import torch
 from torch import nn
 
 from drnn_bench import kernels
-from drnn_bench.api import build
 from drnn_bench.kernels import fused
 from drnn_bench.kernels.compiled import helper
 from drnn_bench.kernels.layout import empty
 from drnn_bench.kernels.products import FIVE, tanh
 from drnn_bench.kernels.registers import ROW
 from drnn_bench.kernels.tiles import dot
-from drnn_bench.kernels.vectors import load, store, store_rows, zero_rows
-from drnn_bench.provenance import processor
+from drnn_bench.kernels.vectors import (
+    load,
+    store,
+    store_rows,
+    zero_rows,
+)
+from drnn_bench.models.build import build
+from drnn_bench.system.provenance import processor
 
 CELLS = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 ACTIVATIONS = {"gru": 3, "lstm": 5, "rnn": 1}  # per unit and step

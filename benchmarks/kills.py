@@ -21,11 +21,11 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from drnn_bench.errors import JobError
-from drnn_bench.job import Run
-from drnn_bench.plan import Plan, Request, make_plan
-from drnn_bench.reporter import Silent
+from drnn_bench.jobs.job import Run
+from drnn_bench.jobs.plan import Plan, Request, make_plan
+from drnn_bench.jobs.reporter import Silent
 from drnn_bench.search.storage import has_tables, open_storage
-from drnn_bench.search.study import TrialFacts, count_trials, fills_place
+from drnn_bench.search.trial_facts import TrialFacts, count_trials, fills_place
 
 DRIVER_EVERY = 3  # kills, one hits the driver; the others hit a trainer
 ANY_MOMENT = 0.2  # share of the kills that do not wait until a trial is running

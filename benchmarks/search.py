@@ -28,8 +28,8 @@ from pathlib import Path
 from kills import besiege, faults, row_faults, studies, undisturbed, words
 from optuna.trial import FrozenTrial
 
-from drnn_bench.provenance import processor
-from drnn_bench.search.study import TrialFacts
+from drnn_bench.search.trial_facts import TrialFacts
+from drnn_bench.system.provenance import processor
 
 ROOT = Path(__file__).parent.parent
 RUN = [sys.executable, str(ROOT / "bench.py"), "run"]

@@ -15,13 +15,13 @@ The public API, each part imported when it is first used:
 __version__ = "0.1.0"
 
 _WHERE = {
-    "build": "api",
-    "configure": "api",
-    "describe": "api",
-    "mean_recurrent_length": "mrl",
-    "run": "job",
-    "leaderboard": "ranking",
-    "load": "loading",
+    "build": "models.build",
+    "configure": "models.build",
+    "describe": "models.build",
+    "mean_recurrent_length": "models.mrl",
+    "run": "jobs.job",
+    "leaderboard": "results.ranking",
+    "load": "export.loading",
     "plugin": "plugins",
 }
 __all__ = [*_WHERE]

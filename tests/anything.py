@@ -16,9 +16,14 @@ from test_models import NETS
 
 from drnn_bench import kernels
 from drnn_bench.errors import UserError
-from drnn_bench.models import FAMILIES
+from drnn_bench.models.names import FAMILIES
 from drnn_bench.models.streaming import detach
-from drnn_bench.testing.nets import INPUTS, close, doubled, make
+from drnn_bench.testing.nets import (
+    INPUTS,
+    close,
+    doubled,
+    make,
+)
 
 torch.set_num_threads(1)
 KERNELS = st.sampled_from(["auto", "torch", "fused"])

@@ -12,7 +12,12 @@ from toy_jobs import Count, Dies, Echo, Hangs, Raises, Shared
 
 from drnn_bench.errors import JobError
 from drnn_bench.execution.carry import carry
-from drnn_bench.execution.job import Failed, Lost, Returned, Yielded
+from drnn_bench.execution.job import (
+    Failed,
+    Lost,
+    Returned,
+    Yielded,
+)
 
 
 def next_event(executor, ticket, seconds=60.0):

@@ -7,7 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from drnn_bench.execution.job import Event, Job, Lost, Yielded
+from drnn_bench.execution.job import (
+    Event,
+    Job,
+    Lost,
+    Yielded,
+)
 from drnn_bench.execution.trainer import Trainer
 
 

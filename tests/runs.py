@@ -10,9 +10,9 @@ import optuna
 from conftest import ENV, command
 from kills import studies
 
-from drnn_bench import records
-from drnn_bench.database import sqlite_url
-from drnn_bench.search.study import TrialCounts, count_trials
+from drnn_bench.results import records
+from drnn_bench.search.database import sqlite_url
+from drnn_bench.search.trial_facts import TrialCounts, count_trials
 
 SMALL = ("run", "--steps", "20", "--trials", "3", "--seeds", "2", "--workers", "2",
          "--family", "lstm", "--family", "dilated_cnn")  # fmt: skip

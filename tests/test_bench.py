@@ -16,7 +16,7 @@ from conftest import ENV, ROOT
 from kills import trainer_pids
 from runs import SMALL, counts, rows, start, wait_for
 
-from drnn_bench import cli
+from drnn_bench.cli import app
 
 
 @pytest.mark.slow
@@ -233,7 +233,7 @@ def test_a_users_mistake_is_one_line_and_exit_2(words, said, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["bench", *words.split()])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        app.main()
     done = capsys.readouterr()
     assert ended.value.code == 2
     assert said in done.err
@@ -268,8 +268,8 @@ def test_help_is_light():
 
 
 def test_ls_lists_everything(bench):
-    from drnn_bench.models import FAMILIES
-    from drnn_bench.tasks import TASKS
+    from drnn_bench.models.names import FAMILIES
+    from drnn_bench.tasks.names import TASKS
 
     assert [r["family"] for r in json.loads(bench("ls", "families", "--json").stdout)] == [
         *FAMILIES

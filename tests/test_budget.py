@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drnn_bench.budget import (
+from drnn_bench.models.budget import (
     ENOUGH,
     LEAST,
     Infeasible,
@@ -15,8 +15,9 @@ from drnn_bench.budget import (
     count_parameters,
     solve_width,
 )
-from drnn_bench.models import FAMILIES, make_config
-from drnn_bench.search_space import default_path, read_space
+from drnn_bench.models.names import FAMILIES
+from drnn_bench.models.registry import make_config
+from drnn_bench.search.space import default_path, read_space
 
 SIZES = {"input_size": 1, "output_size": 10}
 

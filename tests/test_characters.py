@@ -10,15 +10,15 @@ import pytest
 import torch
 from conftest import refusal
 
-from drnn_bench.api import configure
 from drnn_bench.errors import UserError
 from drnn_bench.execution.carry import drain
-from drnn_bench.recipe import Recipe
-from drnn_bench.scoring import evaluate, inputs, targets
-from drnn_bench.tasks import parse_task
-from drnn_bench.tasks.cache import prepare
+from drnn_bench.models.build import configure
+from drnn_bench.results.recipe import Recipe
 from drnn_bench.tasks.characters import encode
-from drnn_bench.training import train
+from drnn_bench.tasks.prepared import prepare
+from drnn_bench.tasks.registry import parse_task
+from drnn_bench.training.loop import train
+from drnn_bench.training.scoring import evaluate, inputs, targets
 
 TEXT = "the quick brown fox jumps over the lazy dog.\n" * 600
 

@@ -10,9 +10,9 @@ import pytest
 from conftest import refusal
 
 from drnn_bench.errors import JobError
-from drnn_bench.scoring import targets
-from drnn_bench.tasks.cache import read
+from drnn_bench.tasks.prepared import read
 from drnn_bench.tasks.task import SPLITS, UNSCORED, Task
+from drnn_bench.training.scoring import targets
 
 N, T = 6, 5
 X, Y = np.zeros((N, T, 2), np.float32), np.arange(N) % 3

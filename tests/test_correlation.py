@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from drnn_bench.correlation import Correlation, mrl_correlations, spearman
-from drnn_bench.importance import LEAST, importance
-from drnn_bench.search_space import default_path, read_space
-from drnn_bench.statistics import LEVEL
+from drnn_bench.results.correlation import Correlation, mrl_correlations, spearman
+from drnn_bench.results.significance import LEVEL
+from drnn_bench.search.importance import LEAST, importance
+from drnn_bench.search.space import default_path, read_space
 
 
 @pytest.mark.parametrize("n", [3, 5, 12, 60])

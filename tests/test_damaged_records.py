@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from test_leaderboard import searched
 from test_records import real_rows
 
-from drnn_bench import cli, records, rows
-from drnn_bench.records import SHOWN, read, read_folder
+from drnn_bench.cli import app
+from drnn_bench.results import records, schema
+from drnn_bench.results.records import SHOWN, read, read_folder
 
 PUBLISHED = ROOT / "leaderboards" / "records" / "pixel_digits.jsonl"
 FAMILIES = ("dilated_rnn", "lstm", "dilated_cnn")
@@ -56,17 +57,17 @@ def test_every_published_row_is_whole(path):
 
 @pytest.mark.parametrize("role", ["study", "final", "speed"])
 def test_rows_as_the_harness_writes_them_are_whole(role):
-    assert rows.fault(real_rows()[role]) is None
+    assert schema.fault(real_rows()[role]) is None
 
 
 def test_a_final_that_diverged_is_whole():
-    assert rows.fault(searched().final(0, None)) is None
+    assert schema.fault(searched().final(0, None)) is None
 
 
 @pytest.mark.parametrize("role", ["study", "final", "speed"])
 def test_a_row_without_one_of_its_keys_is_left_out_and_the_key_named(role, tmp_path):
     whole = real_rows()[role]
-    for key in {*rows.EVERY, *rows.ROLES[role, "complete"]}:
+    for key in {*schema.EVERY, *schema.ROLES[role, "complete"]}:
         if key.endswith("?") or key == "id":
             continue
         note = note_on(tmp_path, {k: v for k, v in whole.items() if k != key})
@@ -256,7 +257,7 @@ def test_a_command_shows_what_it_can_or_says_one_line(command, lines, tmp_path, 
     sys.argv = ["bench", *words, "--runs-dir", str(runs)]
     try:
         with pytest.raises(SystemExit) as ended:  # any other exception fails the test
-            cli.main()
+            app.main()
     finally:
         sys.argv = before
     out, err = capfd.readouterr()

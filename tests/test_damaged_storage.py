@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from drnn_bench import cli, live, records
+from drnn_bench.cli import app
 from drnn_bench.errors import JobError
-from drnn_bench.plan import Request, make_plan
+from drnn_bench.jobs import runs_folder
+from drnn_bench.jobs.plan import Request, make_plan
+from drnn_bench.results import records
 from drnn_bench.search.storage import open_storage
 from drnn_bench.search.study import ask_for, open_study, spec_of, studies_of
 
@@ -114,7 +116,7 @@ def answer(capfd, *words: str) -> tuple[int, str, str]:
     before, sys.argv = sys.argv, ["bench", *words]
     try:
         with pytest.raises(SystemExit) as ended:  # anything else fails the test
-            cli.main()
+            app.main()
     finally:
         sys.argv = before
     return ended.value.code or 0, *capfd.readouterr()
@@ -177,7 +179,7 @@ def test_a_locked_database_keeps_a_board_waiting_for_seconds_only(runs):
     holder.execute("BEGIN EXCLUSIVE")
     try:
         began = time.monotonic()
-        found, notes = live.read(runs)
+        found, notes = runs_folder.read(runs)
     finally:
         holder.close()
     assert time.monotonic() - began < 30  # not the minutes that a search waits

@@ -21,15 +21,17 @@ from rich.console import Console
 from rich.table import Table
 from test_leaderboard import FAIR, GOOD, searched
 
-from drnn_bench import boards, columns, comparison, escape, export
-from drnn_bench.console import print_board
-from drnn_bench.model_card import model_card
-from drnn_bench.ranking import build
+from drnn_bench.board import budgets, columns, publish
+from drnn_bench.board.terminal import print_board
+from drnn_bench.export import folder
+from drnn_bench.export.model_card import model_card
 from drnn_bench.report.figures import svg
 from drnn_bench.report.page import page
 from drnn_bench.report.sections import make_sections
-from drnn_bench.tasks import make_task, parse_task
-from drnn_bench.tasks.cache import Prepared
+from drnn_bench.results.ranking import build
+from drnn_bench.system import escape
+from drnn_bench.tasks.prepared import Prepared
+from drnn_bench.tasks.registry import make_task, parse_task
 from drnn_bench.tasks.spec import join_spec, split_spec
 
 ESCAPE, RIGHT_TO_LEFT = "\x1b", "\u202e"
@@ -126,7 +128,7 @@ def test_a_printed_command_runs_what_it_says_and_nothing_else(name, reader, tmp_
 def test_what_tells_boards_apart_can_be_pasted(tmp_path):
     rows = [row for name in ("a;touch X", "b c") for row in hostile_board(name)[1]]
     rows = [row | {"study": f"{row['study']}{row['task']}"} for row in rows]
-    said = refusal(export.choose, build(rows), rows, None)
+    said = refusal(folder.choose, build(rows), rows, None)
     for options in said.partition(" add ")[2].split(" or "):
         [argv] = shell_argv(f"bench {options}", tmp_path)
         assert argv[0] == "--task"
@@ -139,7 +141,7 @@ def test_what_tells_boards_apart_can_be_pasted(tmp_path):
 def test_a_written_search_space_is_the_toml_of_its_table(table):
     import tomllib
 
-    from drnn_bench.commands import _entries
+    from drnn_bench.board.reproduce import _entries
 
     text = _entries(table)
     assert "\nEND" not in text
@@ -244,7 +246,7 @@ def test_a_board_in_markdown_has_its_own_columns_and_no_markup(name):
     rows = sum(t.type == "tr_open" for t in tokens)
     assert rows == 3
     assert sum(t.type == "td_open" for t in tokens) == 2 * sum(t.type == "th_open" for t in tokens)
-    compared = comparison.to_text(board, "lstm", csv=False)
+    compared = budgets.to_text(board, "lstm", csv=False)
     assert compared == "\n".join(map(escape.plain, compared.split("\n")))
 
 
@@ -326,7 +328,7 @@ def test_names_that_differ_only_where_they_are_cut_have_files_of_their_own():
 
 def test_a_board_of_a_name_of_240_characters_is_written(tmp_path):
     board, rows = hostile_board("x" * 240)
-    path = boards.publish(rows, board["task"].iloc[0], tmp_path / "leaderboards")
+    path = publish.publish(rows, board["task"].iloc[0], tmp_path / "leaderboards")
     assert path.is_file()
-    assert boards.check(tmp_path / "leaderboards") == []
+    assert publish.check(tmp_path / "leaderboards") == []
     assert isinstance(pd.read_csv(path.with_suffix(".csv")), pd.DataFrame)

@@ -26,22 +26,37 @@ from test_models import NETS
 from world import World
 
 import drnn_bench
-from drnn_bench import cli, columns, plugins, records, weights
-from drnn_bench.commands import commands
+from drnn_bench import plugins
+from drnn_bench.board import columns
+from drnn_bench.board.reproduce import commands
+from drnn_bench.cli import app
 from drnn_bench.errors import JobError, UserError
 from drnn_bench.execution.carry import finish
-from drnn_bench.export import best_final, choose, export_to
-from drnn_bench.finals import FinalJob, final_seed, keep_final, study_row
-from drnn_bench.job import Run
-from drnn_bench.loading import CARD, CONFIG, WEIGHTS, load
-from drnn_bench.plan import Request, make_plan
-from drnn_bench.ranking import build, finals_of, select
-from drnn_bench.reporter import Silent
-from drnn_bench.scoring import evaluate
-from drnn_bench.search.study import open_study, summarise
-from drnn_bench.tasks import parse_task
-from drnn_bench.tasks.cache import all_prepared
-from drnn_bench.testing.nets import INPUTS, OUTPUTS, config_of, make
+from drnn_bench.export.folder import best_final, choose, export_to
+from drnn_bench.export.loading import (
+    CARD,
+    CONFIG,
+    WEIGHTS,
+    load,
+)
+from drnn_bench.jobs.finals import FinalJob, final_seed, keep_final
+from drnn_bench.jobs.job import Run
+from drnn_bench.jobs.plan import Request, make_plan
+from drnn_bench.jobs.reporter import Silent
+from drnn_bench.models import weights
+from drnn_bench.results import records
+from drnn_bench.results.ranking import build, finals_of, select
+from drnn_bench.search.study import open_study
+from drnn_bench.search.summary import study_row, summarise
+from drnn_bench.tasks.prepared import all_prepared
+from drnn_bench.tasks.registry import parse_task
+from drnn_bench.testing.nets import (
+    INPUTS,
+    OUTPUTS,
+    config_of,
+    make,
+)
+from drnn_bench.training.scoring import evaluate
 
 SEEDS = 3
 
@@ -466,7 +481,7 @@ def test_a_users_mistake_is_one_line(words, said, tmp_path, monkeypatch, capsys)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["bench", "export", *words.split()])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        app.main()
     done = capsys.readouterr()
     assert (ended.value.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert said in done.err

@@ -13,14 +13,19 @@ from conftest import refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drnn_bench import cli_ls
-from drnn_bench.budget import Infeasible, solve_width
+from drnn_bench.cli import ls
 from drnn_bench.errors import UserError
-from drnn_bench.feasible import EXAMPLES, SAMPLE, candidates, count_feasible
-from drnn_bench.plan import check_feasible
-from drnn_bench.search_space import default_path, make_space, read_space
-from drnn_bench.statistics import share_interval
-from drnn_bench.tasks import parse_task
+from drnn_bench.jobs.plan import check_feasible
+from drnn_bench.models.budget import Infeasible, solve_width
+from drnn_bench.results.significance import share_interval
+from drnn_bench.search.feasible import (
+    EXAMPLES,
+    SAMPLE,
+    candidates,
+    count_feasible,
+)
+from drnn_bench.search.space import default_path, make_space, read_space
+from drnn_bench.tasks.registry import parse_task
 
 DIGITS = parse_task("pixel_digits")
 
@@ -170,7 +175,7 @@ def test_ls_space_tells_it_in_words_and_in_json(bench, capsys, tmp_path):
         assert group["reason"] == refused.reason
         assert [(e["architecture"], e["said"]) for e in group["examples"]] == [*refused.examples]
 
-    cli_ls.ls_space("lstm", "pixel_digits", "56")
+    ls.ls_space("lstm", "pixel_digits", "56")
     said = capsys.readouterr().out
     assert said.startswith("lstm on pixel_digits at 56 parameters: 4 architectures\n")
     assert f"feasible: {found.feasible}, all of them tried" in said
@@ -180,7 +185,7 @@ def test_ls_space_tells_it_in_words_and_in_json(bench, capsys, tmp_path):
     mine, text = tmp_path / "mine.toml", tmp_path / "book.txt"
     mine.write_text('family = "lstm"\n[space]\nlearning_rate = 1e-3\ndepth = [1, 2, 3]\n')
     text.write_text("to be or not to be, that is the question. " * 600)
-    cli_ls.ls_space("lstm", f"char_text:path={text}", "20k", str(mine))
+    ls.ls_space("lstm", f"char_text:path={text}", "20k", str(mine))
     assert ": 3 architectures\nfeasible: 3," in capsys.readouterr().out
     with pytest.raises(UserError, match="is of family 'lstm', not 'gru'"):
-        cli_ls.ls_space("gru", "pixel_digits", "5k", str(mine))
+        ls.ls_space("gru", "pixel_digits", "5k", str(mine))

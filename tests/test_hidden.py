@@ -14,7 +14,7 @@ from conftest import refusal
 
 from drnn_bench.formats import read
 from drnn_bench.formats.files import is_hidden, listed
-from drnn_bench.tasks import parse_task
+from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.sources import find
 
 APPLE = bytes.fromhex("00051607000200004d6163204f5320582020202020202020") + bytes(60)

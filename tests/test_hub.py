@@ -30,7 +30,8 @@ from datasets import Audio, ClassLabel, Features, Image, Value
 from hub import serving
 from test_speakers import as_092, noise, small_vctk
 
-from drnn_bench.tasks import characters, parse_task, sources, speakers
+from drnn_bench.tasks import characters, sources, speakers
+from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.task import SPLITS, data_hash
 
 UNAIDED = "pixel_digits and copy_memory need no data"
@@ -308,7 +309,7 @@ TASKS = {"pixel_mnist": MNIST, "char_ptb": PTB, "speaker_vctk:speakers=4": VCTK}
 LOAD = """
 import json, sys
 from drnn_bench.errors import UserError
-from drnn_bench.tasks import parse_task
+from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.task import data_hash
 said = {}
 for spec in sys.argv[1:]:

@@ -18,12 +18,18 @@ from test_models import NETS, fused_or_skip
 
 import drnn_bench
 from drnn_bench import kernels
-from drnn_bench.api import configure
 from drnn_bench.errors import UserError
 from drnn_bench.kernels.linear import linear_scan
-from drnn_bench.models import FAMILIES
+from drnn_bench.models.build import configure
+from drnn_bench.models.names import FAMILIES
 from drnn_bench.models.streaming import detach
-from drnn_bench.testing.nets import INPUTS, close, config_of, make, wrong_inputs
+from drnn_bench.testing.nets import (
+    INPUTS,
+    close,
+    config_of,
+    make,
+    wrong_inputs,
+)
 
 SYMBOLIC = ("dilated_rnn", "rnn", "lstm", "gru", "skip_rnn", "min_gru")
 EVERY = pytest.mark.parametrize("family", FAMILIES)
@@ -93,7 +99,7 @@ def test_numpys_whole_numbers_are_whole_numbers(family):
 
 @EVERY
 def test_a_loaded_net_is_checked_too(family, tmp_path):
-    from drnn_bench import weights
+    from drnn_bench.models import weights
 
     path = tmp_path / "net.safetensors"
     weights.save(small(family), path)

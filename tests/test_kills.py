@@ -6,7 +6,7 @@ import pytest
 from conftest import ENV, command
 from kills import besiege, faults, row_faults, studies, undisturbed, words
 
-from drnn_bench.search.study import best_trial
+from drnn_bench.search.trial_facts import best_trial
 
 SEARCH = {"families": ("dilated_rnn", "lstm"), "trials": 6, "steps": 30, "seeds": 1,
           "sampler": "random", "pruner": "none"}  # fmt: skip

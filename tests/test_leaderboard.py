@@ -23,18 +23,24 @@ from conftest import ROOT
 from rich.console import Console
 from test_records import real_rows
 
-from drnn_bench import boards, columns, comparison, records
-from drnn_bench.commands import again
-from drnn_bench.console import print_board
+from drnn_bench.board import budgets, columns, publish
+from drnn_bench.board.reproduce import again
+from drnn_bench.board.terminal import print_board
 from drnn_bench.errors import UserError
-from drnn_bench.finals import identity, study_row
-from drnn_bench.models import make_config
-from drnn_bench.provenance import provenance
-from drnn_bench.ranking import GROUP, build, leaderboard, select
-from drnn_bench.recipe import Recipe
+from drnn_bench.models.registry import make_config
+from drnn_bench.results import records
+from drnn_bench.results.ranking import (
+    GROUP,
+    build,
+    leaderboard,
+    select,
+)
+from drnn_bench.results.recipe import Recipe
+from drnn_bench.search.space import default_path, read_space
 from drnn_bench.search.study import StudySpec
-from drnn_bench.search_space import default_path, read_space
-from drnn_bench.tasks import parse_task
+from drnn_bench.search.summary import describe_run, study_row
+from drnn_bench.system.provenance import provenance
+from drnn_bench.tasks.registry import parse_task
 
 Row = dict[str, Any]
 HERE = {**provenance("cpu", 1), "processor": "Processor A, 4 cores"}
@@ -82,7 +88,7 @@ class Searched:
                 "test_cross_entropy": 1.0, "test_size": 360, "best_step": 90, "curve": [[90, test]],
                 "train_seconds": 1.5, "weights": "0" * 64,
             }  # fmt: skip
-        row = identity(self.spec, self.task, self.best) | {"seed": seed} | outcome
+        row = describe_run(self.spec, self.task, self.best) | {"seed": seed} | outcome
         return records.make_row(
             "final", row, **HERE, started=started(), kernels="fused", peak_memory_mb=100.0
         ) | changes  # fmt: skip
@@ -91,7 +97,7 @@ class Searched:
         return [self.final(seed, test) for seed, test in enumerate(tests)]
 
     def speed(self, per_s: float, *, session: str = "s1", threads: int = 1, **changes: Any) -> Row:
-        row = identity(self.spec, self.task, self.best) | {"seed": 0, "state": "complete"}
+        row = describe_run(self.spec, self.task, self.best) | {"seed": 0, "state": "complete"}
         rates = {
             f"{what}_per_s{end}": factor * per_s
             for what, factor in (("train", 1.0), ("infer", 3.0))
@@ -426,13 +432,13 @@ def test_the_speed_ratio_may_be_to_any_family():
     board = build(flat(rows), base="dilated_cnn")
     ratios = dict(zip(board["family"], board["speed_ratio"], strict=True))
     assert ratios == pytest.approx({"dilated_rnn": 0.16, "lstm": 0.4, "dilated_cnn": 1.0})
-    shown = comparison.to_text(board, "dilated_cnn", csv=False)
+    shown = budgets.to_text(board, "dilated_cnn", csv=False)
     [_, _, *body] = table(shown)
     assert dict(body)["dilated_rnn"] == "95.1 ± 0.2 [{:,}, 0.16x, {:.1f}]".format(
         *board[board["family"] == "dilated_rnn"][["parameters", "mrl"]].iloc[0]
     )
     assert "training speed/dilated_cnn, MRL over the spans 1 to 63" in shown
-    one = comparison.to_records(board, "dilated_cnn")[0]
+    one = budgets.to_records(board, "dilated_cnn")[0]
     assert (one["speed_ratio"], one["speed_base"]) == (pytest.approx(0.16), "dilated_cnn")
 
 
@@ -443,7 +449,7 @@ def test_budgets_side_by_side_stand_as_they_rank_at_the_largest():
     rows = [small.study(), *small.finals(0.9, 0.91), large.study(), *large.finals(0.3, 0.31),
             other.study(), *other.finals(0.5, 0.51),
             only_small.study(), *only_small.finals(0.8, 0.81)]  # fmt: skip
-    [_, _, *body] = table(comparison.to_text(build(rows), "lstm", csv=False))
+    [_, _, *body] = table(budgets.to_text(build(rows), "lstm", csv=False))
     assert [family for family, *_ in body] == ["gru", "lstm", "rnn"]
 
 
@@ -699,7 +705,7 @@ def test_each_kind_of_search_has_a_command_that_makes_it_again():
         "--sampler random --pruner none --seed 7",
     ]
     board = build([one.study(), other.study(), wild.study()])
-    assert "of several searches" in comparison.to_text(board, "lstm", csv=False)
+    assert "of several searches" in budgets.to_text(board, "lstm", csv=False)
 
 
 def test_a_search_space_of_ones_own_comes_with_its_command(tmp_path):
@@ -807,7 +813,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_publishing_writes_the_records_of_the_task_and_both_boards(tmp_path):
     rows = flat(different_studies())
-    path = boards.publish(rows, "pixel_digits", tmp_path)
+    path = publish.publish(rows, "pixel_digits", tmp_path)
     assert path == tmp_path / "pixel_digits.md"
     assert content(tmp_path).keys() == {
         "pixel_digits.md", "pixel_digits.csv", "records/pixel_digits.jsonl",
@@ -823,7 +829,7 @@ def test_published_boards_are_read_like_a_runs_folder(tmp_path):
     rows = flat(different_studies())
     tasks = {row["task"] for row in rows}
     for task in tasks:
-        boards.publish(rows, task, tmp_path)
+        publish.publish(rows, task, tmp_path)
     assert len(tasks) > 1
     read, notes = records.read_folder(tmp_path)
     assert {row["id"] for row in read} == {row["id"] for row in rows}
@@ -833,20 +839,20 @@ def test_published_boards_are_read_like_a_runs_folder(tmp_path):
 
 def test_publishing_again_changes_no_byte_and_doubles_no_record(tmp_path):
     rows = flat(three()[0])
-    boards.publish(rows, "pixel_digits", tmp_path)
+    publish.publish(rows, "pixel_digits", tmp_path)
     before = content(tmp_path)
-    boards.publish(rows, "pixel_digits", tmp_path)
+    publish.publish(rows, "pixel_digits", tmp_path)
     assert content(tmp_path) == before
-    boards.publish([], "pixel_digits", tmp_path)
+    publish.publish([], "pixel_digits", tmp_path)
     assert content(tmp_path) == before
 
 
 def test_publishing_more_adds_to_what_is_there(tmp_path):
     first, second, third = three()[0]
-    boards.publish(first, "pixel_digits", tmp_path)
+    publish.publish(first, "pixel_digits", tmp_path)
     before = content(tmp_path)["records/pixel_digits.jsonl"]
     # Another machine's runs folder, which holds some of the same rows.
-    boards.publish([*third, *first, *second], "pixel_digits", tmp_path)
+    publish.publish([*third, *first, *second], "pixel_digits", tmp_path)
     after = content(tmp_path)["records/pixel_digits.jsonl"]
     assert after.startswith(before)
     assert len(after.splitlines()) == len([*first, *second, *third])
@@ -856,10 +862,10 @@ def test_publishing_more_adds_to_what_is_there(tmp_path):
 def test_who_runs_less_of_a_published_search_displaces_nothing(tmp_path):
     whole = dataclasses.replace(searched(), complete=28)
     published = [whole.study(), *whole.finals(*GOOD)]
-    boards.publish(published, "pixel_digits", tmp_path)
+    publish.publish(published, "pixel_digits", tmp_path)
     before = build(records.read_folder(tmp_path)[0]).to_dict("records")
     part = dataclasses.replace(whole, complete=8, best=searched(width=11).best)
-    boards.publish(
+    publish.publish(
         [part.study(), *part.finals(0.1), *whole.finals(*POOR)], "pixel_digits", tmp_path
     )
     [line] = build(records.read_folder(tmp_path)[0]).to_dict("records")
@@ -870,62 +876,62 @@ def test_who_runs_less_of_a_published_search_displaces_nothing(tmp_path):
 def test_boards_of_a_task_with_different_options_are_different_files(tmp_path):
     for length in (5, 50):
         one = searched(task=f"copy_memory:T={length}")
-        boards.publish([one.study()], one.spec.task, tmp_path)
+        publish.publish([one.study()], one.spec.task, tmp_path)
     assert {path.name for path in tmp_path.glob("*.md")} == {
         "copy_memory-T=5.md", "copy_memory-T=50.md",
     }  # fmt: skip
-    assert boards.check(tmp_path) == []
+    assert publish.check(tmp_path) == []
 
 
 @pytest.mark.parametrize("suffix", ["md", "csv"])
 def test_a_board_edited_by_hand_is_found_and_named(tmp_path, suffix):
-    boards.publish(flat(three()[0]), "pixel_digits", tmp_path)
-    assert boards.check(tmp_path) == []
+    publish.publish(flat(three()[0]), "pixel_digits", tmp_path)
+    assert publish.check(tmp_path) == []
     board = tmp_path / f"pixel_digits.{suffix}"
     board.write_text(board.read_text().replace("95.1", "99.1").replace("0.951", "0.991"))
-    [said] = boards.check(tmp_path)
+    [said] = publish.check(tmp_path)
     assert said.startswith(f"{board}: differs")
     assert len(said.splitlines()) == 1
     board.unlink()
-    assert boards.check(tmp_path) == [f"{board}: missing"]
+    assert publish.check(tmp_path) == [f"{board}: missing"]
 
 
 def test_records_that_changed_under_a_board_are_found(tmp_path):
     first, second, _ = three()[0]
-    boards.publish(first, "pixel_digits", tmp_path)
+    publish.publish(first, "pixel_digits", tmp_path)
     records.append(tmp_path / "records" / "pixel_digits.jsonl", second)
-    assert len(boards.check(tmp_path)) == 2
+    assert len(publish.check(tmp_path)) == 2
 
 
 @pytest.mark.parametrize("left", ["", "not a row\n", "finals"])
 def test_records_that_make_no_board_are_named(tmp_path, left):
     one = searched()
-    boards.publish([one.study(), *one.finals(*GOOD)], "pixel_digits", tmp_path)
+    publish.publish([one.study(), *one.finals(*GOOD)], "pixel_digits", tmp_path)
     path = tmp_path / "records" / "pixel_digits.jsonl"
     path.write_text(left if left != "finals" else "")
     if left == "finals":
         records.append(path, one.finals(*GOOD))
-    said = boards.check(tmp_path)
+    said = publish.check(tmp_path)
     assert said
     assert all(str(path) in line_ for line_ in said)
 
 
 def test_a_folder_without_records_has_nothing_to_check(tmp_path):
     with pytest.raises(UserError, match="no records"):
-        boards.check(tmp_path)
+        publish.check(tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(UserError, match="cannot be written"):
-        boards.publish(flat(three()[0]), "pixel_digits", tmp_path)
+        publish.publish(flat(three()[0]), "pixel_digits", tmp_path)
 
 
 def test_a_file_in_the_way_of_the_boards_is_said(tmp_path):
     (tmp_path / "boards").write_text("in the way")
     with pytest.raises(UserError, match="cannot be written"):
-        boards.publish(flat(three()[0]), "pixel_digits", tmp_path / "boards")
+        publish.publish(flat(three()[0]), "pixel_digits", tmp_path / "boards")
 
 
 def test_every_line_carries_what_it_is_grouped_by():
@@ -948,7 +954,7 @@ def test_accuracy_stands_beside_another_metric_and_guessing_below_it():
 
 
 def test_what_is_published_is_what_its_records_give_and_is_quoted_as_it_stands():
-    assert boards.check(ROOT / "leaderboards") == []
+    assert publish.check(ROOT / "leaderboards") == []
     published = "".join(p.read_text() for p in sorted((ROOT / "leaderboards").glob("*.md")))
     for name in ("README.md", "docs/results.md"):
         text = (ROOT / name).read_text()

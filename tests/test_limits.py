@@ -15,17 +15,19 @@ from conftest import ENV, ROOT, command, refusal
 from optuna.trial import TrialState
 from world import World
 
-from drnn_bench import cli, plugins
-from drnn_bench.api import describe
+from drnn_bench import plugins
+from drnn_bench.cli import app
 from drnn_bench.errors import JobError, out_of_memory
-from drnn_bench.models import make_config
-from drnn_bench.mrl import _over_taps, mean_recurrent_length
-from drnn_bench.progress import _words, failures, study_progress
+from drnn_bench.jobs.progress import _words, failures, study_progress
+from drnn_bench.models.build import describe
+from drnn_bench.models.mrl import _over_taps, mean_recurrent_length
+from drnn_bench.models.registry import make_config
 from drnn_bench.report.files import _write
-from drnn_bench.search.study import TrialFacts, open_study
-from drnn_bench.search_space import make_space
-from drnn_bench.tasks import parse_task
-from drnn_bench.writable import check_boards, check_room, check_runs
+from drnn_bench.search.space import make_space
+from drnn_bench.search.study import open_study
+from drnn_bench.search.trial_facts import TrialFacts
+from drnn_bench.system.writable import check_boards, check_room, check_runs
+from drnn_bench.tasks.registry import parse_task
 
 SIZES = {"input_size": 1, "output_size": 10}
 
@@ -126,7 +128,7 @@ def test_a_command_with_a_number_that_cannot_be_is_one_line(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["bench", *words.split()])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        app.main()
     done = capsys.readouterr()
     told = done.out.removeprefix(f"reading {words.split()[-1]}\n")
     assert (ended.value.code, told) == (2, "")
@@ -144,7 +146,7 @@ def test_an_empty_word_is_no_value(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["bench", "report", "--output", ""])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        app.main()
     assert ended.value.code == 2
     assert "'' is an empty value" in capsys.readouterr().err
 
@@ -171,7 +173,7 @@ def test_a_wide_fusion_layer_is_described_at_once():
     ("blocked", "kind"),
     [("runs", "file"), ("runs/weights", "file"), ("runs/data", "file"),
      ("runs/records.jsonl", "folder"), ("runs/studies.db", "folder"),
-     ("runs/workers.log", "folder"), ("leaderboards", "file"), ("leaderboards/records", "file"),
+     ("runs/trainers.log", "folder"), ("leaderboards", "file"), ("leaderboards/records", "file"),
      ("leaderboards/pixel_digits.md", "folder"), ("leaderboards/pixel_digits.csv", "folder"),
      ("leaderboards/records/pixel_digits.jsonl", "folder")],
 )  # fmt: skip
@@ -182,7 +184,7 @@ def test_what_cannot_be_written_is_said_with_the_plan(blocked, kind, tmp_path, m
     path.mkdir() if kind == "folder" else path.touch()
     monkeypatch.setattr(sys, "argv", ["bench", "run", "--dry-run", "--family", "lstm"])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        app.main()
     done = capsys.readouterr()
     assert ended.value.code == 2
     assert done.err.count("\n") == 1
@@ -205,7 +207,7 @@ def test_a_read_only_folder_is_said_to_a_user_who_is_not_root(tmp_path):
     tmp_path.chmod(0o755)
     code = (
         f"import os, sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from pathlib import Path; from drnn_bench.writable import check_runs\n"
+        "from pathlib import Path; from drnn_bench.system.writable import check_runs\n"
         "os.getuid() or os.setuid(65534); check_runs(Path('runs'))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, text=True,
@@ -256,12 +258,13 @@ LIMITED = f"""
 import resource, sys
 sys.path.insert(0, {str(ROOT)!r})
 import torch, optuna, pandas, numba, scipy.stats  # what a command needs anyway
-import drnn_bench.job, drnn_bench.throughput
-from drnn_bench import cli, plugins
+import drnn_bench.jobs.job, drnn_bench.speed.throughput
+from drnn_bench import plugins
+from drnn_bench.cli import app
 size = int(open("/proc/self/statm").read().split()[0]) * 4096 + int(sys.argv[1]) * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (size, size))
 del sys.argv[1]
-cli.main()
+app.main()
 """
 
 
@@ -343,7 +346,7 @@ def test_a_user_error_of_a_file_nobody_expected_is_one_line(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["bench", "ls", "data", "x" * 5000])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        app.main()
     assert ended.value.code == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1

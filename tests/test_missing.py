@@ -12,9 +12,9 @@ from conftest import refusal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drnn_bench.model_card import _use
-from drnn_bench.tasks import parse_task
-from drnn_bench.tasks.cache import Prepared, prepare
+from drnn_bench.export.model_card import _use
+from drnn_bench.tasks.prepared import Prepared, prepare
+from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.task import SPLITS, UNSCORED
 
 N, T, C = 30, 9, 3

@@ -9,15 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drnn_bench import kernels
-from drnn_bench.api import configure
-from drnn_bench.budget import count_parameters
 from drnn_bench.errors import UserError
 from drnn_bench.kernels.linear import linear_scan
-from drnn_bench.models import FAMILIES
+from drnn_bench.models.budget import count_parameters
+from drnn_bench.models.build import configure
 from drnn_bench.models.layers import RecurrentLayer
-from drnn_bench.mrl import reach
+from drnn_bench.models.mrl import reach
+from drnn_bench.models.names import FAMILIES
 from drnn_bench.testing import FamilyContract
-from drnn_bench.testing.nets import INPUTS, close, config_of, make
+from drnn_bench.testing.nets import (
+    INPUTS,
+    close,
+    config_of,
+    make,
+)
 
 # family -> nets with sizes below 100 steps; every family must be here.
 NETS = {

@@ -11,11 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drnn_bench.api import configure
 from drnn_bench.errors import UserError
-from drnn_bench.models import FAMILIES
 from drnn_bench.models.architecture import Paths
-from drnn_bench.mrl import fewest_edges, mean_recurrent_length, path_lengths, reach
+from drnn_bench.models.build import configure
+from drnn_bench.models.mrl import (
+    fewest_edges,
+    mean_recurrent_length,
+    path_lengths,
+    reach,
+)
+from drnn_bench.models.names import FAMILIES
 
 SIZES = {"input_size": 1, "output_size": 10, "width": 16}
 

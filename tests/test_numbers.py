@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drnn_bench.formats import read as read_files
-from drnn_bench.tasks import parse_task
+from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.task import SPLITS
 
 N, T = 40, 12

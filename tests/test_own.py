@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drnn_bench.formats import Options
-from drnn_bench.tasks import parse_task
+from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.shown import understood
 from drnn_bench.tasks.task import SPLITS, UNSCORED
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 from test_models import NETS, close
 
-from drnn_bench.api import build, configure
 from drnn_bench.execution.carry import drain
-from drnn_bench.models import FAMILIES
-from drnn_bench.recipe import Recipe
-from drnn_bench.scoring import cross_entropy, evaluate, scored
+from drnn_bench.models.build import build, configure
+from drnn_bench.models.names import FAMILIES
+from drnn_bench.results.recipe import Recipe
 from drnn_bench.tasks.task import SPLITS, UNSCORED, Task
-from drnn_bench.training import train
+from drnn_bench.training.loop import train
+from drnn_bench.training.scoring import cross_entropy, evaluate, scored
 
 LENGTHS = np.array([1, 23, 5, 9, 23, 14, 2, 18])
 ROWS = slice(None)

@@ -17,11 +17,11 @@ from test_plugins import FILES
 
 import drnn_bench
 from drnn_bench import plugins
-from drnn_bench.columns import to_csv, to_markdown
+from drnn_bench.board.columns import to_csv, to_markdown
 from drnn_bench.errors import UserError
-from drnn_bench.plan import Request, make_plan
-from drnn_bench.plugin_code import changes, check, codes
-from drnn_bench.ranking import build
+from drnn_bench.jobs.plan import Request, make_plan
+from drnn_bench.results.ranking import build
+from drnn_bench.search.plugin_code import changes, check, codes
 from drnn_bench.search.study import StudySpec, of_other_code
 
 
@@ -89,7 +89,7 @@ LOAD = """
 import sys
 from drnn_bench import plugins
 plugins.plugin(sys.argv[1])
-from drnn_bench.models import config_type
+from drnn_bench.models.registry import config_type
 print(config_type("leaky_rnn").__dataclass_fields__["slowest"].default)
 """
 

@@ -15,10 +15,11 @@ import pytest
 from conftest import ENV, ROOT, refusal
 
 import drnn_bench
-from drnn_bench import plugins, records
-from drnn_bench.models import config_type, family_names
-from drnn_bench.search_space import default_path, read_space
-from drnn_bench.tasks import parse_task, task_names, task_type
+from drnn_bench import plugins
+from drnn_bench.models.registry import config_type, family_names
+from drnn_bench.results import records
+from drnn_bench.search.space import default_path, read_space
+from drnn_bench.tasks.registry import parse_task, task_names, task_type
 from drnn_bench.testing import FamilyContract, TaskContract
 
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -185,11 +186,13 @@ def test_options_are_read_as_their_types_say(page):
 
 def test_what_comes_with_drnn_bench_is_found_without_looking_at_packages():
     code = (
-        "from drnn_bench import models, plugins, tasks\n"
+        "from drnn_bench import plugins\n"
+        "from drnn_bench.models import registry as models\n"
+        "from drnn_bench.tasks import registry as tasks\n"
         "tasks.parse_task('pixel_digits'), models.config_type('lstm')\n"
-        "print(plugins._entry_points.cache_info().misses)\n"
+        "print(plugins.entry_points_of.cache_info().misses)\n"
         "tasks.task_names()\n"
-        "print(plugins._entry_points.cache_info().misses)"
+        "print(plugins.entry_points_of.cache_info().misses)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.split() == ["0", "1"], done.stderr

@@ -20,10 +20,10 @@ from test_leaderboard import searched
 
 from drnn_bench.errors import JobError, UserError
 from drnn_bench.execution.carry import finish
-from drnn_bench.finals import FinalJob, keep_final
-from drnn_bench.plan import Request, make_plan
-from drnn_bench.tasks import parse_task
-from drnn_bench.tasks.cache import all_prepared, open_prepared, prepare
+from drnn_bench.jobs.finals import FinalJob, keep_final
+from drnn_bench.jobs.plan import Request, make_plan
+from drnn_bench.tasks.prepared import all_prepared, open_prepared, prepare
+from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.task import data_hash
 from drnn_bench.tasks.verification import MANIFEST
 
@@ -176,8 +176,8 @@ REPAIR = """
 import resource, sys
 from pathlib import Path
 from drnn_bench.errors import JobError
-from drnn_bench.tasks import parse_task
-from drnn_bench.tasks.cache import prepare
+from drnn_bench.tasks.registry import parse_task
+from drnn_bench.tasks.prepared import prepare
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     prepare(parse_task(sys.argv[1]), None, Path(sys.argv[2]))

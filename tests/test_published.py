@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_leaderboard import GOOD, HERE, content, searched
 
-from drnn_bench import boards
-from drnn_bench.ranking import build
-from drnn_bench.records import read_folder
+from drnn_bench.board import publish
+from drnn_bench.results.ranking import build
+from drnn_bench.results.records import read_folder
 
 TINY = ("run", "--trials", "1", "--steps", "4", "--seeds", "1", "--workers", "1",
         "--family", "dilated_cnn", "--budget", "5k")  # fmt: skip
@@ -51,7 +51,7 @@ def test_a_run_leaves_the_boards_of_others_as_they_are_unless_asked(bench, tmp_p
     for study, line in lines.items():  # every published figure stands, but for who is beside it
         beside = {"apart", "rank_low", "rank_high", "search"}
         assert {k for k in line if now[study][k] != line[k]} <= beside
-    assert boards.check(folder) == []
+    assert publish.check(folder) == []
 
 
 @pytest.mark.slow
@@ -67,12 +67,12 @@ def test_a_run_publishes_its_own_board_and_adds_to_it(bench, tmp_path):
 def test_rows_of_others_are_counted_by_task(tmp_path):
     one, other = searched(), searched(task="copy_memory:T=500")
     mine = [one.study(), *one.finals(*GOOD)]
-    assert boards.of_others(mine, "pixel_digits", tmp_path) == 0
-    boards.publish(mine, "pixel_digits", tmp_path)
-    boards.publish([other.study()], "copy_memory:T=500", tmp_path)
-    assert boards.of_others(mine, "pixel_digits", tmp_path) == 0
-    assert boards.of_others(mine[:2], "pixel_digits", tmp_path) == 2
-    assert boards.of_others(mine, "copy_memory:T=500", tmp_path) == 1
+    assert publish.of_others(mine, "pixel_digits", tmp_path) == 0
+    publish.publish(mine, "pixel_digits", tmp_path)
+    publish.publish([other.study()], "copy_memory:T=500", tmp_path)
+    assert publish.of_others(mine, "pixel_digits", tmp_path) == 0
+    assert publish.of_others(mine[:2], "pixel_digits", tmp_path) == 2
+    assert publish.of_others(mine, "copy_memory:T=500", tmp_path) == 1
 
 
 # -- which speed is shown ----------------------------------------------------------------------

@@ -22,9 +22,9 @@ from kills import faults, row_faults, undisturbed, words
 from runs import counts, in_training, start, total, wait_for
 from toy_jobs import Count, Damaged, Hangs, Where
 
-from drnn_bench.database import sqlite_url
 from drnn_bench.errors import UserError
 from drnn_bench.execution.job import Lost, Returned, Yielded
+from drnn_bench.search.database import sqlite_url
 
 pytest.importorskip("ray", reason="the ray extra is not installed")
 from ray.cluster_utils import Cluster

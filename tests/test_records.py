@@ -20,14 +20,15 @@ from typing import Any
 import pytest
 from conftest import ROOT
 
-from drnn_bench import records
 from drnn_bench.execution.carry import finish
-from drnn_bench.finals import FinalJob, keep_final, study_row
-from drnn_bench.recipe import Recipe
+from drnn_bench.jobs.finals import FinalJob, keep_final
+from drnn_bench.results import records
+from drnn_bench.results.recipe import Recipe
 from drnn_bench.search.study import StudySpec
-from drnn_bench.tasks import parse_task
-from drnn_bench.tasks.cache import prepare
-from drnn_bench.throughput import measure
+from drnn_bench.search.summary import study_row
+from drnn_bench.speed.throughput import measure
+from drnn_bench.tasks.prepared import prepare
+from drnn_bench.tasks.registry import parse_task
 
 IDENTITY = {
     "study": "a1b2c3d4e5f6",
@@ -288,7 +289,7 @@ def test_a_last_row_that_lacks_only_its_line_end_is_whole(tmp_path):
 WRITER = """
 import json, sys, time
 from pathlib import Path
-from drnn_bench import records
+from drnn_bench.results import records
 path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 row = json.loads(sys.argv[4])
 Path(f"{path}.{name}.ready").touch()
@@ -372,7 +373,7 @@ def test_a_writer_that_is_killed_costs_at_most_the_row_it_was_writing(tmp_path, 
 FILL = """
 import json, resource, sys
 from pathlib import Path
-from drnn_bench import records
+from drnn_bench.results import records
 path = Path(sys.argv[1])
 limit = path.stat().st_size + 100
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

@@ -25,13 +25,11 @@ from hypothesis import strategies as st
 from test_leaderboard import FAIR, GOOD, POOR, at_random, searched
 from world import World
 
-from drnn_bench import columns, records
-from drnn_bench.cli_report import report
+from drnn_bench.board import columns
+from drnn_bench.cli.report import report
 from drnn_bench.execution.carry import finish
-from drnn_bench.finals import FinalJob, study_row
-from drnn_bench.importance import importance
-from drnn_bench.models import make_config
-from drnn_bench.ranking import build
+from drnn_bench.jobs.finals import FinalJob
+from drnn_bench.models.registry import make_config
 from drnn_bench.report.chart import COLOURS
 from drnn_bench.report.drawing import _seen, draw, levels
 from drnn_bench.report.files import write_figures
@@ -40,7 +38,11 @@ from drnn_bench.report.group import Group
 from drnn_bench.report.page import page
 from drnn_bench.report.sections import make_sections, warnings
 from drnn_bench.report.trial_charts import _best_steps, best_so_far, mrl_against_metric
-from drnn_bench.search.study import open_study, summarise
+from drnn_bench.results import records
+from drnn_bench.results.ranking import build
+from drnn_bench.search.importance import importance
+from drnn_bench.search.study import open_study
+from drnn_bench.search.summary import study_row, summarise
 
 Row = dict[str, Any]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)

@@ -19,8 +19,13 @@ import pytest
 from conftest import ENV, command, refusal
 
 from drnn_bench.formats import read
-from drnn_bench.formats.room import SMALL, check_room, free_memory, size_text
-from drnn_bench.tasks import parse_task
+from drnn_bench.formats.room import (
+    SMALL,
+    check_room,
+    free_memory,
+    size_text,
+)
+from drnn_bench.tasks.registry import parse_task
 
 MIB = 2**20
 LIMIT = f"{SMALL // MIB:.1f} MiB"

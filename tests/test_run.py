@@ -22,12 +22,12 @@ from conftest import ENV, command
 from kills import trainer_pids
 from runs import SMALL, counts, in_training, rows, start, total, wait_for
 
-from drnn_bench.database import sqlite_url
 from drnn_bench.errors import JobError, UserError
-from drnn_bench.job import Run
-from drnn_bench.plan import Request, make_plan
-from drnn_bench.reporter import Silent
+from drnn_bench.jobs.job import Run
+from drnn_bench.jobs.plan import Request, make_plan
+from drnn_bench.jobs.reporter import Silent
 from drnn_bench.search import storage as storage_module
+from drnn_bench.search.database import sqlite_url
 from drnn_bench.search.lock import StudyLock, drivers_at_work, only_driver
 from drnn_bench.search.storage import PatientStorage, open_storage
 from drnn_bench.search.study import ask_for, open_study, studies_of
@@ -298,14 +298,14 @@ class TestStatus:
 
 
 def test_trainers_that_cannot_start_are_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("drnn_bench.job.MODULES", ("drnn_bench.no_such_module",))
+    monkeypatch.setattr("drnn_bench.jobs.job.MODULES", ("drnn_bench.no_such_module",))
     with pytest.raises(JobError, match=r"no trainer can start .*no_such_module"):
         Run(make_plan(request(tmp_path)), Silent()).run()
 
 
 FAULTS = """
 import resource, sys
-from drnn_bench.allocator import keep_freed_memory
+from drnn_bench.system.allocator import keep_freed_memory
 if sys.argv[1] == "kept":
     keep_freed_memory()
 import torch

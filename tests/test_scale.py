@@ -16,7 +16,7 @@ from runs import start, wait_for
 
 from drnn_bench.errors import JobError, UserError
 from drnn_bench.search.lock import advisory_key, drivers_at_work, only_driver
-from drnn_bench.search.study import count_trials
+from drnn_bench.search.trial_facts import count_trials
 
 SEARCH = {"families": ("lstm", "dilated_cnn"), "trials": 6, "steps": 30, "seeds": 1,
           "sampler": "random", "pruner": "none"}  # fmt: skip

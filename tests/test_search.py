@@ -13,23 +13,27 @@ from inline import Vanish
 from optuna.trial import TrialState, create_trial
 from world import World
 
-from drnn_bench import live
 from drnn_bench.errors import JobError, UserError
+from drnn_bench.jobs import runs_folder
 from drnn_bench.search import driver as driver_module
-from drnn_bench.search.places import LOSSES, RETRIES, next_place, open_place
+from drnn_bench.search.places import (
+    LOSSES,
+    RETRIES,
+    next_place,
+    open_place,
+)
+from drnn_bench.search.space import default_path, read_space
 from drnn_bench.search.storage import open_storage
-from drnn_bench.search.study import (
-    STARTUP,
+from drnn_bench.search.study import STARTUP, seed_for
+from drnn_bench.search.summary import summarise
+from drnn_bench.search.trial import TrialJob
+from drnn_bench.search.trial_facts import (
     TrialFacts,
     best_trial,
     count_trials,
     fills_place,
     holds_place,
-    seed_for,
-    summarise,
 )
-from drnn_bench.search.trial import TrialJob
-from drnn_bench.search_space import default_path, read_space
 
 
 @pytest.fixture
@@ -188,9 +192,9 @@ class TestPruning:
         space = tmp_path / "space.toml"
         space.write_text('family = "lstm"\n[space]\ndepth = 1\nlearning_rate = 1e38\n')
         world = World(tmp_path, families=("lstm",), search_spaces=(str(space),), trials=2)
-        assert live.read(tmp_path / "runs") == ([], [])
+        assert runs_folder.read(tmp_path / "runs") == ([], [])
         world.search()
-        rows, [note] = live.read(tmp_path / "runs")
+        rows, [note] = runs_folder.read(tmp_path / "runs")
         assert rows == []
         assert note == (
             "pixel_digits, lstm at 5,000 parameters: no complete trial (2 pruned, 2 diverged), "
@@ -491,7 +495,7 @@ class TestPlaces:
 
 
 def test_the_trials_seed_is_never_a_finals_seed(world):
-    from drnn_bench.finals import final_seed
+    from drnn_bench.jobs.finals import final_seed
 
     spec = world.plan.specs[0]
     trials = {seed_for(spec.seed, "trial", i) for i in range(1000)}

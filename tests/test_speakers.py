@@ -15,7 +15,7 @@ import soxr
 from conftest import refusal
 
 from drnn_bench.formats import audio
-from drnn_bench.tasks import parse_task
+from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.speakers import Recording
 from drnn_bench.tasks.task import SPLITS, data_hash
 

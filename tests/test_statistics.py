@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from drnn_bench.statistics import LEVEL, holm, rank_intervals, t_interval, welch_p
+from drnn_bench.results.significance import (
+    LEVEL,
+    holm,
+    rank_intervals,
+    t_interval,
+    welch_p,
+)
 
 ALPHA = 1 - LEVEL
 

@@ -14,9 +14,14 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import OperationalError
 
-from drnn_bench import cli
-from drnn_bench.database import hide_password, parse_url, sqlite_url, why_of
+from drnn_bench.cli import app
 from drnn_bench.errors import JobError, UserError
+from drnn_bench.search.database import (
+    hide_password,
+    parse_url,
+    sqlite_url,
+    why_of,
+)
 from drnn_bench.search.storage import has_tables, open_storage
 
 FOLDERS = ["a?b", "a%3Fb", "a#b", "a b", "é{x}{}", "a&b=c", "a'\"b", "x%(y)s", "a\\b", "a:b@c"]
@@ -90,7 +95,7 @@ def test_the_commands_say_it_the_same_way(url, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["bench", "status", "--storage", url])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        app.main()
     done = capsys.readouterr()
     assert ended.value.code in (1, 2)
     assert done.err.count("\n") == 1

@@ -10,7 +10,7 @@ import sys
 import pytest
 from conftest import ENV, ROOT, command
 
-from drnn_bench import records
+from drnn_bench.results import records
 
 SMALL = ("run", "--family", "lstm", "--trials", "2", "--steps", "4", "--seeds", "1",
          "--workers", "1")  # fmt: skip
@@ -117,7 +117,7 @@ def test_a_pipe_that_does_not_block_gets_everything(tmp_path):
     read, write = os.pipe()
     os.set_blocking(write, False)
     code = (
-        "import sys; from drnn_bench import streams; streams.guard()\n"
+        "import sys; from drnn_bench.system import streams; streams.guard()\n"
         "print('x' * 1_000_000); sys.exit(streams.lost())"
     )
     with subprocess.Popen(

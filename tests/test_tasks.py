@@ -17,14 +17,15 @@ from torch import nn
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats.idx import read_idx
-from drnn_bench.scoring import evaluate, inputs
-from drnn_bench.tasks import DEFAULT_TASK, TASKS, parse_task
-from drnn_bench.tasks.cache import prepare
 from drnn_bench.tasks.copy_memory import CopyMemory
+from drnn_bench.tasks.names import DEFAULT_TASK, TASKS
+from drnn_bench.tasks.prepared import prepare
+from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.sources import MNIST_FILES, mnist
 from drnn_bench.tasks.task import SPLITS, data_hash
 from drnn_bench.testing import TaskContract
 from drnn_bench.testing.tasks import Source
+from drnn_bench.training.scoring import evaluate, inputs
 
 # What is downloaded elsewhere comes from a fixture here, and skips where that finds nothing.
 FOLDERS = {

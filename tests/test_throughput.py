@@ -17,18 +17,28 @@ from hypothesis import strategies as st
 from torch.utils.benchmark import Measurement
 from torch.utils.benchmark.utils.common import TaskSpec
 
-from drnn_bench import measured_text, throughput
-from drnn_bench.api import configure
-from drnn_bench.cli_measure import measure
-from drnn_bench.columns import MISSING
-from drnn_bench.measured import FIGURES, parse_models
-from drnn_bench.memory import peak_memory
-from drnn_bench.models import FAMILIES
-from drnn_bench.recipe import Recipe
-from drnn_bench.tasks import parse_task
-from drnn_bench.throughput import MEASURES, side_by_side
-from drnn_bench.timing import LEAST, PATIENCE, REPEATS, SECONDS, idle_share, in_turns, spread, timed
-from drnn_bench.workload import STREAM_STEPS, Runner, Workload
+from drnn_bench.board import speed_tables
+from drnn_bench.board.columns import MISSING
+from drnn_bench.cli.measure import measure
+from drnn_bench.models.build import configure
+from drnn_bench.models.names import FAMILIES
+from drnn_bench.results.recipe import Recipe
+from drnn_bench.speed import throughput
+from drnn_bench.speed.compare import FIGURES, parse_models
+from drnn_bench.speed.memory import peak_memory
+from drnn_bench.speed.throughput import MEASURES, side_by_side
+from drnn_bench.speed.timing import (
+    LEAST,
+    PATIENCE,
+    REPEATS,
+    SECONDS,
+    idle_share,
+    in_turns,
+    spread,
+    timed,
+)
+from drnn_bench.speed.workload import STREAM_STEPS, Runner, Workload
+from drnn_bench.tasks.registry import parse_task
 
 DIGITS = parse_task("pixel_digits")
 SMALL = Recipe(batch_size=2)
@@ -241,7 +251,7 @@ def test_ratios_are_to_the_first_of_the_same_cell(rows):
 
 
 def test_the_tables_show_every_cell_and_how_time_grows(rows):
-    text = measured_text.to_markdown(rows)
+    text = speed_tables.to_markdown(rows)
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert len(tables) == 2 * (2 + 2)
     assert tables[0].count("|") == 3 + len(FIGURES)
@@ -254,23 +264,23 @@ def test_the_tables_show_every_cell_and_how_time_grows(rows):
     assert "From batch" not in text
     assert f"{NAMES[1]}: base=2 depth=1 kernel=2 width=3." in text
 
-    read = list(csv.DictReader(io.StringIO(measured_text.to_csv(rows))))
+    read = list(csv.DictReader(io.StringIO(speed_tables.to_csv(rows))))
     assert [row["model"] for row in read] == NAMES * 2
     assert json.loads(read[1]["config"]) == rows[1]["config"]
 
     from rich.console import Console
 
     told = io.StringIO()
-    measured_text.print_tables(Console(file=told, width=80), rows)
+    speed_tables.print_tables(Console(file=told, width=80), rows)
     assert max(map(len, told.getvalue().splitlines())) <= 80
     assert "16 steps, batch 2, 1 thread" in told.getvalue()
 
 
 def test_a_figure_that_is_not_known_is_shown_as_none(rows):
     bare = [row | {"peak_memory_mb": None, "peak_memory_mb_ratio": None} for row in rows]
-    assert MISSING in measured_text.to_markdown(bare)
+    assert MISSING in speed_tables.to_markdown(bare)
     assert all(row["peak_memory_mb"] == "" for row in csv.DictReader(
-        io.StringIO(measured_text.to_csv(bare))))  # fmt: skip
+        io.StringIO(speed_tables.to_csv(bare))))  # fmt: skip
 
 
 def test_models_are_named_by_family_or_by_what_tells_them_apart():

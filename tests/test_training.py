@@ -10,15 +10,16 @@ import pytest
 import torch
 from test_models import NETS
 
-from drnn_bench.api import build, configure
 from drnn_bench.errors import UserError
 from drnn_bench.execution.carry import drain
-from drnn_bench.models import FAMILIES
-from drnn_bench.recipe import Recipe
-from drnn_bench.scoring import evaluate
-from drnn_bench.tasks import parse_task
-from drnn_bench.tasks.cache import prepare
-from drnn_bench.training import Diverged, flatten, train
+from drnn_bench.models.build import build, configure
+from drnn_bench.models.names import FAMILIES
+from drnn_bench.results.recipe import Recipe
+from drnn_bench.tasks.prepared import prepare
+from drnn_bench.tasks.registry import parse_task
+from drnn_bench.training.loop import Diverged, flatten, train
+from drnn_bench.training.optimizer import factor, make_optimizer
+from drnn_bench.training.scoring import evaluate
 
 NET = {"input_size": 1, "output_size": 10, "width": 12}
 
@@ -96,8 +97,8 @@ def test_the_last_step_is_always_evaluated(steps):
 
 
 def test_the_cosine_schedule_warms_up_and_ends_at_zero():
-    factor = Recipe().factor(100)
-    rates = [factor(step) for step in range(101)]
+    rate = factor(Recipe(), 100)
+    rates = [rate(step) for step in range(101)]
     assert rates[0] == pytest.approx(0.2)
     assert max(rates) == 1 == rates[5]
     assert rates[100] == pytest.approx(0, abs=1e-12)
@@ -105,8 +106,8 @@ def test_the_cosine_schedule_warms_up_and_ends_at_zero():
 
 
 def test_rmsprop_is_the_papers():
-    optimizer = Recipe(optimizer="rmsprop").make_optimizer(
-        [torch.nn.Parameter(torch.zeros(1))], 1e-3
+    optimizer = make_optimizer(
+        Recipe(optimizer="rmsprop"), [torch.nn.Parameter(torch.zeros(1))], 1e-3
     )
     assert optimizer.defaults["alpha"] == 0.9
     assert optimizer.defaults["lr"] == 1e-3

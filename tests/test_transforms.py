@@ -22,7 +22,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from drnn_bench import kernels
 from drnn_bench.errors import UserError
 from drnn_bench.kernels.linear import linear_scan
-from drnn_bench.models import FAMILIES
+from drnn_bench.models.names import FAMILIES
 from drnn_bench.testing.nets import INPUTS, close, make
 
 CASES = [(family, NETS[family][0]) for family in FAMILIES]

@@ -10,25 +10,19 @@ from conftest import refusal
 from optuna.trial import TrialState
 from world import World
 
-from drnn_bench import columns
-from drnn_bench.budget import Infeasible, solve_width
-from drnn_bench.finals import study_row
-from drnn_bench.models import FAMILIES
-from drnn_bench.mrl import mean_recurrent_length, reach
-from drnn_bench.plan import Request, make_plan
-from drnn_bench.ranking import build
+from drnn_bench.board import columns
+from drnn_bench.jobs.plan import Request, make_plan
+from drnn_bench.models.budget import Infeasible, solve_width
+from drnn_bench.models.mrl import mean_recurrent_length, reach
+from drnn_bench.models.names import FAMILIES
+from drnn_bench.results.ranking import build
 from drnn_bench.search.samplers import make_sampler
-from drnn_bench.search.study import (
-    STARTUP,
-    StudySpec,
-    TrialFacts,
-    count_trials,
-    open_study,
-    summarise,
-)
+from drnn_bench.search.space import default_path, make_space, read_space
+from drnn_bench.search.study import STARTUP, StudySpec, open_study
+from drnn_bench.search.summary import study_row, summarise
+from drnn_bench.search.trial_facts import TrialFacts, count_trials
 from drnn_bench.search.warm_start import enqueue, warm_start
-from drnn_bench.search_space import default_path, make_space, read_space
-from drnn_bench.tasks import parse_task
+from drnn_bench.tasks.registry import parse_task
 
 DIGITS = parse_task("pixel_digits")
 MIDDLE = math.sqrt(3e-4 * 1e-1)  # of the shipped spaces' range

@@ -9,14 +9,15 @@ from inline import InlineExecutor
 from optuna.trial import FrozenTrial
 
 from drnn_bench.execution.job import Job
-from drnn_bench.plan import Request, make_plan
+from drnn_bench.jobs.plan import Request, make_plan
 from drnn_bench.search.ask import DrivenStudy
 from drnn_bench.search.driver import Driver
 from drnn_bench.search.lock import StudyLock
 from drnn_bench.search.storage import PatientStorage, open_storage
-from drnn_bench.search.study import StudySpec, TrialFacts, open_study
+from drnn_bench.search.study import StudySpec, open_study
+from drnn_bench.search.trial_facts import TrialFacts
 from drnn_bench.search.warm_start import enqueue
-from drnn_bench.snapshots import Snapshots
+from drnn_bench.training.snapshots import Snapshots
 
 
 class World:

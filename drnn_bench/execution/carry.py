@@ -6,7 +6,15 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 from drnn_bench.errors import JobError
-from drnn_bench.execution.job import Executor, Failed, Job, Lost, Note, Returned, Yielded
+from drnn_bench.execution.job import (
+    Executor,
+    Failed,
+    Job,
+    Lost,
+    Note,
+    Returned,
+    Yielded,
+)
 
 LOSSES = 10  # trainers that a job may lose
 TICK = 0.5  # seconds

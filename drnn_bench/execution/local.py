@@ -1,15 +1,13 @@
 """Trainers as processes of this machine, with one thread each.
 
-At torch's default threads, four processes on four cores run a hundred times slower than with one
-thread each, and the number has to be set before torch is imported. So a trainer is a fresh Python
-that gets it in its environment.
+A trainer is a fresh Python that finds its number of threads in its environment (see
+`system.environment`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import signal
 import subprocess
 import sys
@@ -20,17 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from drnn_bench.errors import JobError
-from drnn_bench.execution.job import Event, Job, Lost, Yielded
+from drnn_bench.execution.job import (
+    Event,
+    Job,
+    Lost,
+    Yielded,
+)
+from drnn_bench.system.environment import one_thread
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 STILLBORN = 3  # trainers that died in a row before they were ready
-
-
-def environment() -> dict[str, str]:
-    """One thread, and this very package, from wherever it was imported."""
-    here = str(Path(__file__).parent.parent.parent)
-    paths = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
-    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1"), "PYTHONPATH": paths}
 
 
 class _Process:
@@ -50,7 +46,7 @@ class _Process:
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                env=environment(),
+                env=one_thread(),
                 start_new_session=True,  # Ctrl-C reaches the driver, which decides
                 pass_fds=[theirs.fileno()],
             )  # fmt: skip

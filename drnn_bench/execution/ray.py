@@ -21,9 +21,14 @@ from typing import Any
 
 from drnn_bench import __version__
 from drnn_bench.errors import JobError, UserError, one_line
-from drnn_bench.execution.job import Event, Job, Lost, Yielded
-from drnn_bench.execution.local import THREAD_VARIABLES
+from drnn_bench.execution.job import (
+    Event,
+    Job,
+    Lost,
+    Yielded,
+)
 from drnn_bench.execution.trainer import Trainer
+from drnn_bench.system.environment import THREAD_VARIABLES
 
 ANSWER = 3.0  # seconds in which an address must answer
 FIRST = 6.0  # seconds in which the cluster must have room for a first trainer

@@ -17,9 +17,20 @@ from collections.abc import Generator
 from multiprocessing.connection import Connection
 from typing import Any
 
-from drnn_bench.allocator import keep_freed_memory
-from drnn_bench.errors import JobError, UserError, one_line, out_of_memory
-from drnn_bench.execution.job import Event, Failed, Job, Returned, Yielded
+from drnn_bench.errors import (
+    JobError,
+    UserError,
+    one_line,
+    out_of_memory,
+)
+from drnn_bench.execution.job import (
+    Event,
+    Failed,
+    Job,
+    Returned,
+    Yielded,
+)
+from drnn_bench.system.allocator import keep_freed_memory
 
 
 class Trainer:

@@ -34,11 +34,22 @@ from pathlib import Path
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.files import by_split, read_text, some, with_partner
+from drnn_bench.formats.files import (
+    by_split,
+    read_text,
+    some,
+    with_partner,
+)
 from drnn_bench.formats.labels import label_text
 from drnn_bench.formats.options import Options
 from drnn_bench.formats.rows import is_value, lines_of, numbers
-from drnn_bench.formats.sequences import TARGETS, Form, Part, Sequences, joined
+from drnn_bench.formats.sequences import (
+    TARGETS,
+    Form,
+    Part,
+    Sequences,
+    joined,
+)
 
 OPTIONS = ("target", "missing")
 QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""

@@ -13,10 +13,21 @@ from pathlib import Path
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.files import by_split, listed, named_split, read_bytes, stray_notes
+from drnn_bench.formats.files import (
+    by_split,
+    listed,
+    named_split,
+    read_bytes,
+    stray_notes,
+)
 from drnn_bench.formats.options import Options
 from drnn_bench.formats.room import check_count
-from drnn_bench.formats.sequences import Form, Part, Sequences, joined
+from drnn_bench.formats.sequences import (
+    Form,
+    Part,
+    Sequences,
+    joined,
+)
 
 OPTIONS = ()
 IDX_TYPES = {0x08: np.uint8}

@@ -13,10 +13,21 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats import audio
-from drnn_bench.formats.files import SPLIT_WORDS, hidden, listed, some, stray_notes
+from drnn_bench.formats.files import (
+    SPLIT_WORDS,
+    hidden,
+    listed,
+    some,
+    stray_notes,
+)
 from drnn_bench.formats.labels import label_text
 from drnn_bench.formats.options import Options
-from drnn_bench.formats.sequences import Form, Part, Sequences, joined
+from drnn_bench.formats.sequences import (
+    Form,
+    Part,
+    Sequences,
+    joined,
+)
 
 OPTIONS = ("rate",)
 LAYOUT = "one folder a class, FOLDER/CLASS/*.wav, or FOLDER/{train,test}/CLASS/*.wav"

@@ -13,7 +13,13 @@ import numpy as np
 from drnn_bench.errors import UserError
 from drnn_bench.formats.files import SPLIT_WORDS
 from drnn_bench.formats.labels import UNSCORED, labels_of
-from drnn_bench.formats.numbers import LARGEST, Offsets, check_kind, exact, moved
+from drnn_bench.formats.numbers import (
+    LARGEST,
+    Offsets,
+    check_kind,
+    exact,
+    moved,
+)
 
 # Names under which files keep the labels, the surest first, and the sequences.
 TARGETS = ("target", "targets", "label", "labels", "class", "y")

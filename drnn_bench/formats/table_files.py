@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats.columns import Table, is_list, plain_type
-from drnn_bench.formats.dialect import MOST_COLUMNS, called, open_text, parsed
+from drnn_bench.formats.dialect import (
+    MOST_COLUMNS,
+    called,
+    open_text,
+    parsed,
+)
 from drnn_bench.formats.files import read_bytes
 from drnn_bench.formats.options import Options
 from drnn_bench.formats.roles import Roles, roles_of

@@ -19,14 +19,24 @@ from pathlib import Path
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.columns import Table, as_numbers, as_numpy, is_list
+from drnn_bench.formats.columns import (
+    Table,
+    as_numbers,
+    as_numpy,
+    is_list,
+)
 from drnn_bench.formats.files import by_split, some
 from drnn_bench.formats.forms import Plan, plan
 from drnn_bench.formats.long_table import labelled_once, read_long
 from drnn_bench.formats.numbers import exact, steps_of
 from drnn_bench.formats.options import Options
 from drnn_bench.formats.room import check_count
-from drnn_bench.formats.sequences import Form, Part, Sequences, joined
+from drnn_bench.formats.sequences import (
+    Form,
+    Part,
+    Sequences,
+    joined,
+)
 from drnn_bench.formats.table_files import open_table
 
 OPTIONS = ("target", "id", "time", "ignore", "group", "missing")

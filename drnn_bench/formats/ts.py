@@ -29,12 +29,27 @@ from pathlib import Path
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.files import by_split, read_text, some, with_partner
+from drnn_bench.formats.files import (
+    by_split,
+    read_text,
+    some,
+    with_partner,
+)
 from drnn_bench.formats.labels import label_text
 from drnn_bench.formats.options import Options
 from drnn_bench.formats.rows import lines_of, numbers
-from drnn_bench.formats.sequences import Form, Part, Sequences, joined
-from drnn_bench.formats.stamps import Spacing, spaced, split_channels, stamped
+from drnn_bench.formats.sequences import (
+    Form,
+    Part,
+    Sequences,
+    joined,
+)
+from drnn_bench.formats.stamps import (
+    Spacing,
+    spaced,
+    split_channels,
+    stamped,
+)
 
 OPTIONS = ("missing",)
 Lines = list[tuple[int, str]]  # the number of a line in its file, and the line

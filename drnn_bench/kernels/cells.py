@@ -23,10 +23,28 @@ from drnn_bench.kernels.layer import (
     state_weights,
 )
 from drnn_bench.kernels.min_gru import min_gru_backward, min_gru_forward
-from drnn_bench.kernels.products import FIVE, FOUR, ONE, THREE, back, cut, gradient, sigmoid, tanh
+from drnn_bench.kernels.products import (
+    FIVE,
+    FOUR,
+    ONE,
+    THREE,
+    back,
+    cut,
+    gradient,
+    sigmoid,
+    tanh,
+)
 from drnn_bench.kernels.registers import ROW
 from drnn_bench.kernels.tiles import dot
-from drnn_bench.kernels.vectors import constant, fma, load, load_int, load_rows, store, store_rows
+from drnn_bench.kernels.vectors import (
+    constant,
+    fma,
+    load,
+    load_int,
+    load_rows,
+    store,
+    store_rows,
+)
 
 
 @kernel

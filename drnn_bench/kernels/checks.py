@@ -17,7 +17,7 @@ from torch import Tensor
 
 from drnn_bench.errors import UserError, nearest
 from drnn_bench.kernels.observed import numbers
-from drnn_bench.kernels.stock import STATES, gates
+from drnn_bench.kernels.torch_scan import STATES, gates
 
 
 def check_stack(

@@ -18,9 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drnn_bench import kernels
 from drnn_bench.errors import UserError
-from drnn_bench.kernels import layout
+from drnn_bench.kernels import layout, settings
 from drnn_bench.kernels.cells import KERNELS
 from drnn_bench.kernels.compiled import prepare
 from drnn_bench.kernels.layer import GATES, Layer
@@ -35,8 +34,13 @@ from drnn_bench.kernels.layout import (
     to_block,
 )
 from drnn_bench.kernels.observed import observed
-from drnn_bench.kernels.plan import WEIGHTS, Plan, chunks, view
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
+from drnn_bench.kernels.workspace import (
+    WEIGHTS,
+    Plan,
+    chunks,
+    view,
+)
 
 
 def stack(
@@ -49,7 +53,7 @@ def stack(
     states: Sequence[tuple[Tensor, ...]] | None,
     leaving: bool,
 ) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
-    """See the package's docstring."""
+    """See `dispatch.stack`."""
     ready("layout")
     ready(KERNELS[cell][0].__name__.removesuffix("_forward"))
     plan = Plan(cell, x_TBI.shape, weights, dilations, rows, last, leaving)
@@ -248,7 +252,7 @@ def _addresses(base: int, **places: int) -> dict[str, int]:
 
 def threads(blocks: int) -> int:
     """How many threads take so many blocks."""
-    return min(blocks, kernels.threads())
+    return min(blocks, settings.threads())
 
 
 def each_block(run: Callable[[int, np.ndarray], None], count: int, memories: np.ndarray) -> None:

@@ -15,7 +15,12 @@ from torch import Tensor
 
 from drnn_bench.kernels.cells import rnn_backward, rnn_forward
 from drnn_bench.kernels.clockwork import Schedule
-from drnn_bench.kernels.fused import each_block, only_numbers, ready, threads
+from drnn_bench.kernels.fused import (
+    each_block,
+    only_numbers,
+    ready,
+    threads,
+)
 from drnn_bench.kernels.layer import Layer
 from drnn_bench.kernels.layout import (
     add_to_block,
@@ -26,8 +31,14 @@ from drnn_bench.kernels.layout import (
     numbers,
     to_block,
 )
-from drnn_bench.kernels.plan import CHUNK, NOTHING, chunks, pitch, view
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
+from drnn_bench.kernels.workspace import (
+    CHUNK,
+    NOTHING,
+    chunks,
+    pitch,
+    view,
+)
 
 
 def scan(

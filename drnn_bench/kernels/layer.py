@@ -11,7 +11,13 @@ from drnn_bench.kernels.compiled import inline
 from drnn_bench.kernels.products import gradient
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
 from drnn_bench.kernels.tiles import add_up, look_up
-from drnn_bench.kernels.vectors import add_sum, load_int, load_rows, spread_rows, store
+from drnn_bench.kernels.vectors import (
+    add_sum,
+    load_int,
+    load_rows,
+    spread_rows,
+    store,
+)
 
 # One layer of one block. Forward:
 #   x, order    the inputs [*, I] and, per step, which of them it takes (T whole numbers)

@@ -11,8 +11,19 @@ Legend: H units, s dilation; addresses are in bytes, of rows unless said.
 from __future__ import annotations
 
 from drnn_bench.kernels.compiled import inline, kernel
-from drnn_bench.kernels.layer import first_sums, gate_gradient, input_weights, look_up_gates
-from drnn_bench.kernels.products import FIVE, FOUR, ONE, back, cut
+from drnn_bench.kernels.layer import (
+    first_sums,
+    gate_gradient,
+    input_weights,
+    look_up_gates,
+)
+from drnn_bench.kernels.products import (
+    FIVE,
+    FOUR,
+    ONE,
+    back,
+    cut,
+)
 from drnn_bench.kernels.registers import ROW
 from drnn_bench.kernels.tiles import dot
 from drnn_bench.kernels.vectors import (

@@ -8,7 +8,14 @@ from __future__ import annotations
 from drnn_bench.kernels.compiled import helper, inline
 from drnn_bench.kernels.registers import ROW, WIDE
 from drnn_bench.kernels.tiles import dot, outer
-from drnn_bench.kernels.vectors import clamp, constant, fma, load_rows, store_rows, zero_rows
+from drnn_bench.kernels.vectors import (
+    clamp,
+    constant,
+    fma,
+    load_rows,
+    store_rows,
+    zero_rows,
+)
 
 # tanh(x) = x P(x^2) / Q(x^2) on |x| < 8.7, where it is 1 in float32: the minimax fit of relative
 # error 6e-8 (linear programs over Chebyshev points). 2.5e-7 in float32, near zero too, where forms

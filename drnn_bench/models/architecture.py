@@ -14,6 +14,8 @@ from dataclasses import MISSING, dataclass
 from typing import Any, ClassVar
 
 from drnn_bench.errors import UserError, nearest
+from drnn_bench.models.names import FAMILY
+from drnn_bench.plugins import Extension, Kind
 from drnn_bench.tasks.task import LONGEST
 
 if typing.TYPE_CHECKING:
@@ -50,11 +52,13 @@ class Paths:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Architecture:
+class Architecture(Extension):
     """Base of the families' configs. `width` is one number for all layers, or one per layer.
 
     `embedding`: a learned table gives each input symbol so many numbers; None: inputs as they come.
     """
+
+    kind_of_extension: ClassVar[Kind] = FAMILY
 
     input_size: int
     output_size: int

@@ -22,7 +22,12 @@ from torch import Tensor, nn
 
 from drnn_bench import kernels
 from drnn_bench.errors import UserError
-from drnn_bench.models.architecture import Architecture, Paths, at_least, max_levels
+from drnn_bench.models.architecture import (
+    Architecture,
+    Paths,
+    at_least,
+    max_levels,
+)
 from drnn_bench.models.layers import CausalHead, RecurrentLayer
 
 

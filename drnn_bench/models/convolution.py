@@ -18,7 +18,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from drnn_bench import kernels
-from drnn_bench.models.architecture import Architecture, Paths, at_least, max_levels
+from drnn_bench.models.architecture import (
+    Architecture,
+    Paths,
+    at_least,
+    max_levels,
+)
 from drnn_bench.models.layers import SequenceModel, affine
 from drnn_bench.models.needed import thinned
 from drnn_bench.models.streaming import Ring, single_step

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from drnn_bench.errors import UserError
-from drnn_bench.models.architecture import Architecture, Paths, at_least, max_levels, one_of
+from drnn_bench.models.architecture import (
+    Architecture,
+    Paths,
+    at_least,
+    max_levels,
+    one_of,
+)
 from drnn_bench.models.layers import INITS, RecurrentStack, recurrent_stack
 
 CELLS = ("rnn", "gru", "lstm")

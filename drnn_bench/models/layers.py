@@ -13,7 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drnn_bench import kernels
-from drnn_bench.models.needed import chains, keep, needed_steps, thinned
+from drnn_bench.models.needed import (
+    chains,
+    keep,
+    needed_steps,
+    thinned,
+)
 from drnn_bench.models.streaming import Ring, single_step
 
 # How recurrent layers and their output layer begin:

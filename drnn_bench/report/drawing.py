@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drnn_bench.errors import UserError, one_line
-from drnn_bench.escape import html
-from drnn_bench.models import config_type, make_config
 from drnn_bench.models.architecture import Architecture
+from drnn_bench.models.registry import config_type, make_config
+from drnn_bench.results.codec import from_json
+from drnn_bench.system.escape import html
 
 STEPS, LAYERS = 33, 128  # drawn at most
 LEFT, STEP, ROW, TOP = 172, 16, 40, 30  # in units of the drawing
@@ -102,7 +103,7 @@ def draw(family: str, config: dict[str, Any], length: int) -> str:
 
 
 def _net(family: str, config: dict[str, Any]) -> Architecture:
-    options = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+    options = from_json(config)
     config_type(family)  # an unknown family is said as such
     try:
         return make_config(family, **{"input_size": 1, "output_size": 1} | options)

@@ -6,8 +6,8 @@ import io
 import warnings
 
 from drnn_bench.errors import UserError
-from drnn_bench.escape import plain
 from drnn_bench.report.chart import COLOURS, Chart, Series
+from drnn_bench.system.escape import plain
 
 MARKERS = "osD^PX*pvh"
 DASHES = ("-", "--", ":", "-.", (0, (8, 3)), (0, (8, 3, 2, 3)), (0, (5, 1)), (0, (1, 4)),

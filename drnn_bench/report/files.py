@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from drnn_bench.columns import heading
+from drnn_bench.board.columns import heading
 from drnn_bench.errors import UserError
-from drnn_bench.escape import file_name
 from drnn_bench.report.sections import Section
+from drnn_bench.system.escape import file_name
+from drnn_bench.system.files import write_whole
 
 
 def write_page(sections: list[Section], notes: list[str], written: str, path: Path) -> int:
@@ -51,10 +51,7 @@ def write_figures(sections: list[Section], folder: Path) -> int:
 def _write(path: Path, data: bytes) -> None:
     if path.is_dir():
         raise UserError(f"output {path}: is a folder; name a file")
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        partial.write_bytes(data)
-        os.replace(partial, path)
+        write_whole(path, data)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise UserError(f"output {path}: cannot be written ({error.strerror})") from None

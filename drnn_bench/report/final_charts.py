@@ -7,8 +7,14 @@ import statistics
 from dataclasses import replace
 from typing import Any
 
-from drnn_bench.columns import shown_interval
-from drnn_bench.report.chart import GREY, Axis, Chart, Point, Series
+from drnn_bench.board.columns import shown_interval
+from drnn_bench.report.chart import (
+    GREY,
+    Axis,
+    Chart,
+    Point,
+    Series,
+)
 from drnn_bench.report.group import Group
 
 Row = dict[str, Any]

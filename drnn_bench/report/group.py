@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from drnn_bench.columns import UNITS
-from drnn_bench.models import FAMILIES
+from drnn_bench.board.columns import UNITS
+from drnn_bench.models.names import FAMILIES
 from drnn_bench.report.chart import GREY
 
 Row = dict[str, Any]

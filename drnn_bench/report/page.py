@@ -14,12 +14,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from drnn_bench import columns
-from drnn_bench.commands import again
-from drnn_bench.escape import html
+from drnn_bench.board import columns
+from drnn_bench.board.reproduce import again
 from drnn_bench.report.chart import Chart
 from drnn_bench.report.plotly_figure import figure
-from drnn_bench.report.sections import Board, Section, provenance_rows, warnings
+from drnn_bench.report.sections import (
+    Board,
+    Section,
+    provenance_rows,
+    warnings,
+)
+from drnn_bench.system.escape import html
 
 HERE = Path(__file__).parent
 POLICY = (

@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from drnn_bench.escape import html
-from drnn_bench.report.chart import COLOURS, Axis, Chart, Series
+from drnn_bench.report.chart import (
+    COLOURS,
+    Axis,
+    Chart,
+    Series,
+)
+from drnn_bench.system.escape import html
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon",
            "triangle-down", "hexagon")  # fmt: skip

@@ -8,9 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from drnn_bench import columns
+from drnn_bench.board import columns
 from drnn_bench.errors import UserError
-from drnn_bench.ranking import finals_of, searches
 from drnn_bench.report.chart import Chart
 from drnn_bench.report.drawing import draw
 from drnn_bench.report.final_charts import accuracy_by_parameters, learning_curves, pareto
@@ -21,6 +20,7 @@ from drnn_bench.report.trial_charts import (
     mrl_against_metric,
     starting_dilation,
 )
+from drnn_bench.results.ranking import finals_of, searches
 
 Row = dict[str, Any]
 TASK = ("task", "task_version", "data_hash", "steps")  # budgets side by side

@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from drnn_bench.correlation import cell_type, is_sample, mrl_correlations
-from drnn_bench.report.chart import Axis, Chart, Point, Series
+from drnn_bench.report.chart import (
+    Axis,
+    Chart,
+    Point,
+    Series,
+)
 from drnn_bench.report.group import DASH, Group
+from drnn_bench.results.correlation import cell_type, is_sample, mrl_correlations
 
 Row = dict[str, Any]
 CELLS = ("rnn", "gru", "lstm")

@@ -1,4 +1,4 @@
-"""Searches: one driver asks Optuna for trials, gives them to trainers, and tells what came out.
+"""One family searched at one budget: the space, the study in its storage, the driver.
 
-May import everything up to `training` and `execution`; nothing of boards, reports or commands.
+May import the rooms up to training.
 """

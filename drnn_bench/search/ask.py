@@ -12,19 +12,15 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from drnn_bench.budget import Infeasible, count_parameters
-from drnn_bench.mrl import mean_recurrent_length
+from drnn_bench.models.budget import Infeasible, count_parameters
+from drnn_bench.models.mrl import mean_recurrent_length
+from drnn_bench.results.codec import to_json
 from drnn_bench.search.places import OpenPlace, next_place
 from drnn_bench.search.samplers import make_pruner, make_sampler
-from drnn_bench.search.study import (
-    STARTUP,
-    StudySpec,
-    TrialFacts,
-    count_trials,
-    holds_place,
-)
+from drnn_bench.search.space import Drawn
+from drnn_bench.search.study import STARTUP, StudySpec
 from drnn_bench.search.trial import TrialJob
-from drnn_bench.search_space import Drawn
+from drnn_bench.search.trial_facts import TrialFacts, count_trials, holds_place
 from drnn_bench.tasks.task import Task
 
 REFUSALS = 50  # so many infeasible draws in a row end a study
@@ -125,7 +121,7 @@ def _described(drawn: Drawn, task: Task) -> dict[str, Any]:
         "learning_rate": drawn.learning_rate,
         "width": min(drawn.config.widths),
         "parameters": count_parameters(drawn.config),
-        "mrl": mrl if mrl != float("inf") else "inf",
+        "mrl": to_json(mrl),
         "config": drawn.config.config,
     }
 

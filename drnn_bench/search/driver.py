@@ -19,10 +19,18 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from drnn_bench.errors import JobError
-from drnn_bench.execution.job import Event, Executor, Failed, Lost, Note, Returned, Yielded
+from drnn_bench.execution.job import (
+    Event,
+    Executor,
+    Failed,
+    Lost,
+    Note,
+    Returned,
+    Yielded,
+)
 from drnn_bench.search.ask import Asked, DrivenStudy, ask
 from drnn_bench.search.storage import PatientStorage
-from drnn_bench.snapshots import Snapshots
+from drnn_bench.training.snapshots import Snapshots
 
 ALIKE = 5  # so many trials in a row that failed of one cause end the run
 DEATHS = 50  # so many trainers that died, with no answer of any between, do too

@@ -10,8 +10,14 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 
-from drnn_bench.database import TROUBLE, connecting, connection, engine_settings, is_sqlite
 from drnn_bench.errors import JobError, UserError
+from drnn_bench.search.database import (
+    TROUBLE,
+    connecting,
+    connection,
+    engine_settings,
+    is_sqlite,
+)
 
 PATIENCE = 5.0  # seconds: a driver that was killed lets go at once, one that ends needs a moment
 

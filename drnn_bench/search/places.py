@@ -12,7 +12,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from drnn_bench.search.study import TrialFacts, holds_place
+from drnn_bench.search.trial_facts import TrialFacts, holds_place
 
 RETRIES = 2  # of a draw whose training raised
 LOSSES = 10  # trainers that a draw may lose

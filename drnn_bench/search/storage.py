@@ -15,7 +15,8 @@ import optuna
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import make_url
 
-from drnn_bench.database import (
+from drnn_bench.errors import JobError, one_line
+from drnn_bench.search.database import (
     TROUBLE,
     connecting,
     connection,
@@ -26,7 +27,6 @@ from drnn_bench.database import (
     why,
     why_of,
 )
-from drnn_bench.errors import JobError, one_line
 from drnn_bench.search.lock import StudyLock
 
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)

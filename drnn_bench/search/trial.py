@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drnn_bench.search.study import StudySpec, seed_for
-from drnn_bench.tasks.cache import Prepared
+from drnn_bench.tasks.prepared import Prepared
 
 LONG = 600.0  # seconds of training after which a trial brings snapshots
 
@@ -28,8 +28,8 @@ class TrialJob:
     resume: bytes | None = None  # a snapshot of this very trial
 
     def run(self, prepared: Prepared) -> Generator[Any, None, dict[str, Any]]:
-        from drnn_bench.models import restore_config
-        from drnn_bench.training import Diverged, train
+        from drnn_bench.models.registry import restore_config
+        from drnn_bench.training.loop import Diverged, train
 
         self.spec.check_code()
         prepared.check_quickly()

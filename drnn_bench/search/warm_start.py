@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING
 
 import optuna
 
-from drnn_bench.budget import Infeasible
 from drnn_bench.errors import UserError
-from drnn_bench.feasible import Candidate, candidates
-from drnn_bench.models import make_config
-from drnn_bench.mrl import mean_recurrent_length, reach
-from drnn_bench.search.study import TrialFacts
-from drnn_bench.search_space import Value
+from drnn_bench.models.budget import Infeasible
+from drnn_bench.models.mrl import mean_recurrent_length, reach
+from drnn_bench.models.registry import make_config
+from drnn_bench.search.feasible import Candidate, candidates
+from drnn_bench.search.space import Value
+from drnn_bench.search.trial_facts import TrialFacts
 
 if TYPE_CHECKING:
     from drnn_bench.search.study import StudySpec

@@ -27,8 +27,20 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats.room import check_room, gunzipped
-from drnn_bench.tasks.sources import PARQUET, called, find, from_hub
-from drnn_bench.tasks.task import LONGEST, SPLITS, Arrays, Reading, Task, check_range
+from drnn_bench.tasks.sources import (
+    PARQUET,
+    called,
+    find,
+    from_hub,
+)
+from drnn_bench.tasks.task import (
+    LONGEST,
+    SPLITS,
+    Arrays,
+    Reading,
+    Task,
+    check_range,
+)
 
 PTB_HUB = "ptb-text-only/ptb_text_only"
 PTB_PARTS = {"train": "train", "validation": "valid", "test": "test"}

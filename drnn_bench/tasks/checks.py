@@ -11,7 +11,12 @@ from __future__ import annotations
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.tasks.task import SPLITS, UNSCORED, Arrays, Task
+from drnn_bench.tasks.task import (
+    SPLITS,
+    UNSCORED,
+    Arrays,
+    Task,
+)
 
 ROWS = 4096  # that are looked at together
 

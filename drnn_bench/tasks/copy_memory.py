@@ -16,7 +16,12 @@ from typing import ClassVar
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.tasks.task import LONGEST, Arrays, Task, check_range
+from drnn_bench.tasks.task import (
+    LONGEST,
+    Arrays,
+    Task,
+    check_range,
+)
 
 SYMBOLS, BLANK, MARKER, COPIED = 8, 8, 9, 10
 

@@ -30,7 +30,12 @@ from drnn_bench.formats.options import MISSING, names_in
 from drnn_bench.formats.room import check_room, said_if_none_is_left
 from drnn_bench.tasks.doubts import doubts
 from drnn_bench.tasks.scaling import Scaling, scaling_of
-from drnn_bench.tasks.shown import form_facts, form_in_words, in_words, understood
+from drnn_bench.tasks.shown import (
+    form_facts,
+    form_in_words,
+    in_words,
+    understood,
+)
 from drnn_bench.tasks.sources import called, find
 from drnn_bench.tasks.splitting import (
     check_classes,

@@ -23,7 +23,13 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.tasks.sources import mnist
-from drnn_bench.tasks.task import LONGEST, Arrays, Reading, Task, check_range
+from drnn_bench.tasks.task import (
+    LONGEST,
+    Arrays,
+    Reading,
+    Task,
+    check_range,
+)
 
 PAPER_PERMUTATION_SEED = 92916
 

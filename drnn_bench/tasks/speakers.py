@@ -31,7 +31,13 @@ from typing import ClassVar
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.audio import HIGHEST_RATE, cut, decode, joined, segments
+from drnn_bench.formats.audio import (
+    HIGHEST_RATE,
+    cut,
+    decode,
+    joined,
+    segments,
+)
 from drnn_bench.formats.files import listed
 from drnn_bench.tasks.sources import PARQUET, UNAIDED, from_hub
 from drnn_bench.tasks.task import SPLITS, Reading, Task

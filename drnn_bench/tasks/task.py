@@ -14,6 +14,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from drnn_bench.errors import UserError
+from drnn_bench.plugins import Extension, Kind
+from drnn_bench.tasks.names import TASK
 from drnn_bench.tasks.spec import join_spec
 
 SPLITS = ("train", "validation", "test")
@@ -44,7 +46,7 @@ class Reading(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class Task(Extension):
     """Base of the tasks. The fields of a subclass are the task's own options.
 
     `load` gives for each split the inputs, uint8 or float32 of shape [N, T] or [N, T, I], and the
@@ -53,6 +55,8 @@ class Task:
     is never seen; its last step is its own, and targets beyond it are UNSCORED. A stream task has
     one long sequence a split: inputs and targets [N], each step scored, in chunks of `length`.
     """
+
+    kind_of_extension: ClassVar[Kind] = TASK
 
     name: ClassVar[str]
     version: ClassVar[int]
@@ -75,6 +79,11 @@ class Task:
     @property
     def length(self) -> int:
         raise NotImplementedError
+
+    @classmethod
+    def check_class(cls, where: str) -> None:
+        if not isinstance(cls.metric, property) and cls.metric not in DIRECTIONS:
+            raise UserError(f"{where}: metric {cls.metric!r} is none of {', '.join(DIRECTIONS)}")
 
     @property
     def direction(self) -> str:

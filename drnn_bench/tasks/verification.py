@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from drnn_bench.system.files import write_whole
 from drnn_bench.tasks.task import Arrays, data_hash
 
 MANIFEST = "manifest.json"
@@ -32,10 +33,8 @@ _hashed: dict[str, tuple[str, tuple]] = {}
 def write_manifest(folder: Path) -> None:
     """Notes how the files are now. A folder that cannot be written goes without a manifest."""
     text = json.dumps({"files": _described(folder)})
-    partial = folder / f".{MANIFEST}.{os.getpid()}"
     with contextlib.suppress(OSError):
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, folder / MANIFEST)
+        write_whole(folder / MANIFEST, text.encode())
 
 
 def quick_fault(folder: Path, arrays: Callable[[], Arrays], expected: str) -> str | None:

@@ -17,12 +17,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from drnn_bench.budget import LEAST, Infeasible, count_parameters, solve_width
 from drnn_bench.errors import UserError
-from drnn_bench.models import family_names
+from drnn_bench.models.budget import (
+    LEAST,
+    Infeasible,
+    count_parameters,
+    solve_width,
+)
+from drnn_bench.models.mrl import path_lengths, reach
+from drnn_bench.models.registry import family_names
 from drnn_bench.models.streaming import detach
-from drnn_bench.mrl import path_lengths, reach
-from drnn_bench.search_space import default_path, read_space
+from drnn_bench.results.codec import from_json
+from drnn_bench.search.space import default_path, read_space
 from drnn_bench.testing.nets import (
     INPUTS,
     OUTPUTS,
@@ -261,7 +267,7 @@ class FamilyContract:
     def test_a_config_is_rebuilt_from_its_record(self, family, options):
         config = config_of(family, options)
         record = json.loads(json.dumps(config.config))
-        again = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+        again = from_json(record)
         assert config_of(family, again) == config
 
     def test_its_facts_are_numbers(self, family, options):

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from drnn_bench import kernels
-from drnn_bench.api import build, configure
 from drnn_bench.models.architecture import Architecture
+from drnn_bench.models.build import build, configure
 from drnn_bench.models.streaming import Ring, State
 
 INPUTS, OUTPUTS = 3, 4

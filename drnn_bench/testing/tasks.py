@@ -13,11 +13,19 @@ import numpy as np
 import pytest
 import torch
 
-from drnn_bench.scoring import inputs, targets
-from drnn_bench.tasks import parse_task, task_names
-from drnn_bench.tasks.cache import open_prepared, prepare
 from drnn_bench.tasks.checks import check_arrays
-from drnn_bench.tasks.task import DIRECTIONS, SPLITS, UNSCORED, Arrays, Reading, Task, data_hash
+from drnn_bench.tasks.prepared import open_prepared, prepare
+from drnn_bench.tasks.registry import parse_task, task_names
+from drnn_bench.tasks.task import (
+    DIRECTIONS,
+    SPLITS,
+    UNSCORED,
+    Arrays,
+    Reading,
+    Task,
+    data_hash,
+)
+from drnn_bench.training.scoring import inputs, targets
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,142 @@
+"""What `bench measure` found, as text: a table for each number of threads, length and batch."""
+
+from __future__ import annotations
+
+import json
+from statistics import median
+from typing import TYPE_CHECKING
+
+from drnn_bench.board.columns import MISSING
+from drnn_bench.speed.compare import FIGURES, Row
+from drnn_bench.system.escape import markdown, rich
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+CELL = ("length", "batch_size", "threads")
+
+
+def cells(rows: list[Row]) -> list[list[Row]]:
+    """The rows that were measured in turns with one another."""
+    keyed: dict[tuple, list[Row]] = {}
+    for row in rows:
+        keyed.setdefault(tuple(row[key] for key in CELL), []).append(row)
+    return list(keyed.values())
+
+
+def heading(cell: list[Row]) -> str:
+    busy = ", on a BUSY machine" if cell[0]["machine"] == "busy" else ""
+    return ", ".join(_words(cell[0], key) for key in CELL) + busy
+
+
+def _words(row: Row, key: str) -> str:
+    value = f"{row[key]:,}"
+    plural = "" if row[key] == 1 else "s"
+    return {
+        "length": f"{value} step{plural}",
+        "batch_size": f"batch {value}",
+        "threads": f"{value} thread{plural}",
+    }[key]
+
+
+def titles() -> list[str]:
+    return ["model", "parameters", *(title for title, _ in FIGURES.values())]
+
+
+def shown(row: Row, form: str) -> list[str]:
+    """A model's cells: what it is, then for each figure its ratio and itself in a form."""
+    text = [row["model"], f"{row['parameters']:,}"]
+    for key, (_, digits) in FIGURES.items():
+        value, ratio = row[key], row[f"{key}_ratio"]
+        told = MISSING if value is None else f"{value:,.{digits}f}"
+        text.append(told if ratio is None else form.format(ratio, told))
+    return text
+
+
+def caption(rows: list[Row]) -> list[str]:
+    """How the figures came about, and how they grow: full sentences."""
+    first = rows[0]
+    spreads = [
+        (row[f"{key}_high"] - row[f"{key}_low"]) / row[key]
+        for row in rows
+        for key in FIGURES
+        if row[key] and f"{key}_low" in row
+    ]
+    names = {row["model"]: row["architecture"] for row in rows}
+    used = "/".join(dict.fromkeys(row["kernels"] for row in rows))
+    return [
+        f"Ratios to {first['base']}, models in turns; figures are medians, the interquartile range "
+        f"{100 * median(spreads):.0f} % of them (at worst {100 * max(spreads):.0f} %).",
+        "Latency: one whole sequence. Stream: one step of one sequence. Peak: what training adds.",
+        *_growth(rows, "length"),
+        *_growth(rows, "batch_size"),
+        f"{first['task']}. {'. '.join(f'{name}: {words}' for name, words in names.items())}.",
+        f"{first['processor']}, {first['device']}, torch {first['torch']}, {first['dtype']}, "
+        f"kernels: {used}.",
+    ]
+
+
+def _growth(rows: list[Row], key: str) -> list[str]:
+    """How many times as long the most of something takes as the least, all else as in the first
+    row."""
+    first, others = rows[0], [other for other in CELL if other != key]
+    alike = [row for row in rows if all(row[other] == first[other] for other in others)]
+    alike.sort(key=lambda row: row[key])
+    least, most = alike[0], alike[-1]
+    if least[key] == most[key]:
+        return []
+
+    def seconds(model: str, at: Row, what: str) -> float:
+        [row] = [row for row in alike if (row["model"], row[key]) == (model, at[key])]
+        return row["batch_size"] / row[what]
+
+    said = []
+    for model in dict.fromkeys(row["model"] for row in rows):
+        train, infer = (
+            seconds(model, most, what) / seconds(model, least, what)
+            for what in ("train_per_s", "infer_per_s")
+        )
+        said.append(f"{model} {train:.1f} and {infer:.1f}")
+    where = ", ".join(_words(first, other) for other in others)
+    return [
+        f"From {_words(least, key)} to {_words(most, key)} ({most[key] / least[key]:.3g} times; "
+        f"{where}) a training step and inference take so many times as long: {'; '.join(said)}."
+    ]
+
+
+def to_markdown(rows: list[Row]) -> str:
+    import pandas as pd
+
+    parts = []
+    for cell in cells(rows):
+        texts = [list(map(markdown, shown(row, "{:.2f}x ({})"))) for row in cell]
+        frame = pd.DataFrame(texts, columns=titles())
+        align = ["left", *["right"] * (len(frame.columns) - 1)]
+        text = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
+        parts += [f"### {heading(cell)}", text]
+    return "\n\n".join([*parts, markdown(" ".join(caption(rows)))]) + "\n"
+
+
+def to_csv(rows: list[Row]) -> str:
+    import pandas as pd
+
+    flat = [row | {key: json.dumps(row[key]) for key in ("config", "repeats")} for row in rows]
+    return pd.DataFrame(flat).to_csv(index=False, lineterminator="\n")
+
+
+def print_tables(console: Console, rows: list[Row]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    for cell in cells(rows):
+        table = Table(box=box.SIMPLE_HEAD, title=rich(heading(cell)), title_justify="left")
+        for title in titles():
+            table.add_column(
+                title.replace(" ", "\n"), justify="left" if title == "model" else "right"
+            )
+        for row in cell:
+            table.add_row(*map(Text, shown(row, "{:.2f}x\n{}")))
+        console.print(table)
+    for line in caption(rows):
+        console.print(rich(line, "dim"))

@@ -1,0 +1,4 @@
+"""One file a command: parse, call, print.
+
+May import every room.
+"""

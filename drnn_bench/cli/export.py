@@ -1,0 +1,44 @@
+"""`bench export`: a finalist's weights, to be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drnn_bench.cli.options import (
+    BudgetOption,
+    RunsOption,
+    TaskOption,
+    say,
+    say_error,
+)
+
+
+def export(
+    output: Annotated[str, typer.Option(help="The folder to make.")],
+    rank: Annotated[int, typer.Option(help="The board's row, counted from 1.")] = 1,
+    task: TaskOption = None,
+    budget: BudgetOption = None,
+    steps: Annotated[int | None, typer.Option(help="Only the board of so many training steps.")] = None,
+    runs_dir: RunsOption = "runs",
+) -> None:  # fmt: skip
+    """The best seed's weights of a board's row, with its config and a model card."""
+    from drnn_bench.export.folder import choose, export_to
+    from drnn_bench.jobs import runs_folder
+    from drnn_bench.jobs.plan import parse_budget
+    from drnn_bench.results.ranking import build, select
+    from drnn_bench.search.plugin_code import changes
+
+    folder = Path(runs_dir)
+    rows, notes = runs_folder.read(folder)
+    for note in notes:
+        say_error(note)
+    parameters = None if budget is None else parse_budget(budget)
+    board = select(build(rows), task=task, budget=parameters, where=runs_dir)
+    lines = choose(board, rows, steps)
+    final = export_to(Path(output), lines, rank, rows, folder)
+    for line in changes(final.get("plugins", {}), final["task"], final["family"]):
+        say_error(f"{line}; the net may compute something else now")
+    say(f"{final['family']}, seed {final['seed']}, written to {output}: see its README.md")

@@ -1,0 +1,161 @@
+"""`bench ls`: what there is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from drnn_bench.cli.options import (
+    JsonOption,
+    make_console,
+    say,
+    say_error,
+)
+from drnn_bench.errors import UserError
+from drnn_bench.models.names import FAMILY
+from drnn_bench.system.escape import rich
+from drnn_bench.tasks.names import DEFAULT_TASK, TASK
+
+Row = dict[str, Any]
+
+ls = typer.Typer(
+    help="What there is: tasks, families, search spaces, and how your data is understood."
+)
+
+
+@ls.command("tasks")
+def ls_tasks(as_json: JsonOption = False) -> None:
+    """The tasks, with their default budgets, steps, trials and seeds."""
+    from drnn_bench import plugins
+    from drnn_bench.tasks.registry import parse_task, task_names
+
+    def row(name: str) -> Row:
+        task = parse_task(name)
+        learned = any("learned" in field.metadata for field in dataclasses.fields(task))
+        return {
+            "task": task.key,
+            "steps in sequence": _known(lambda: task.length) if learned else task.length,
+            "metric": task.metric,
+            "budget": task.default_budget,
+            "steps": task.default_steps,
+            "trials": task.default_trials,
+            "seeds": task.default_seeds,
+            "what": task.summary,
+        }
+
+    _list(task_names(), row, plugins.overruled(TASK), as_json)
+
+
+@ls.command("data")
+def ls_data(
+    path: Annotated[str, typer.Argument(help="A file or folder of sequences.")],
+    options: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="As of --task own: target=COL id=COL time=COL ignore=A+B group=COL length=N rate=HZ missing=ffill."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How `--task own` would understand your data."""
+    from drnn_bench.tasks.registry import make_task
+    from drnn_bench.tasks.shown import understood
+
+    task, arrays, notes, facts = make_task("own", [f"path={path}", *(options or [])]).read(None)
+    if as_json:
+        print(json.dumps(understood(task, arrays, facts) | {"notes": list(notes)}, indent=2))
+        return
+    for note in notes:
+        say(note)
+
+
+@ls.command("space")
+def ls_space(
+    family: Annotated[str, typer.Argument(help="A family: see `bench ls families`.")],
+    task: Annotated[str, typer.Option(help="A task, with options: copy_memory:T=1000.")] = DEFAULT_TASK,
+    budget: Annotated[str | None, typer.Option(help="Parameters: 5000, 5k, 1.2M.")] = None,
+    search_space: Annotated[str | None, typer.Option(help="TOML file in place of the family's own.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Where the data is, if its sizes are not known without.")] = None,
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """How many architectures a search space holds, and which a budget refuses."""
+    from drnn_bench.jobs.plan import parse_budget
+    from drnn_bench.search.feasible import count_feasible, to_record, to_text
+    from drnn_bench.search.space import default_path, read_space
+    from drnn_bench.tasks.registry import sized_task
+
+    space = read_space(search_space or default_path(family))
+    if space.family != family:
+        raise UserError(
+            f"search space {search_space} is of family {space.family!r}, not {family!r}"
+        )
+    sized = sized_task(task, data_dir)
+    parameters = parse_budget(budget) if budget else sized.default_budget
+    found = count_feasible(space, sized, parameters)
+    if as_json:
+        print(json.dumps(to_record(found, family, sized, parameters), indent=2))
+        return
+    for line in to_text(found, family, sized, parameters).split("\n"):
+        say(line)
+
+
+@ls.command("families")
+def ls_families(as_json: JsonOption = False) -> None:
+    """The families and what each searches."""
+    from drnn_bench import plugins
+    from drnn_bench.models.names import FAMILIES
+    from drnn_bench.models.registry import config_type, family_names
+    from drnn_bench.search.space import default_path, read_space
+
+    def row(name: str) -> Row:
+        what = FAMILIES[name][2] if name in FAMILIES else config_type(name).summary
+        try:
+            searched = ", ".join(entry.name for entry in read_space(default_path(name)).entries)
+        except UserError as error:
+            notes.append(str(error))
+            searched = None
+        return {"family": name, "searched": searched, "what": what}
+
+    notes = plugins.overruled(FAMILY)
+    _list(family_names(), row, notes, as_json)
+
+
+def _list(names: list[str], row: Callable[[str], Row], notes: list[str], as_json: bool) -> None:
+    """A row for each name, then the notes; a plug-in that is broken is one of them."""
+    rows = []
+    for name in names:
+        try:
+            rows.append(row(name))
+        except UserError as error:
+            notes.append(str(error))
+    _print_rows(rows, as_json)
+    for note in notes:
+        say_error(note)
+
+
+def _known(fact: Callable[[], int]) -> int | None:
+    """None where only the data tells."""
+    try:
+        return fact()
+    except (UserError, TypeError):  # it reckons with what is None until it is learned
+        return None
+
+
+def _print_rows(rows: list[Row], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for key, value in rows[0].items():
+        table.add_column(key, justify="left" if isinstance(value, str) else "right")
+    for row in rows:
+        cells = (f"{v:,}" if isinstance(v, int) else v or "–" for v in row.values())
+        table.add_row(*map(rich, cells))
+    make_console().print(table)

@@ -1,0 +1,50 @@
+"""Options that several commands share, and the console they print to."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from drnn_bench.system.escape import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Format(StrEnum):
+    table = "table"
+    markdown = "markdown"
+    csv = "csv"
+    json = "json"
+
+
+TaskOption = Annotated[str | None, typer.Option(help="A task, with options: copy_memory:T=1000.")]
+BudgetOption = Annotated[str | None, typer.Option(help="Parameters: 5000, 5k, 1.2M.")]
+RunsOption = Annotated[str, typer.Option(help="Folder of this machine's results.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print it.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DataOption = Annotated[str | None, typer.Option(help="Where the data is; without it, the hub.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+StorageOption = Annotated[
+    str | None, typer.Option(help="Optuna storage URL; default: SQLite in the runs folder.")
+]
+
+
+def make_console() -> Console:
+    """Standard output; where it is no terminal, lines are as long as they need to be."""
+    from rich.console import Console
+
+    # Without markup: `[red]` in a name is a name.
+    return Console(width=None if sys.stdout.isatty() else 250, markup=False, emoji=False)
+
+
+def say(line: str) -> None:
+    """One line on standard output, whatever names it holds."""
+    print(plain(line))
+
+
+def say_error(line: str) -> None:
+    print(f"bench: {plain(line)}", file=sys.stderr)

@@ -1,0 +1,115 @@
+"""An exported net, back from its folder: `config.json` and `model.safetensors`.
+
+Both are outside input, from whoever passed the folder on: what is damaged or does not fit is
+refused in one line, before anything of a net's size is allocated. Nothing in it is ever run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drnn_bench.errors import UserError, one_line
+from drnn_bench.models import weights
+from drnn_bench.models.registry import config_type, make_config
+from drnn_bench.results import schema
+from drnn_bench.results.codec import from_json
+from drnn_bench.search.plugin_code import changes, named, needed
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from drnn_bench.models.architecture import Architecture
+
+FORMAT = 1  # of config.json
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"  # what an export holds
+LARGEST_CONFIG = 10_000_000  # bytes
+
+# What load reads of config.json; the rest is for people.
+KEYS = {
+    "format": int, "family": str, "input_size": int, "output_size": int, "config": dict,
+    "weights": str,
+}  # fmt: skip
+
+# Options that say how many parts a net has (each has a tensor at least), or that are exponents.
+# With more of them than tensors, and than MANY, a net would take for ever to describe.
+COUNTS, MANY = ("depth", "modules", "start"), 64
+
+
+def load(folder: str | Path) -> nn.Module:
+    """The net that `bench export` wrote into a folder, in evaluation mode on the CPU.
+
+    `model(x_BTI)` takes (batch, steps, input_size) float32 and gives logits (batch, steps,
+    output_size), the same to the last bit as when it was exported. What the inputs must be is in
+    the folder's README.md. A family of your own must be there first (`drnn_bench.plugin`).
+    Raises ValueError where the folder is none, or its files are damaged or do not fit.
+    """
+    folder = Path(folder)
+    path = folder / WEIGHTS
+    described = _read(folder / CONFIG)
+    tensors = weights.shapes(path)
+    model = weights.load(_config(described, len(tensors), folder / CONFIG), path)
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != described["weights"]:
+            raise UserError(f"{path}: damaged, or not the weights that {CONFIG} describes")
+    return model
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; `bench export` makes such a folder")
+    try:
+        if path.stat().st_size > LARGEST_CONFIG:
+            raise UserError(f"{path}: larger than any description of a net")
+        described = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except UserError:
+        raise
+    except (ValueError, RecursionError):  # UnicodeDecodeError is one
+        raise UserError(f"{path}: no whole JSON") from None
+    if not isinstance(described, dict):
+        raise UserError(f"{path}: not an object")
+    for key, kind in KEYS.items():
+        if type(described.get(key)) is not kind:  # a bool is no size
+            raise UserError(f"{path}: {key!r} is missing or is no {_WORDS[kind]}")
+    if not schema.CODES.fits(described.get("plugins", {})):
+        raise UserError(f"{path}: 'plugins' should be {schema.CODES.words}")
+    if described["format"] != FORMAT:
+        raise UserError(f"{path}: format {described['format']}, this drnn_bench reads {FORMAT}")
+    return described
+
+
+def _config(described: dict[str, Any], tensors: int, path: Path) -> Architecture:
+    options = from_json(described["config"])
+    for name, value in options.items():
+        counts = isinstance(value, int) and name in COUNTS
+        parts = len(value) if isinstance(value, tuple) else value if counts else 0
+        if parts > max(tensors, MANY):
+            raise UserError(f"{path}: {name} is beyond the {tensors} tensors of {WEIGHTS}")
+    family = described["family"]
+    brought = described.get("plugins", {}).get("family")
+    try:
+        config_type(family)
+    except UserError:
+        if brought is None:
+            raise
+        raise UserError(
+            f"{path}: family {family!r} is that of the {named(brought)}, which is not here: "
+            f"{needed(brought)}"
+        ) from None
+    for line in changes({"family": brought}, "", family) if brought else ():
+        warnings.warn(f"{path}: {line}; the net may compute something else", stacklevel=4)
+    try:
+        sizes = {"input_size": described["input_size"], "output_size": described["output_size"]}
+        return make_config(family, **sizes, **options)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    except Exception as error:  # an option of another kind than its name says
+        raise UserError(f"{path}: not how a {family} is described ({one_line(error)})") from None
+
+
+_WORDS = {int: "whole number", str: "string", dict: "object"}

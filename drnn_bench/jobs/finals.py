@@ -1,0 +1,157 @@
+"""Finalists: the best of each study, trained again on fresh seeds.
+
+Here alone the test set is read, once a seed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drnn_bench.errors import JobError
+from drnn_bench.models import weights
+from drnn_bench.models.registry import restore_config
+from drnn_bench.results import records
+from drnn_bench.search.study import StudySpec, seed_for
+from drnn_bench.search.summary import describe_run
+from drnn_bench.system.provenance import provenance
+from drnn_bench.tasks.prepared import Prepared
+from drnn_bench.tasks.task import Arrays, Task
+
+if TYPE_CHECKING:
+    from drnn_bench.training.loop import Trained
+
+
+def final_seed(spec: StudySpec, number: int) -> int:
+    """The seed of finalist `number` (from 0): never one of the search's."""
+    return seed_for(spec.seed, "final", number)
+
+
+@dataclass(frozen=True)
+class Final:
+    """A finalist that was trained: its row, and its weights as a file's bytes."""
+
+    row: dict[str, Any]
+    weights: bytes | None  # None where it diverged
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalJob:
+    """Trains one finalist on one seed and reads the test set once. Yields evaluations, each with a
+    snapshot to continue from, and returns a Final.
+
+    Raises JobError where the data is not that of the search or was changed: before training, and
+    around the one reading of the test set.
+    """
+
+    spec: StudySpec
+    best: dict[str, Any]  # the study's best trial, as `study.summarise` tells it
+    seed: int
+    device: str
+    threads: int = 1
+    resume: bytes | None = None
+
+    @property
+    def name(self) -> str:
+        """What names it in its runs folder."""
+        return Path(weights.file_name(self._facts)).stem
+
+    @property
+    def _facts(self) -> dict[str, Any]:
+        best = self.best
+        return {
+            "study": self.spec.identity,
+            "config": best["config"],
+            "learning_rate": best["learning_rate"],
+            "seed": self.seed,
+        }
+
+    def run(self, prepared: Prepared) -> Generator[Any, None, Final]:
+        from drnn_bench import kernels
+        from drnn_bench.training.loop import Diverged, train
+        from drnn_bench.training.scoring import evaluate
+
+        spec, task = self.spec, prepared.task
+        if prepared.data_hash != spec.data_hash:
+            raise JobError(
+                f"the data of {spec.task} has the hash {prepared.data_hash}, the search's had "
+                f"{spec.data_hash}"
+            )
+        spec.check_code()
+        arrays = prepared.verified()
+        net = restore_config(task, spec.family, self.best["config"])
+        kernels.used()  # forget who ran before
+        started, outcome, packed = records.now(), {"validation": None, "test": None}, None
+        with kernels.shared(self.threads):
+            try:
+                trained = yield from train(
+                    net,
+                    task,
+                    arrays,
+                    spec.make_space().recipe,
+                    learning_rate=self.best["learning_rate"],
+                    steps=spec.steps,
+                    seed=self.seed,
+                    device=self.device,
+                    snapshots_after=0.0,
+                    resume=self.resume,
+                )
+            except Diverged as error:
+                outcome |= {"state": "diverged", "reason": str(error)}
+            else:
+                prepared.verified()  # files are mapped: nobody may have changed them meanwhile
+                test = evaluate(trained.model, task, arrays["test"], self.device)
+                prepared.verified()
+                packed = weights.pack(trained.model)
+                outcome = {
+                    "state": "complete",
+                    "validation": self._validation(trained, task, arrays),
+                    "test": test[task.metric],
+                    "test_accuracy": test["accuracy"],
+                    "test_cross_entropy": test["cross_entropy"],
+                    "test_size": len(arrays["test"][1]),
+                    "best_step": trained.step,
+                    "curve": trained.curve,
+                    "train_seconds": round(trained.seconds, 3),
+                    "weights": weights.sha256(packed),
+                }
+        row = records.make_row(
+            "final",
+            describe_run(spec, task, self.best) | {"seed": self.seed} | outcome,
+            **provenance(self.device, self.threads),
+            started=started,
+            kernels=kernels.used() or "torch",
+            peak_memory_mb=_peak_memory(self.device),
+        )
+        return Final(row, packed)
+
+    def _validation(self, trained: Trained, task: Task, arrays: Arrays) -> float:
+        """Of a stream, the training has read a beginning only."""
+        if not task.stream:
+            return trained.validation
+        from drnn_bench.training.scoring import evaluate
+
+        return evaluate(trained.model, task, arrays["validation"], self.device)[task.metric]
+
+
+def keep_final(final: Final, runs_dir: Path, keep_row: Callable[[dict[str, Any]], None]) -> None:
+    """The weights come first: a row that names some has them, and a run that stopped between the
+    two trains again and writes the same file."""
+    if final.weights is not None:
+        weights.write(final.weights, runs_dir / weights.FOLDER / weights.file_name(final.row))
+    keep_row(final.row)
+
+
+def _peak_memory(device: str) -> float:
+    """MiB: of the GPU's allocator, or of this process since it began."""
+    if device.startswith("cuda"):
+        import torch
+
+        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

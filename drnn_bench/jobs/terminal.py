@@ -1,0 +1,77 @@
+"""What a run says while it works: at a terminal, and in plain lines where there is none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from drnn_bench.jobs.progress import Progress, StudyProgress, duration
+from drnn_bench.system.escape import plain, rich
+
+if TYPE_CHECKING:
+    from drnn_bench.jobs.plan import Plan
+    from drnn_bench.search.trial_facts import TrialCounts
+
+ASK_ABOVE = 3600.0  # seconds of expected work above which a run at a terminal asks first
+PRUNED_SHARE = 0.75  # share of the full steps that a trial is expected to run, pruned ones included
+
+
+class Terminal:
+    """The reporter of `bench run`."""
+
+    def __init__(self, console: Console, confirm):
+        self.console, self.confirm = console, confirm
+        self.progress = Progress(console)
+
+    def plan(
+        self,
+        plan: Plan,
+        counts: list[TrialCounts],
+        seconds: list[float | None],
+        feasible: list[str],
+        trainers: int,
+    ) -> bool:
+        table = Table(
+            box=box.SIMPLE_HEAD, title=rich(f"Plan: {plan.task.key}"), title_justify="left"
+        )
+        titles = ["family", "budget", "trials to do", "steps", "s/step", "core hours"]
+        for title in [*titles, *(["feasible"] if feasible else [])]:
+            table.add_column(title, justify="left" if title == "family" else "right")
+        total = 0.0
+        for i, (spec, count, pace) in enumerate(zip(plan.specs, counts, seconds, strict=True)):
+            left = max(0, plan.trials - count.done)
+            share = 1.0 if spec.pruner == "none" else PRUNED_SHARE
+            work = (left * share + plan.seeds) * spec.steps * (pace or 0.0)
+            total += work
+            todo = f"{left}" if left == plan.trials else f"{left} of {plan.trials}"
+            cost = ("–", "–") if pace is None else (f"{pace:.3f}", f"{work / 3600:.2f}")
+            cells = (spec.family, f"{spec.budget:,}", todo, f"{spec.steps:,}", *cost)
+            table.add_row(*map(rich, (*cells, *feasible[i : i + 1])))
+        for note in plan.notes:
+            self.say(note)
+        self.console.print(table)
+        wall = total / max(1, trainers)
+        left = sum(max(0, plan.trials - t.done) for t in counts)
+        finals = plan.seeds * len(plan.specs)
+        self.say(
+            f"{left} trials and {finals} finals on {trainers} trainers ({plan.trial_device}): "
+            f"about {duration(wall)}. Recipe: {plan.specs[0].make_space().recipe.words}."
+        )
+        if plan.request.warm_start:
+            self.say(f"Warm start: the first {plan.request.warm_start} trials are an expert's.")
+        self.progress.begin(sum(t.done for t in counts))
+        return wall < ASK_ABOVE or self.confirm(f"Start {duration(wall)} of work?")
+
+    def search(self, rows: list[StudyProgress]) -> None:
+        self.progress.show(rows)
+
+    def say(self, line: str) -> None:
+        self.console.print(
+            plain(line), highlight=False, markup=False, soft_wrap=not self.console.is_terminal
+        )
+
+    def rest(self) -> None:
+        self.progress.end()

@@ -1,0 +1,202 @@
+"""The layer scan: recurrent layers over a whole sequence, with any dilation.
+
+    y, state = scan(cell, x_TBI, weights, dilation, state)
+    y, states = stack(cell, x_TBI, [weights, ...], [dilation, ...], ...)
+
+computes c_t = f(x_t, c_{t-s}) for s = dilation (Chang et al. 2017, eq. 1), one layer or one upon
+the other.
+
+Legend: T steps, B batch, I inputs, H units, G gates (rnn 1, gru 3, lstm 4, min_gru 2), s dilation.
+weights = (w_ih [G*H, I], w_hh [G*H, H], bias [G*H]): one bias per gate. The cell `skip` is an rnn
+          with a second edge and a fourth weight: tanh(W x + U h_{t-s} + b + V h_{t-1}). No gate
+          of a `min_gru` hears the state: its w_hh is [0, H].
+state   = a tuple of [s, B, H] tensors, one per state variable of the cell, oldest step first:
+          entry j is the state that step j of this call continues. None means zeros.
+
+Three kernels do the same:
+reference  a loop over the steps in plain torch: what the others are tested against
+torch      torch's own recurrent kernels on the reshaped sequence, on any device; of a min_gru,
+           a parallel scan
+fused      all gates of a unit in vector registers, forward and backward (CPU, float32)
+The choice is by device, dtype and shape. DRNN_BENCH_KERNEL, or `forced`, makes it by name; where
+the fused kernel cannot run, it is torch all the same. So it is where somebody watches or transforms
+the call (`observed`), and the reference where torch's kernels have no rule for that (`vmap`).
+
+What goes in is checked, for every kernel alike (`checks`): UserError says in one line what does not
+fit.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from drnn_bench.kernels import reference, torch_scan
+from drnn_bench.kernels.checks import check_clockwork, check_stack
+from drnn_bench.kernels.clockwork import scan as clockwork_scan
+from drnn_bench.kernels.clockwork import schedule
+from drnn_bench.kernels.observed import observed, pointwise
+from drnn_bench.kernels.settings import forced, note_use, wanted
+from drnn_bench.kernels.torch_scan import (
+    State,
+    Weights,
+)
+
+SHORT = 8  # steps below which a call of the fused kernel costs more than it saves
+# Per cell: up to so many units, the fused kernel is the faster where sequences fill at least this
+# share of its blocks' columns (benchmarks/kernels.py). Torch's LSTM is its best kernel.
+_MOST = ((32, 0.0), (64, 0.25), (float("inf"), 0.5))
+FILLED = {
+    "rnn": _MOST,
+    "gru": _MOST,
+    "skip": _MOST,
+    "min_gru": ((float("inf"), 0.25),),
+    "lstm": ((8, 0.25), (48, 0.75), (float("inf"), 0.95)),
+}
+
+
+def scan(
+    cell: str, x_TBI: Tensor, weights: Weights, dilation: int = 1, state: State | None = None
+) -> tuple[Tensor, State]:
+    """One layer: the outputs [T, B, H], and the state to go on with."""
+    y, states = stack(cell, x_TBI, [weights], [dilation], states=None if state is None else [state])
+    return y, states[0]
+
+
+def stack(
+    cell: str,
+    x_TBI: Tensor,
+    weights: Sequence[Weights],
+    dilations: Sequence[int],
+    rows: Sequence[np.ndarray | None] | None = None,
+    last: int | None = None,
+    states: Sequence[State] | None = None,
+    leaving: bool = True,
+) -> tuple[Tensor, list[State]]:
+    """Layers one upon the other: the last `last` outputs of the top one, and the states of all to
+    go on with (none are owed where not `leaving`).
+
+    Whole numbers x_TB in place of x_TBI are symbols, one-hot inputs in short. `rows`: per layer,
+    which steps of the layer below it takes, as whole numbers (None: all).
+    """
+    rows = rows or [None] * len(weights)
+    check_stack(cell, x_TBI, weights, dilations, rows, last, states)
+    rows = [None if taken is None else np.ascontiguousarray(taken) for taken in rows]
+    steps = next((len(r) for r in reversed(rows) if r is not None), int(x_TBI.shape[0]))
+    last = steps if last is None else last
+    name = _choose(cell, x_TBI, weights)
+    note_use(name)
+    if name == "fused":
+        from drnn_bench.kernels import fused
+
+        return fused.stack(cell, x_TBI, weights, dilations, rows, last, states, leaving)
+    run = torch_scan.scan if name == "torch" else reference.scan
+    h_TBH, after = one_hot(x_TBI, weights[0][0]), []
+    for i, (taken, layer, dilation) in enumerate(zip(rows, weights, dilations, strict=True)):
+        if taken is not None:
+            h_TBH = h_TBH.index_select(0, torch.from_numpy(taken).to(h_TBH.device))
+        h_TBH, state = run(cell, h_TBH, layer, dilation, states and states[i])
+        after.append(state)
+    return h_TBH[steps - last :], after
+
+
+def step(cell: str, x_1BI: Tensor, weights: Weights, state: State) -> tuple[Tensor, State]:
+    """One step of one layer, [1, B, H], from the state that it continues: the same as `scan`, but
+    never fused, and unchecked: a net has looked at what it was given, and torch's kernels look at
+    what they are given."""
+    name = _choose(cell, x_1BI, [weights])
+    note_use("torch" if name == "fused" else name)
+    run = reference.scan if name == "reference" else torch_scan.scan
+    return run(cell, x_1BI, weights, 1, state)
+
+
+def clockwork(
+    x_TBI: Tensor,
+    weights: Sequence[Weights],
+    periods: tuple[int, ...],
+    clock: int,
+    hidden: Sequence[Tensor],
+    last: int,
+) -> tuple[Tensor, list[Tensor]]:
+    """A clockwork RNN's modules, fastest first: the last `last` states of all [last, B, sum H],
+    and those that are held at the end.
+
+    Module i has the weights of an rnn, reads the inputs and then the states of all slower modules,
+    and starts from hidden[i] [B, H]; it fires where periods[i] divides the step, the first step
+    being number `clock`.
+    """
+    check_clockwork(x_TBI, weights, periods, clock, hidden, last)
+    when = schedule(tuple(periods), clock, int(x_TBI.shape[0]))
+    name = _choose("rnn", x_TBI, weights)
+    if name == "fused":
+        note_use(name)
+        from drnn_bench.kernels import fused_clockwork
+
+        return fused_clockwork.scan(x_TBI, weights, when, hidden, last)
+    with forced(name):
+        return clockwork_scan(scan, x_TBI, weights, when, hidden, last)
+
+
+def one_hot(x: Tensor, w_ih: Tensor) -> Tensor:
+    """Symbols as the inputs that these weights take; anything else as it is."""
+    if x.is_floating_point():
+        return x
+    if torch._C._are_functorch_transforms_active():  # one_hot reads the numbers, vmap has none
+        places = torch.arange(w_ih.shape[1], device=x.device)
+        return (x.unsqueeze(-1) == places).to(w_ih.dtype)
+    return torch.nn.functional.one_hot(x, w_ih.shape[1]).to(w_ih.dtype)
+
+
+def to_compile(model: torch.nn.Module) -> list[str]:
+    """The cells of a model whose fused kernels this machine has yet to compile: that takes
+    seconds, once."""
+    cells = {getattr(layer, "cell", None) for layer in model.modules()} & FILLED.keys()
+    if not cells or wanted() != "auto" or not _fused_runs():
+        return []
+    from drnn_bench.kernels.compiled import is_compiled
+
+    return sorted(cell for cell in cells if not is_compiled(cell))
+
+
+def _choose(cell: str, x_TBI: Tensor, weights: Sequence[Weights]) -> str:
+    name = wanted()
+    steps, batch, *_ = x_TBI.shape
+    if pointwise():
+        return "reference"
+    if name in ("reference", "torch"):
+        return name
+    if x_TBI.device.type != "cpu" or weights[0][0].dtype != torch.float32:
+        return "torch"
+    if observed([x_TBI, *(w for layer in weights for w in layer)]):
+        return "torch"
+    if (name == "auto" and steps < SHORT) or not _fused_runs():
+        return "torch"
+    return "fused" if name == "fused" or _pays(cell, batch, weights) else "torch"
+
+
+def _pays(cell: str, batch: int, weights: Sequence[Weights]) -> bool:
+    from drnn_bench.kernels.registers import COLUMNS
+
+    units = max(w_hh.shape[1] for _, w_hh, *_ in weights)
+    share = batch / (-(-batch // COLUMNS) * COLUMNS)
+    return share >= next(least for most, least in FILLED[cell] if units <= most)
+
+
+@lru_cache
+def _fused_runs() -> bool:
+    """Whether this machine can; where not, that is said once."""
+    try:
+        from drnn_bench.kernels.registers import SUPPORTED
+    except ImportError as error:
+        why = f"Numba is missing ({error})"
+    else:
+        if SUPPORTED:
+            return True
+        why = "this processor has neither AVX-512 nor AVX2"
+    print(f"recurrent layers run on torch's kernels, several times slower: {why}", file=sys.stderr)
+    return False

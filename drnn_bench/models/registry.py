@@ -1,0 +1,66 @@
+"""The families by name: those of `names`, and those of plug-ins."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from drnn_bench import plugins
+from drnn_bench.errors import UserError, nearest
+from drnn_bench.models.names import FAMILIES, FAMILY
+from drnn_bench.results.codec import from_json
+
+if TYPE_CHECKING:
+    from drnn_bench.models.architecture import Architecture
+    from drnn_bench.tasks.task import Task
+
+
+class TooFar(UserError):
+    """An edge crosses more steps than any sequence has."""
+
+
+def family_names() -> list[str]:
+    """Those above, then those of plug-ins."""
+    return [*FAMILIES, *plugins.names(FAMILY)]
+
+
+def config_type(family: str) -> type[Architecture]:
+    brought = plugins.find(FAMILY, family)
+    if brought is not None:
+        return brought
+    if family not in FAMILIES:
+        raise UserError(
+            f"unknown family {family!r}: {nearest(family, family_names())}; one of your own needs "
+            "its file: bench --plugin FILE"
+        )
+    module, name, _ = FAMILIES[family]
+    return getattr(importlib.import_module(f"drnn_bench.models.{module}"), name)
+
+
+def make_config(
+    family: str, *, input_size: int, output_size: int, width: Any, **options: Any
+) -> Architecture:
+    """The frozen config of a named family. Raises UserError naming the bad option."""
+    from drnn_bench.models.architecture import LARGEST, option_types, shortened
+
+    kind = config_type(family)
+    known = option_types(kind)
+    for option in options:
+        if option not in known:
+            raise UserError(
+                f"{family} has no option {option!r}: {nearest(option, [*known, 'width'])}"
+            )
+    net = kind(input_size=input_size, output_size=output_size, width=width, **options)
+    if net.longest_span > LARGEST:
+        raise TooFar(
+            f"{family} {net.words}: its largest dilation or period, {shortened(net.longest_span)}, "
+            f"is above {LARGEST:,} steps"
+        )
+    return net
+
+
+def restore_config(task: Task, family: str, config: dict[str, Any]) -> Architecture:
+    """A config as it stands in a record, with the task's sizes."""
+    options = from_json(config)
+    sizes = {"input_size": task.input_size, "output_size": task.output_size}
+    return make_config(family, **sizes, **options)

@@ -1,0 +1,89 @@
+"""Does mean recurrent length go with accuracy? The paper's claim, put to the test.
+
+Only within one cell type, and only over the complete trials of a study that drew at random and
+pruned nothing: where a sampler chose, or a pruner stopped what looked bad, the trials are no
+sample of the space. Even so it is a correlation: MRL counts edges, not gradient decay, and depth
+and width move with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from drnn_bench.results.significance import LEVEL
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Spearman's rank correlation over n pairs; its interval is None where there is none."""
+
+    rho: float
+    n: int
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def words(self) -> str:
+        if self.low is None:
+            return f"{self.rho:+.2f} (n = {self.n}, no interval)"
+        return f"{self.rho:+.2f} (95 % interval {self.low:+.2f} to {self.high:+.2f}, n = {self.n})"
+
+
+def spearman(x: Sequence[float], y: Sequence[float]) -> Correlation | None:
+    """None for fewer than three pairs, or where one side never varies. Ties share their mean
+    rank; infinity is the largest value.
+
+    The interval is Fisher's, with Bonett and Wright's variance (2000), (1 + rho^2/2) / (n - 3);
+    there is none for fewer than five pairs or for a perfect correlation.
+    """
+    n = len(x)
+    ranks = stats.rankdata(x), stats.rankdata(y)
+    if n < 3 or any(np.ptp(side) == 0 for side in ranks):
+        return None
+    rho = float(np.clip(np.corrcoef(*ranks)[0, 1], -1, 1))
+    if n < 5 or math.isclose(abs(rho), 1):
+        return Correlation(rho, n)
+    half = float(stats.norm.ppf((1 + LEVEL) / 2)) * math.sqrt((1 + rho**2 / 2) / (n - 3))
+    return Correlation(rho, n, math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half))
+
+
+def is_sample(study: Row) -> bool:
+    """Whether a study's complete trials are a fair sample of its space, all at full steps."""
+    return study["sampler"] == "random" and study["pruner"] == "none"
+
+
+def cell_type(family: str, config: Row) -> str:
+    """What must be equal for two nets' MRL to be compared: the cell where a family has several."""
+    return f"{family} {config['cell']}" if "cell" in config else family
+
+
+def mrl_correlations(study: Row) -> dict[str, Correlation | None]:
+    """MRL against validation, for each cell type of a random study; empty for any other study.
+    Where some nets cannot cross every span, those that can are looked at alone too: infinity
+    against the rest may be all there is."""
+    if not is_sample(study):
+        return {}
+    cells: dict[str, list[tuple[float, float]]] = {}
+    for trial in study["complete"]:
+        if math.isfinite(trial["value"]):
+            cell = cell_type(study["family"], trial["config"])
+            cells.setdefault(cell, []).append((float(trial["mrl"]), trial["value"]))
+    found = {}
+    for cell, pairs in sorted(cells.items()):
+        finite = [pair for pair in pairs if math.isfinite(pair[0])]
+        found[cell] = _of(pairs)
+        if len(finite) < len(pairs):
+            found[f"{cell} of finite MRL"] = _of(finite)
+    return found
+
+
+def _of(pairs: list[tuple[float, float]]) -> Correlation | None:
+    return spearman([mrl for mrl, _ in pairs], [value for _, value in pairs])

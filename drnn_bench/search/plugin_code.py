@@ -1,0 +1,83 @@
+"""Which code of a plug-in a result came from: a hash of its source, in rows and search identities.
+
+A name says little: the file behind it may have been edited since. So a search of a plug-in's task
+or family is one of that code; another code is another search, said when it begins, and its rows
+stand beside the earlier ones under their own hash. Restoring the file continues the earlier search.
+
+A plug-in's code is its file, or every Python file of the package that an entry point belongs to:
+`{"file": name, "sha256": 16 digits}` or `{"package": name, "sha256": ...}`. Never a path.
+"""
+
+from __future__ import annotations
+
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+from drnn_bench import plugins
+from drnn_bench.errors import UserError
+from drnn_bench.models.names import FAMILY
+from drnn_bench.tasks.names import TASK
+
+Code = dict[str, str]
+KINDS = {"task": TASK, "family": FAMILY}
+
+
+def codes(task: str, family: str) -> dict[str, Code]:
+    """The code of a task (its name, options may follow) and a family, of those that are brought by
+    a plug-in. Raises UserError where one of them is unknown or broken."""
+    found = {}
+    for word, name in (("task", task.partition(":")[0]), ("family", family)):
+        kind = plugins.find(KINDS[word], name) if name else None
+        if kind is not None:
+            found[word] = _code(kind)
+    return found
+
+
+def changes(known: dict[str, Code], task: str, family: str) -> list[str]:
+    """A line on each plug-in whose code is another here than it was. `known`: what `codes` gave."""
+    said, here = [], codes(task, family) if known else {}
+    for word, then in known.items():
+        now = here.get(word)
+        if now is None or now["sha256"] != then["sha256"]:
+            found = f"has {now['sha256']}" if now else f"brings no {word} here"
+            said.append(
+                f"{word} {family if word == 'family' else task}: the code of {named(then)} was "
+                f"{then['sha256']} and {found}"
+            )
+    return said
+
+
+def check(known: dict[str, Code], task: str, family: str) -> None:
+    """Raises UserError where a plug-in's code is another than that of a search."""
+    said = changes(known, task, family)
+    if said:
+        raise UserError(f"{'; '.join(said)}: with other code it would be another search")
+
+
+def named(code: Code) -> str:
+    return f"plug-in {code['file']}" if "file" in code else f"package {code['package']}"
+
+
+def needed(code: Code) -> str:
+    """What somebody has to do who does not have a plug-in."""
+    if "file" in code:
+        return f"name the file: bench --plugin {code['file']}, drnn_bench.plugin({code['file']!r})"
+    return f"install the package {code['package']}"
+
+
+def _code(kind: type) -> Code:
+    module = sys.modules[kind.__module__]
+    loader = module.__spec__.loader
+    if isinstance(loader, plugins.Loader):
+        return {"file": Path(loader.path).name, "sha256": loader.sha256[:16]}
+    top = sys.modules[kind.__module__.partition(".")[0]]
+    if not hasattr(top, "__path__"):
+        paths = [Path(top.__file__)]
+    else:
+        paths = sorted(path for folder in top.__path__ for path in Path(folder).rglob("*.py"))
+    digest = sha256()
+    for path in paths:
+        data = path.read_bytes()
+        digest.update(f"{path.name} {len(data)} ".encode() + data)
+    return {"package": top.__name__, "sha256": digest.hexdigest()[:16]}

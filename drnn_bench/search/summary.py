@@ -1,0 +1,123 @@
+"""What a search came to, and the part of a row that says what was run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from drnn_bench.models.budget import count_parameters
+from drnn_bench.models.mrl import mean_recurrent_length, reach
+from drnn_bench.models.registry import restore_config
+from drnn_bench.results import records
+from drnn_bench.results.codec import to_json
+from drnn_bench.search.space import SearchSpace
+from drnn_bench.search.study import StudySpec
+from drnn_bench.search.trial_facts import TrialFacts, best_trial, count_trials, fills_place
+from drnn_bench.system.provenance import provenance
+from drnn_bench.tasks.task import Task
+
+
+def describe_run(spec: StudySpec, task: Task, best: dict[str, Any]) -> dict[str, Any]:
+    """The part of a row that says what was run; `best` is a study's best trial."""
+    net = restore_config(task, spec.family, best["config"])
+    horizon = task.length - 1
+    return {
+        "study": spec.identity,
+        "task": spec.task,
+        "task_version": spec.task_version,
+        "data_hash": spec.data_hash,
+        "family": spec.family,
+        "config": best["config"],
+        "architecture": net.words,
+        "budget": spec.budget,
+        "width": min(net.widths),
+        "parameters": count_parameters(net),
+        "steps": spec.steps,
+        "learning_rate": best["learning_rate"],
+        "recipe": spec.recipe,
+        "metric": task.metric,
+        "guessing": task.guessing,
+        "direction": task.direction,
+        "sampler": spec.sampler,
+        "pruner": spec.pruner,
+        "search_seed": spec.seed,
+        "mrl": to_json(mean_recurrent_length(net, horizon)),
+        "mrl_horizon": horizon,
+        "reach": reach(net),
+        "recurrent_edges_per_node": net.recurrent_edges_per_node,
+        "sequential_steps": net.sequential_steps(task.length),
+        **({"plugins": spec.plugins} if spec.plugins else {}),
+    }
+
+
+def study_row(spec: StudySpec, task: Task, summary: dict[str, Any], device: str) -> dict[str, Any]:
+    """The row of a finished search; `summary` comes from `study.summarise`."""
+    row = describe_run(spec, task, summary["best"]) | {"seed": spec.seed, "state": "complete"}
+    return records.make_row(
+        "study", row, **summary, space=spec.space, spec=asdict(spec), **provenance(device, 1)
+    )
+
+
+def summarise(study: optuna.Study, spec: StudySpec, direction: str) -> dict[str, Any]:
+    """A study as its row tells it. `best` is None where no trial is complete."""
+    trials = study.get_trials(deepcopy=False)
+    told = sorted(((TrialFacts.of(t), t) for t in trials if fills_place(t)), key=_by_place)
+    complete = [(facts, t) for facts, t in told if t.state == TrialState.COMPLETE]
+    best = best_trial(trials, direction)
+    startup = [t.value for facts, t in complete if facts.startup]
+    return {
+        "trials": count_trials(trials).counts,
+        "best": best and _best(best, spec.make_space()),
+        "warm": sum(facts.warm for facts, _ in told),
+        "startup_mean": sum(startup) / len(startup) if startup else None,
+        "startup_n": len(startup),
+        "search_seconds": round(sum(TrialFacts.of(t).seconds for t in trials), 1),
+        "complete": [
+            {
+                "index": facts.place,
+                "value": t.value,
+                "mrl": facts.mrl,
+                "config": facts.config,
+                "learning_rate": facts.learning_rate,
+            }
+            for facts, t in complete
+        ],
+        "history": _history(trials),
+        "ended": study.user_attrs.get("ended"),
+    }
+
+
+def _by_place(told: tuple[TrialFacts, FrozenTrial]) -> int:
+    return told[0].place
+
+
+def _best(trial: FrozenTrial, space: SearchSpace) -> dict[str, Any]:
+    facts = TrialFacts.of(trial)
+    return {
+        "index": facts.place,
+        "value": trial.value,
+        "config": facts.config,
+        "learning_rate": facts.learning_rate,
+        "on_edge": space.edges(trial.params),
+        "warm": facts.warm,
+    }
+
+
+def _history(trials: list[FrozenTrial]) -> list[dict[str, Any]]:
+    """Every trial that filled its place, in the order they finished: seconds of training, and
+    hours from the study's first trial to the end of this one. Only complete ones have a value."""
+    done = [(TrialFacts.of(t), t) for t in trials if fills_place(t)]
+    began = min((t.datetime_start for t in trials if t.datetime_start), default=None)
+    return [
+        {
+            "index": facts.place,
+            "state": "diverged" if facts.diverged is not None else t.state.name.lower(),
+            "value": t.value if t.state == TrialState.COMPLETE else None,
+            "seconds": round(facts.seconds, 3),
+            "hours": round((t.datetime_complete - began).total_seconds() / 3600, 5),
+        }
+        for facts, t in sorted(done, key=lambda d: (d[1].datetime_complete, d[1].number))
+    ]

@@ -1,0 +1,102 @@
+"""How much memory training a model takes, at its peak.
+
+On a CPU: by how much the resident memory of a fresh process grows. What one process has freed, the
+next model in it would use again and seem to need nothing; so each model has a process of its own,
+forked from one that has imported torch and done nothing else. Counted so is what the model takes
+from the machine: libraries' scratch space and the allocator's waste as well, which torch's own
+count of its tensors leaves out (of S4D's, a third), but not pages asked for and never touched. It
+differs from run to run by up to a sixth. On a GPU: torch's own allocator, which all goes through.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import traceback
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from drnn_bench.speed.workload import Runner, Workload
+from drnn_bench.system.environment import one_thread
+
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def peak_memory(works: list[Workload], device: str) -> list[float | None]:
+    """MiB that making each model and training it takes at most, over what was there before it;
+    None where there was not enough, or the system does not tell (Linux does)."""
+    if device.startswith("cuda"):
+        return [_on_gpu(work, device) for work in works]
+    if not STATUS.exists():
+        return [None] * len(works)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "drnn_bench.speed.memory"],
+        input=json.dumps([work.told for work in works]),
+        capture_output=True,
+        text=True,
+        env=one_thread(),
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return [json.loads(line) for line in done.stdout.splitlines()[-len(works) :]]
+
+
+def _on_gpu(work: Workload, device: str) -> float:
+    import torch
+
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    _train_twice(work, device)
+    return round((torch.cuda.max_memory_allocated(device) - before) / 2**20, 1)
+
+
+def main() -> None:
+    """Reads what to run, answers a line for each."""
+    for told in json.load(sys.stdin):
+        child = os.fork()
+        if child == 0:
+            try:
+                print(json.dumps(_growth(Workload.from_told(told))), flush=True)
+                os._exit(0)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code > 0:
+            sys.exit(code)
+        if code < 0:  # killed: there was not enough
+            print("null", flush=True)
+
+
+def _growth(work: Workload) -> float | None:
+    # What every first step brings with it (code, thread pools) is no model's.
+    few = min(work.length, 8)
+    last = None if work.last is None else min(work.last, few)
+    _train_twice(replace(work, length=few, scored=min(work.scored, few), last=last), "cpu")
+    with suppress(OSError):
+        CLEAR.write_text("5")  # the peak so far is forgotten
+    before = _mebibytes("VmRSS")
+    _train_twice(work, "cpu")
+    peak = _mebibytes("VmHWM")
+    return None if before is None or peak is None else round(max(0.0, peak - before), 1)
+
+
+def _train_twice(work: Workload, device: str) -> None:
+    """The second step finds the optimiser's state and the gradients of the first."""
+    runner = Runner(work, device)
+    runner.train()
+    runner.train()
+
+
+def _mebibytes(field: str) -> float | None:
+    for line in STATUS.read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) / 1024
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""What a model is timed at: a training step, inference, one sequence, one step of a stream.
+
+Legend: B batch, T steps, I input size, O classes.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from drnn_bench.models.architecture import Architecture
+from drnn_bench.models.registry import make_config
+from drnn_bench.results.codec import from_json
+from drnn_bench.results.recipe import Recipe
+from drnn_bench.tasks.task import Task
+from drnn_bench.training.loop import flatten
+from drnn_bench.training.optimizer import make_optimizer
+from drnn_bench.training.scoring import cross_entropy
+
+STREAM_STEPS = 64  # in one timed run: some families do more at some steps than at others
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """A net, and the shapes it is run at. `scored`: the last so many steps; `last`: the last so
+    many steps whose outputs are asked for, None for all."""
+
+    net: Architecture
+    recipe: Recipe
+    length: int
+    scored: int
+    last: int | None
+
+    @classmethod
+    def of(
+        cls, net: Architecture, task: Task, recipe: Recipe, length: int | None = None
+    ) -> Workload:
+        """A net on a task's sequences, or on ones of another length."""
+        length = length or task.length
+        every_step = task.scored in (None, task.length)
+        scored = length if every_step else min(task.scored, length)
+        # Where sequences end at different steps, every step is computed.
+        last = None if every_step or task.unequal else scored
+        return cls(net=net, recipe=recipe, length=length, scored=scored, last=last)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """As plain values, for another process."""
+        net = self.net
+        return {
+            "family": net.family,
+            "net": {"input_size": net.input_size, "output_size": net.output_size, **net.config},
+            "recipe": self.recipe.table,
+            "shapes": {"length": self.length, "scored": self.scored, "last": self.last},
+        }
+
+    @classmethod
+    def from_told(cls, told: dict[str, Any]) -> Workload:
+        return cls(
+            net=make_config(told["family"], **from_json(told["net"])),
+            recipe=Recipe.from_json(told["recipe"]),
+            **told["shapes"],
+        )
+
+
+class Runner:
+    """A model at work: each method does once what is timed."""
+
+    def __init__(self, work: Workload, device: str):
+        torch.manual_seed(0)
+        self.work, batch, net = work, work.recipe.batch_size, work.net
+        self.model = net.build().to(device)
+        self.at_rest = copy.deepcopy(self.model).eval()  # no dropout where nothing is trained
+        self.weights = flatten(self.model)
+        self.optimizer = make_optimizer(work.recipe, self.weights, 1e-4)
+        self.x_BTI = torch.rand(batch, work.length, net.input_size, device=device)
+        self.y_BT = torch.randint(net.output_size, (batch, work.scored), device=device)
+        self._state: Any = None
+        # An answer is there once the GPU has it.
+        self._wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+
+    def train(self) -> None:
+        """One training step at the recipe's batch."""
+        logits_BTO = self.model(self.x_BTI, last=self.work.last)
+        loss = cross_entropy(logits_BTO[:, -self.work.scored :], self.y_BT)
+        self.optimizer.zero_grad(set_to_none=False)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.weights, self.work.recipe.clip_norm)
+        self.optimizer.step()
+
+    @torch.no_grad()
+    def infer(self) -> None:
+        """Whole sequences, as many as the recipe's batch."""
+        self.at_rest(self.x_BTI, last=self.work.last)
+
+    @torch.no_grad()
+    def latency(self) -> None:
+        """One whole sequence."""
+        self.at_rest(self.x_BTI[:1], last=self.work.last)
+        self._wait()
+
+    @torch.no_grad()
+    def stream(self) -> None:
+        """STREAM_STEPS steps of one sequence, one by one; the next call goes on from there."""
+        x_11I = self.x_BTI[:1, :1]
+        for _ in range(STREAM_STEPS):
+            _, self._state = self.at_rest.stream(x_11I, self._state)
+            self._wait()

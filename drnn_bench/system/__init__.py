@@ -1,0 +1,4 @@
+"""This machine and this process: provenance, threads, device, files, signals, text.
+
+May import errors.
+"""

@@ -1,0 +1,104 @@
+"""Where the loss of each training step comes from, in an order that can be saved and restored.
+
+Legend: N sequences, B batch, T steps.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from drnn_bench.models.streaming import State, detach
+from drnn_bench.tasks.task import Task
+from drnn_bench.training.scoring import (
+    cross_entropy,
+    inputs,
+    scored,
+    targets,
+)
+
+
+class SequenceBatches:
+    """Batch after batch of whole sequences, epoch after epoch, each epoch in a new order."""
+
+    def __init__(
+        self, model: nn.Module, task: Task, data: tuple, batch: int, seed: int, device: str
+    ):
+        self._model, self._task, self._data, self._device = model, task, data, device
+        self._count = len(data[0])
+        self._batch = min(batch, self._count)
+        self._rng = np.random.default_rng(seed)
+        self._new_epoch()
+
+    def loss(self) -> Tensor:
+        """The loss of the next batch."""
+        if self._at + self._batch > self._count:
+            self._new_epoch()
+        rows = self._order[self._at : self._at + self._batch]
+        self._at += self._batch
+        # Sorted: the data is mapped from disk, and read forwards.
+        logits, y = scored(self._model, self._task, self._data, np.sort(rows), self._device)
+        return cross_entropy(logits, y)
+
+    def _new_epoch(self) -> None:
+        self._before = self._rng.bit_generator.state
+        self._order, self._at = self._rng.permutation(self._count), 0
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return {"generator": self._before, "at": self._at}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._rng.bit_generator.state = state["generator"]
+        self._new_epoch()
+        self._at = state["at"]
+
+
+class StreamChunks:
+    """Chunk after chunk along B contiguous streams of one long sequence. The model's state goes
+    on from chunk to chunk, and the gradient stops between them. Each pass begins elsewhere."""
+
+    def __init__(
+        self, model: nn.Module, task: Task, data: tuple, batch: int, seed: int, device: str
+    ):
+        self._model, self._task, self._data, self._device = model, task, data, device
+        count = len(data[0])
+        self._batch = min(batch, max(1, count // (2 * task.length)))
+        self._per = count // self._batch
+        self._rng = np.random.default_rng(seed)
+        self._new_pass()
+
+    def loss(self) -> Tensor:
+        """The loss of the next chunk of every stream."""
+        if self._at + self._task.length > self._per:
+            self._new_pass()
+        x, y = self._data
+        rows = self._rows[:, self._at : self._at + self._task.length]
+        self._at += self._task.length
+        chunk = inputs(self._task, x[rows], self._device, self._model)
+        logits, self._left = self._model.stream(chunk, detach(self._left))
+        return cross_entropy(logits, targets(y[rows], self._device))
+
+    def _new_pass(self) -> None:
+        self._before = self._rng.bit_generator.state
+        begin, count = int(self._rng.integers(len(self._data[0]))), len(self._data[0])
+        starts = np.arange(self._batch)[:, None] * self._per
+        self._rows = (starts + np.arange(self._per) + begin) % count
+        self._at, self._left = 0, None
+
+    @property
+    def state(self) -> dict[str, Any]:
+        left = self._left
+        kept = None if left is None else [detach(left.parts), left.batch]
+        return {"generator": self._before, "at": self._at, "left": kept}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._rng.bit_generator.state = state["generator"]
+        self._new_pass()
+        self._at = state["at"]
+        if state["left"] is not None:
+            parts, batch = state["left"]
+            dtype = next(self._model.parameters()).dtype.to_real()
+            self._left = State(parts, self._model.built_from_, batch, dtype)

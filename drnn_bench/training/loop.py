@@ -1,0 +1,205 @@
+"""One training run: a model, a task's arrays and a number of steps -> metrics.
+
+Everything random comes from one seed: the initial weights from torch's generator, the order of
+the batches from numpy's. The same seed on the same machine gives the same bits, also where a run
+was stopped and continued from a snapshot.
+
+Legend: N sequences, B batch, T steps.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from drnn_bench.errors import UserError, one_line
+from drnn_bench.models.architecture import Architecture
+from drnn_bench.models.streaming import Ring
+from drnn_bench.results.recipe import Recipe
+from drnn_bench.tasks.task import Arrays, Task
+from drnn_bench.training.batches import SequenceBatches, StreamChunks
+from drnn_bench.training.optimizer import factor, make_optimizer
+from drnn_bench.training.scoring import evaluate
+
+
+class Diverged(Exception):
+    """The loss was NaN or infinite."""
+
+    def __init__(self, step: int):
+        super().__init__(f"loss not finite at step {step}")
+        self.step = step
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one reading of the validation set gave. `seconds` of training went before it."""
+
+    number: int  # of the recipe's evaluations, counted from 1
+    value: float  # the task's metric
+    seconds: float
+    snapshot: bytes | None = None  # the whole run as it stands, to continue from
+
+
+@dataclass
+class Trained:
+    """The model with its best checkpoint by validation loaded, and how it came about."""
+
+    model: nn.Module
+    validation: float  # the task's metric at that checkpoint
+    step: int
+    seconds: float
+    curve: list[list[float]]  # [step, metric] of every evaluation
+
+
+def train(
+    config: Architecture,
+    task: Task,
+    arrays: Arrays,
+    recipe: Recipe,
+    *,
+    learning_rate: float,
+    steps: int,
+    seed: int,
+    device: str = "cpu",
+    snapshots_after: float = math.inf,
+    resume: bytes | None = None,
+) -> Generator[Evaluation, None, Trained]:
+    """Trains from scratch and yields each of the recipe's evaluations. Never reads the test set.
+
+    From `snapshots_after` seconds of training on, an evaluation brings a snapshot. `resume` is one
+    of the same run: its evaluations are yielded again, and the run continues after the last.
+    Raises Diverged.
+    """
+    run = _Run(config, task, arrays, recipe, learning_rate, steps, seed, device)
+    numbers = {step: i for i, step in enumerate(recipe.evaluation_steps(steps), 1)}
+    before, started = 0.0, time.perf_counter()
+    if resume is not None:
+        before = run.restore(resume)
+        for step, value in run.curve:
+            yield Evaluation(numbers[step], value, before)
+    while run.step < steps:
+        run.train_step()
+        if run.step in numbers:
+            value = run.evaluate()
+            seconds = before + time.perf_counter() - started
+            kept = run.snapshot(seconds) if seconds >= snapshots_after else None
+            yield Evaluation(numbers[run.step], value, seconds, kept)
+    run.model.load_state_dict(run.best_state)
+    seconds = before + time.perf_counter() - started
+    return Trained(run.model, run.best, run.best_step, seconds, run.curve)
+
+
+class _Run:
+    """A model in training, with everything that its next step depends on."""
+
+    def __init__(
+        self,
+        config: Architecture,
+        task: Task,
+        arrays: Arrays,
+        recipe: Recipe,
+        learning_rate: float,
+        steps: int,
+        seed: int,
+        device: str,
+    ):
+        torch.manual_seed(seed)
+        self.task, self.recipe, self.device = task, recipe, device
+        self.model = config.build().to(device)
+        self.weights = flatten(self.model)
+        self.optimizer = make_optimizer(recipe, self.weights, learning_rate)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor(recipe, steps))
+        source = StreamChunks if task.stream else SequenceBatches
+        self.batches = source(self.model, task, arrays["train"], recipe.batch_size, seed, device)
+        self.validation = tuple(part[: task.prefix] for part in arrays["validation"])
+        self.step, self.curve = 0, []
+        self.best, self.best_step, self.best_state = None, 0, None
+
+    def train_step(self) -> None:
+        loss = self.batches.loss()
+        self.optimizer.zero_grad(set_to_none=False)  # the gradients are views of one
+        loss.backward()
+        self.step += 1
+        if not math.isfinite(nn.utils.clip_grad_norm_(self.weights, self.recipe.clip_norm)):
+            raise Diverged(self.step)
+        self.optimizer.step()
+        self.schedule.step()
+
+    def evaluate(self) -> float:
+        """Reads the validation set, and keeps the weights where they are the best so far."""
+        value = evaluate(self.model, self.task, self.validation, self.device)[self.task.metric]
+        if not math.isfinite(value):
+            raise Diverged(self.step)
+        self.curve.append([self.step, value])
+        better = max if self.task.direction == "max" else min
+        if self.best is None or better(value, self.best) != self.best:
+            self.best, self.best_step = value, self.step
+            self.best_state = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        return value
+
+    def snapshot(self, seconds: float) -> bytes:
+        """The run between two steps; plain tensors, numbers and names, and no pickled code."""
+        generators = {"cpu": torch.get_rng_state()}
+        if self.device != "cpu":
+            generators["cuda"] = torch.cuda.get_rng_state(self.device)
+        saved = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "generators": generators,
+            "batches": self.batches.state,
+            "step": self.step,
+            "curve": self.curve,
+            "best": [self.best, self.best_step, self.best_state],
+            "seconds": seconds,
+        }
+        file = io.BytesIO()
+        torch.save(saved, file)
+        return file.getvalue()
+
+    def restore(self, snapshot: bytes) -> float:
+        """Continues a snapshot of the same run. Returns the seconds of training before it."""
+        try:
+            with torch.serialization.safe_globals([Ring]):
+                saved = torch.load(
+                    io.BytesIO(snapshot), map_location=self.device, weights_only=True
+                )
+        except Exception as error:  # whatever torch says of bytes that are no snapshot
+            raise UserError(f"a snapshot cannot be read ({one_line(error)})") from None
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.schedule.load_state_dict(saved["schedule"])
+        torch.set_rng_state(saved["generators"]["cpu"].cpu())
+        if "cuda" in saved["generators"]:
+            torch.cuda.set_rng_state(saved["generators"]["cuda"].cpu(), self.device)
+        self.batches.restore(saved["batches"])
+        self.step, self.curve = saved["step"], saved["curve"]
+        self.best, self.best_step, self.best_state = saved["best"]
+        return saved["seconds"]
+
+
+def flatten(model: nn.Module) -> list[nn.Parameter]:
+    """All weights as one, of which the model's own become views, gradients included; where they
+    are of several types, as they are.
+
+    These nets have few weights in many tensors: clipping and updating them one by one took a fifth
+    of a step of a small net, and takes a fiftieth so.
+    """
+    own = list(model.parameters())
+    if len({p.dtype for p in own}) > 1:
+        return own
+    # Each begins at a multiple of 16: a complex view, or a vector load, wants no odd place.
+    sizes = [-(-p.numel() // 16) * 16 for p in own]
+    weights = nn.Parameter(own[0].new_zeros(sum(sizes)))
+    weights.grad = torch.zeros_like(weights)
+    parts = zip(own, weights.detach().split(sizes), weights.grad.split(sizes), strict=True)
+    for p, value, grad in parts:
+        value[: p.numel()] = p.detach().flatten()
+        p.data, p.grad = value[: p.numel()].view_as(p), grad[: p.numel()].view_as(p)
+    return [weights]

@@ -1,0 +1,32 @@
+"""A recipe's optimizer and its schedule, as torch has them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+from torch import nn, optim
+
+from drnn_bench.results.recipe import Recipe
+
+
+def make_optimizer(
+    recipe: Recipe, parameters: Iterable[nn.Parameter], learning_rate: float
+) -> optim.Optimizer:
+    if recipe.optimizer == "rmsprop":
+        return optim.RMSprop(parameters, lr=learning_rate, alpha=recipe.rmsprop_alpha)
+    return optim.Adam(parameters, lr=learning_rate, fused=True)
+
+
+def factor(recipe: Recipe, steps: int) -> Callable[[int], float]:
+    """The learning rate's factor at each step, counted from 0."""
+    if recipe.schedule == "constant":
+        return lambda step: 1.0
+    warm = max(1, steps // 20)
+
+    def cosine(step: int) -> float:
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+    return cosine

@@ -1,0 +1,45 @@
+"""Snapshots of trainings in a runs folder: written whole or not at all, gone when one has ended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from drnn_bench import __version__
+from drnn_bench.errors import JobError
+from drnn_bench.system.files import write_whole
+
+
+class Snapshots:
+    """A file a training. One of another version, or a damaged one, counts as none: the training
+    then begins again."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            head, _, data = self._path(name).read_bytes().partition(b"\n")
+        except OSError:
+            return None
+        return data if head == self._head(data) else None
+
+    def write(self, name: str, data: bytes) -> None:
+        try:
+            write_whole(self._path(name), self._head(data) + b"\n" + data)
+        except OSError as error:
+            raise JobError(
+                f"{self.folder}: a snapshot cannot be written there ({error.strerror}); what is "
+                "finished is saved, and the same command continues"
+            ) from None
+
+    def remove(self, name: str) -> None:
+        self._path(name).unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.snapshot"
+
+    def _head(self, data: bytes) -> bytes:
+        facts = {"version": __version__, "sha256": hashlib.sha256(data).hexdigest()}
+        return json.dumps(facts, sort_keys=True).encode()
