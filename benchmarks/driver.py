@@ -72,7 +72,7 @@ class Sleepers:
             del self._left[ticket]
             return [(ticket, Returned({"validation": 0.5, "seconds": EVALUATIONS * PAUSE}))]
         self._left[ticket] -= 1
-        return [(ticket, Yielded(Evaluation(number, 0.01 * number, number * PAUSE)))]
+        return [(ticket, Yielded(Evaluation(number, 0.01 * number, 0.0, number * PAUSE)))]
 
     def close(self) -> None:
         pass
@@ -89,7 +89,7 @@ def cost(folder: Path, storage: str | None, trainers: int, trials: int, seed: in
         opened = open_storage(url)
         patient = PatientStorage(opened, lock, print, lambda: None)
         studies = [
-            DrivenStudy(spec, open_study(opened, spec, plan.task), plan.task, "cpu")
+            DrivenStudy(spec, open_study(opened, spec, plan.task), plan.prepared, "cpu")
             for spec in plan.specs
         ]
         sleepers = Sleepers(trainers)

@@ -302,7 +302,7 @@ def place(tmp_path_factory) -> Path:
     for spec in plan.specs:
         study = open_study(world.storage, spec, plan.task)
         summary = summarise(study, spec, plan.task.direction) | {"importance": None}
-        rows.append(study_row(spec, plan.task, summary, "cpu") | {"started": records.now()})
+        rows.append(study_row(spec, plan.prepared, summary, "cpu") | {"started": records.now()})
         for number in range(SEEDS):
             seed = final_seed(spec, number)
             job = FinalJob(spec=spec, best=summary["best"], seed=seed, device="cpu")
@@ -343,7 +343,7 @@ def test_a_finalist_is_exported_and_does_again_what_its_record_says(place, bench
     [[prepared], []] = all_prepared(place / "runs" / "data")
     model, arrays = drnn_bench.load(folder), prepared.arrays()
     for split in ("validation", "test"):
-        assert evaluate(model, prepared.task, arrays[split])["accuracy"] == best[split]
+        assert evaluate(model, prepared.task, arrays[split]).accuracy == best[split]
 
     # What config.json tells is enough to give the net a sequence from outside.
     told = json.loads((folder / CONFIG).read_text())

@@ -41,6 +41,7 @@ from drnn_bench.search.study import StudySpec
 from drnn_bench.search.summary import describe_run, study_row
 from drnn_bench.system.provenance import provenance
 from drnn_bench.tasks.registry import parse_task
+from drnn_bench.tasks.task import Task
 
 Row = dict[str, Any]
 HERE = {**provenance("cpu", 1), "processor": "Processor A, 4 cores"}
@@ -51,6 +52,14 @@ def started() -> str:
     """A later moment at every call."""
     seconds = next(_clock)
     return f"2026-01-{1 + seconds // 3600:02}T00:{seconds // 60 % 60:02}:{seconds % 60:02}Z"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A task, and what its data says of it."""
+
+    task: Task
+    guessing: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,7 @@ class Searched:
             "importance": None,
             "ended": None,
         }  # fmt: skip
-        row = study_row(self.spec, self.task, summary, "cpu")
+        row = study_row(self.spec, Known(self.task), summary, "cpu")
         return row | {"started": started(), **changes}
 
     def final(self, seed: int, test: float | None, **changes: Any) -> Row:
@@ -88,7 +97,7 @@ class Searched:
                 "test_cross_entropy": 1.0, "test_size": 360, "best_step": 90, "curve": [[90, test]],
                 "train_seconds": 1.5, "weights": "0" * 64,
             }  # fmt: skip
-        row = describe_run(self.spec, self.task, self.best) | {"seed": seed} | outcome
+        row = describe_run(self.spec, Known(self.task), self.best) | {"seed": seed} | outcome
         return records.make_row(
             "final", row, **HERE, started=started(), kernels="fused", peak_memory_mb=100.0
         ) | changes  # fmt: skip
@@ -97,7 +106,10 @@ class Searched:
         return [self.final(seed, test) for seed, test in enumerate(tests)]
 
     def speed(self, per_s: float, *, session: str = "s1", threads: int = 1, **changes: Any) -> Row:
-        row = describe_run(self.spec, self.task, self.best) | {"seed": 0, "state": "complete"}
+        row = describe_run(self.spec, Known(self.task), self.best) | {
+            "seed": 0,
+            "state": "complete",
+        }
         rates = {
             f"{what}_per_s{end}": factor * per_s
             for what, factor in (("train", 1.0), ("infer", 3.0))

@@ -97,8 +97,8 @@ def real_rows() -> dict[str, dict[str, Any]]:
         job, rows = FinalJob(spec=spec, best=best, seed=7, device="cpu"), []
         keep_final(finish(job, prepared), Path(folder), rows.append)
         (final,) = rows
-    speed = measure([(spec, best)], task, "cpu")[0]
-    study = study_row(spec, task, summary, "cpu") | {"started": records.now()}
+        speed = measure([(spec, best)], prepared, "cpu")[0]
+        study = study_row(spec, prepared, summary, "cpu") | {"started": records.now()}
     return {"study": study, "final": final, "speed": speed}
 
 

@@ -62,7 +62,7 @@ def random_search(folder: Path) -> list[Row]:
     study = open_study(world.storage, spec, plan.task)
     summary = summarise(study, spec, plan.task.direction)
     summary["importance"] = importance(study, spec.make_space())
-    rows = [study_row(spec, plan.task, summary, "cpu") | {"started": records.now()}]
+    rows = [study_row(spec, plan.prepared, summary, "cpu") | {"started": records.now()}]
     jobs = [FinalJob(spec=spec, best=summary["best"], seed=seed, device="cpu") for seed in (1, 2)]
     return rows + [finish(job, plan.prepared).row for job in jobs]
 

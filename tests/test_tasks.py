@@ -201,9 +201,9 @@ def test_guessing_at_copy_memory_costs_ln_8():
     task = parse_task("copy_memory:T=5")
     x, y = Source(task.key).load()["test"]
     metrics = evaluate(Guess(), task, (x, y))
-    assert metrics["cross_entropy"] == pytest.approx(math.log(8), abs=1e-6)
-    assert metrics["cross_entropy"] == pytest.approx(2.0794, abs=5e-5)
-    assert metrics["accuracy"] == pytest.approx(1 / 8, abs=0.02)
+    assert metrics.cross_entropy == pytest.approx(math.log(8), abs=1e-6)
+    assert metrics.cross_entropy == pytest.approx(2.0794, abs=5e-5)
+    assert metrics.accuracy == pytest.approx(1 / 8, abs=0.02)
 
 
 @pytest.mark.parametrize("T", [0, -3])

@@ -6,6 +6,7 @@ import math
 import pickle
 import random
 
+import numpy as np
 import pytest
 import torch
 from test_models import NETS
@@ -49,7 +50,7 @@ def test_it_learns_real_digits(digits):
     task, arrays = digits
     trained = run(digits, steps=150)
     assert trained.validation > 0.8
-    assert evaluate(trained.model, task, arrays["test"])["accuracy"] > 0.75
+    assert evaluate(trained.model, task, arrays["test"]).accuracy > 0.75
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(digits):
@@ -66,7 +67,7 @@ def test_the_checkpoint_is_the_best_of_the_evaluations_reported(digits):
     assert [e.seconds for e in seen] == sorted(e.seconds for e in seen)
     assert trained.validation == max(evaluation.value for evaluation in seen)
     assert all(evaluation.snapshot is None for evaluation in seen)
-    assert evaluate(trained.model, task, arrays["validation"])["accuracy"] == trained.validation
+    assert evaluate(trained.model, task, arrays["validation"]).accuracy == trained.validation
 
 
 def test_the_test_set_is_never_read(digits):
@@ -120,9 +121,13 @@ def test_evaluation_does_not_depend_on_the_batches(digits):
     whole = evaluate(model, task, (x, y))
     parts = [evaluate(model, task, (x[i : i + 100], y[i : i + 100])) for i in range(0, len(x), 100)]
     sizes = [len(x[i : i + 100]) for i in range(0, len(x), 100)]
-    for key in whole:
-        mean = sum(p[key] * n for p, n in zip(parts, sizes, strict=True)) / len(x)
-        assert whole[key] == pytest.approx(mean, rel=1e-5)
+    for key in ("accuracy", "cross_entropy", "bits_per_character", "value"):
+        mean = sum(getattr(p, key) * n for p, n in zip(parts, sizes, strict=True)) / len(x)
+        assert getattr(whole, key) == pytest.approx(mean, rel=1e-5)
+    assert np.concatenate([p.outcomes_N for p in parts]) == pytest.approx(whole.outcomes_N)
+    assert whole.outcomes_N.mean() == pytest.approx(whole.value)
+    p = whole.accuracy
+    assert whole.standard_error == pytest.approx((p * (1 - p) / len(x)) ** 0.5, rel=0.1)
 
 
 def same(one, other) -> bool:

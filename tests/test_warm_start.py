@@ -167,7 +167,9 @@ def test_they_come_first_count_as_trials_and_the_board_says_whether_they_won(tmp
     assert summary["best"]["warm"] == (summary["best"]["index"] < 2)
     for won in (True, False):
         best = summary["best"] | {"warm": won}
-        row = study_row(spec, DIGITS, summary | {"best": best}, "cpu") | {"started": "2026-01-01"}
+        row = study_row(spec, world.plan.prepared, summary | {"best": best}, "cpu") | {
+            "started": "2026-01-01"
+        }
         text = columns.to_markdown(build([row]))
         assert f"best is one of them for {'dilated_cnn' if won else 'no family'}." in text
         assert "2 warm)" in text

@@ -41,7 +41,7 @@ class World:
         for spec in specs or self.plan.specs:
             study = open_study(self.storage, spec, self.plan.task)
             enqueue(study, spec, self.plan.task)
-            studies.append(DrivenStudy(spec, study, self.plan.task, "cpu"))
+            studies.append(DrivenStudy(spec, study, self.plan.prepared, "cpu"))
         executor = InlineExecutor(size, self.plan.prepared, change)
         return Driver(
             storage, studies, trials or self.plan.trials, executor, self.snapshots, self.said.append

@@ -15,6 +15,7 @@ from drnn_bench.errors import JobError
 from drnn_bench.models import weights
 from drnn_bench.models.registry import restore_config
 from drnn_bench.results import records
+from drnn_bench.results.outcomes import pack
 from drnn_bench.search.study import StudySpec, seed_for
 from drnn_bench.search.summary import describe_run
 from drnn_bench.system.provenance import provenance
@@ -109,9 +110,10 @@ class FinalJob:
                 outcome = {
                     "state": "complete",
                     "validation": self._validation(trained, task, arrays),
-                    "test": test[task.metric],
-                    "test_accuracy": test["accuracy"],
-                    "test_cross_entropy": test["cross_entropy"],
+                    "test": test.value,
+                    "test_accuracy": test.accuracy,
+                    "test_cross_entropy": test.cross_entropy,
+                    "outcomes": pack(test.outcomes_N),
                     "test_size": len(arrays["test"][1]),
                     "best_step": trained.step,
                     "curve": trained.curve,
@@ -120,7 +122,7 @@ class FinalJob:
                 }
         row = records.make_row(
             "final",
-            describe_run(spec, task, self.best) | {"seed": self.seed} | outcome,
+            describe_run(spec, prepared, self.best) | {"seed": self.seed} | outcome,
             **provenance(self.device, self.threads),
             started=started,
             kernels=kernels.used() or "torch",
@@ -134,7 +136,7 @@ class FinalJob:
             return trained.validation
         from drnn_bench.training.scoring import evaluate
 
-        return evaluate(trained.model, task, arrays["validation"], self.device)[task.metric]
+        return evaluate(trained.model, task, arrays["validation"], self.device).value
 
 
 def keep_final(final: Final, runs_dir: Path, keep_row: Callable[[dict[str, Any]], None]) -> None:

@@ -210,7 +210,7 @@ class Run:
     def _search(self, executor: Executor, seconds: list[float | None]) -> None:
         plan = self.plan
         driven = [
-            DrivenStudy(spec, study, plan.task, plan.trial_device, pace and pace * spec.steps)
+            DrivenStudy(spec, study, plan.prepared, plan.trial_device, pace and pace * spec.steps)
             for (spec, study), pace in zip(self.studies, seconds, strict=True)
         ]
         say = self.reporter.say
@@ -285,7 +285,7 @@ class Run:
             if before is None or before["trials"] != summary["trials"]:
                 study = next(study for known, study in self.studies if known == spec)
                 summary["importance"] = importance(study, spec.make_space())
-                row = study_row(spec, self.plan.task, summary, self.plan.device)
+                row = study_row(spec, self.plan.prepared, summary, self.plan.device)
                 self._record([row | {"started": records.now()}])
 
     def _final_jobs(self, rows: list[Row]) -> list[FinalJob]:

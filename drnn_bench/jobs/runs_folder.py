@@ -14,7 +14,7 @@ from drnn_bench.results import records
 if TYPE_CHECKING:
     import optuna
 
-    from drnn_bench.tasks.task import Task
+    from drnn_bench.tasks.prepared import Prepared
 
 Row = dict[str, Any]
 
@@ -48,7 +48,7 @@ def _unfinished(runs_dir: Path, recorded: set[str]) -> tuple[list[Row], list[str
         storage = open_storage(url, create=False)
         names = optuna.get_all_study_names(storage)
         prepared, notes = all_prepared(runs_dir / "data")
-        tasks, rows = {(p.task.key, p.data_hash): p.task for p in prepared}, []
+        tasks, rows = {(p.task.key, p.data_hash): p for p in prepared}, []
         for name in names:
             if name.rpartition("/")[2] in recorded:
                 continue
@@ -64,7 +64,9 @@ def _unfinished(runs_dir: Path, recorded: set[str]) -> tuple[list[Row], list[str
     return rows, notes
 
 
-def _row(study: optuna.Study, tasks: dict[tuple[str, str], Task]) -> tuple[Row | None, str | None]:
+def _row(
+    study: optuna.Study, tasks: dict[tuple[str, str], Prepared]
+) -> tuple[Row | None, str | None]:
     """The row of a search as it stands, or why there is none; neither where it is not ours."""
     from drnn_bench.models.registry import config_type
     from drnn_bench.search.study import spec_of
@@ -76,12 +78,12 @@ def _row(study: optuna.Study, tasks: dict[tuple[str, str], Task]) -> tuple[Row |
     spec = spec_of(study)
     task_type(spec.task.partition(":")[0])
     config_type(spec.family)
-    task = tasks.get((spec.task, spec.data_hash))
-    if task is None:
+    data = tasks.get((spec.task, spec.data_hash))
+    if data is None:
         return None, None
-    summary = summarise(study, spec, task.direction)
+    summary = summarise(study, spec, data.task.direction)
     if summary["best"]:
-        return study_row(spec, task, summary, "cpu") | {"started": records.now()}, None
+        return study_row(spec, data, summary, "cpu") | {"started": records.now()}, None
     if not any(summary["trials"].values()):
         return None, None
     what = ", ".join(f"{n} {state}" for state, n in summary["trials"].items() if n)

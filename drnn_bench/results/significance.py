@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
@@ -42,11 +43,29 @@ def holm(p_values: Sequence[float]) -> list[bool]:
 
 def rank_intervals(samples: Sequence[Sequence[float]], direction: str) -> list[tuple[int, int]]:
     """For each sample the ranks it may hold: 1 + the surely better, to n - the surely worse."""
-    n = len(samples)
-    pairs = [(i, j) for i in range(n) for j in range(i)]
-    differ = holm([welch_p(samples[i], samples[j]) for i, j in pairs])
+    pairs = [(i, j) for i in range(len(samples)) for j in range(i)]
+    p_values = [welch_p(samples[i], samples[j]) for i, j in pairs]
+    return _ranks(samples, pairs, p_values, direction)
+
+
+def paired_rank_intervals(
+    samples: Sequence[Sample], direction: str, margin: float
+) -> list[tuple[int, int]]:
+    """The same by `paired_p`."""
+    pairs = [(i, j) for i in range(len(samples)) for j in range(i)]
+    p_values = [paired_p(samples[i], samples[j], margin) for i, j in pairs]
+    return _ranks([s.tests for s in samples], pairs, p_values, direction)
+
+
+def _ranks(
+    tests: Sequence[Sequence[float]],
+    pairs: Sequence[tuple[int, int]],
+    p_values: Sequence[float],
+    direction: str,
+) -> list[tuple[int, int]]:
+    n, differ = len(tests), holm(p_values)
     sign = 1 if direction == "max" else -1
-    means = [sign * (float(np.mean(s)) if len(s) else -math.inf) for s in samples]
+    means = [sign * (float(np.mean(s)) if len(s) else -math.inf) for s in tests]
     better, worse = [0] * n, [0] * n
     for (i, j), sure in zip(pairs, differ, strict=True):
         if sure:
@@ -54,6 +73,41 @@ def rank_intervals(samples: Sequence[Sequence[float]], direction: str) -> list[t
             better[loser] += 1
             worse[winner] += 1
     return [(1 + better[i], n - worse[i]) for i in range(n)]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one family did: its test metric for each seed, and the mean over its seeds of what
+    happened on each test example (or block of examples), in the metric's unit [N]."""
+
+    tests: Sequence[float]
+    outcomes_N: np.ndarray
+
+
+def paired_p(a: Sample, b: Sample, margin: float = 0.0) -> float:
+    """Two-sided p of the hypothesis that two families differ by no more than `margin`.
+
+    Both kinds of chance count: another seed, and other test examples. Examples are paired, since
+    all nets read the same; seeds are not.
+
+        V = s2A/nA + s2B/nB + var over examples of (mean outcome A - mean outcome B) / N
+        t = max(0, |difference| - margin) / sqrt V
+
+    with Welch-Satterthwaite degrees of freedom. 1 where a family has fewer than two seeds.
+    """
+    if len(a.tests) < 2 or len(b.tests) < 2:
+        return 1.0
+    difference = abs(float(np.mean(a.tests)) - float(np.mean(b.tests)))
+    beyond = max(0.0, difference - margin)
+    paired_N = a.outcomes_N - b.outcomes_N
+    parts = [(float(np.var(x.tests, ddof=1)) / len(x.tests), len(x.tests) - 1) for x in (a, b)]
+    if len(paired_N) > 1:
+        parts.append((float(np.var(paired_N, ddof=1)) / len(paired_N), len(paired_N) - 1))
+    variance = sum(part for part, _ in parts)
+    if variance == 0:
+        return 1.0 if beyond == 0 else 0.0
+    freedom = variance**2 / sum(part**2 / free for part, free in parts)
+    return float(2 * stats.t.sf(beyond / math.sqrt(variance), freedom))
 
 
 def share_interval(hits: int, count: int) -> tuple[float, float]:

@@ -16,11 +16,13 @@ from drnn_bench.models.budget import Infeasible, count_parameters
 from drnn_bench.models.mrl import mean_recurrent_length
 from drnn_bench.results.codec import to_json
 from drnn_bench.search.places import OpenPlace, next_place
-from drnn_bench.search.samplers import make_pruner, make_sampler
+from drnn_bench.search.pruning import Scale, make_pruner
+from drnn_bench.search.samplers import make_sampler
 from drnn_bench.search.space import Drawn
 from drnn_bench.search.study import STARTUP, StudySpec
 from drnn_bench.search.trial import TrialJob
 from drnn_bench.search.trial_facts import TrialFacts, count_trials, holds_place
+from drnn_bench.tasks.prepared import TaskFacts
 from drnn_bench.tasks.task import Task
 
 REFUSALS = 50  # so many infeasible draws in a row end a study
@@ -32,7 +34,7 @@ class DrivenStudy:
 
     spec: StudySpec
     study: optuna.Study
-    task: Task
+    data: TaskFacts
     device: str
     longest: float | None = None  # seconds of training of its longest trial; before one, expected
     changed: bool = True  # since `look`
@@ -43,9 +45,15 @@ class DrivenStudy:
     def __post_init__(self) -> None:
         self.space = self.spec.make_space()
         self.last_evaluation = len(self.space.recipe.evaluation_steps(self.spec.steps))
-        self.study.pruner = make_pruner(self.spec)
+        sign = 1 if self.task.direction == "max" else -1
+        scale = Scale(sign, self.task.margin, self.data.guessing)
+        self.study.pruner = make_pruner(self.spec.pruner, scale, self.last_evaluation, STARTUP)
         for trial in self.trials(TrialState.COMPLETE):
             self.took(TrialFacts.of(trial).seconds)
+
+    @property
+    def task(self) -> Task:
+        return self.data.task
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=states or None)

@@ -139,6 +139,8 @@ class Driver:
         if evaluation.snapshot is not None:
             self.snapshots.write(asked.job.name, evaluation.snapshot)
 
+        asked.study.study.pruner.standard_error = evaluation.standard_error
+
         def report() -> bool:
             asked.trial.report(evaluation.value, evaluation.number)
             # It takes note of the value too, so it is asked for every trial.

@@ -1,15 +1,18 @@
-"""The samplers and pruners of a study, by the names that the command line knows."""
+"""The samplers of a study, by the names that the command line knows."""
 
 from __future__ import annotations
 
 import optuna
 
+from drnn_bench.search.startup import StartupSampler
 from drnn_bench.search.study import STARTUP, StudySpec, seed_for
 
 
 def make_sampler(spec: StudySpec, index: int, attempt: int) -> optuna.samplers.BaseSampler:
     """A fresh sampler for every draw, seeded by its place: what is drawn depends on the search so
     far (tpe) or on nothing (random)."""
+    if spec.sampler == "random" or index < spec.warm_start + STARTUP:
+        return StartupSampler(spec, index, attempt)
     seed = seed_for(spec.seed, spec.family, "draw", index, attempt)
     if spec.sampler == "qmc":
         return optuna.samplers.QMCSampler(
@@ -18,8 +21,6 @@ def make_sampler(spec: StudySpec, index: int, attempt: int) -> optuna.samplers.B
             warn_asynchronous_seeding=False,
             warn_independent_sampling=False,
         )
-    if spec.sampler == "random" or index < spec.warm_start + STARTUP:
-        return optuna.samplers.RandomSampler(seed=seed)
     return optuna.samplers.TPESampler(
         n_startup_trials=0,
         multivariate=True,
@@ -27,12 +28,3 @@ def make_sampler(spec: StudySpec, index: int, attempt: int) -> optuna.samplers.B
         constant_liar=True,  # does not draw next to what is running
         seed=seed,
     )
-
-
-def make_pruner(spec: StudySpec) -> optuna.pruners.BasePruner:
-    quarter = max(1, spec.recipe["evaluations"] // 4)
-    if spec.pruner == "asha":
-        return optuna.pruners.SuccessiveHalvingPruner(min_resource=quarter, reduction_factor=2)
-    if spec.pruner == "median":
-        return optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=quarter - 1)
-    return optuna.pruners.NopPruner()

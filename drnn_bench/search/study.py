@@ -31,8 +31,8 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 SAMPLERS = ("tpe", "random", "qmc")
 PRUNERS = ("asha", "median", "none")
-STARTUP = 6  # random trials at the start of every study (or after its warm start), never pruned
-PROTOCOL = 1  # raised when the meaning of a search changes
+STARTUP = 8  # random trials at the start of every study (or after its warm start), never pruned
+PROTOCOL = 2  # raised when the meaning of a search changes
 
 # What the storage holds of a search and of a complete trial, as `rows` describes it.
 SPEC = {

@@ -17,11 +17,12 @@ from drnn_bench.search.space import SearchSpace
 from drnn_bench.search.study import StudySpec
 from drnn_bench.search.trial_facts import TrialFacts, best_trial, count_trials, fills_place
 from drnn_bench.system.provenance import provenance
-from drnn_bench.tasks.task import Task
+from drnn_bench.tasks.prepared import TaskFacts
 
 
-def describe_run(spec: StudySpec, task: Task, best: dict[str, Any]) -> dict[str, Any]:
+def describe_run(spec: StudySpec, data: TaskFacts, best: dict[str, Any]) -> dict[str, Any]:
     """The part of a row that says what was run; `best` is a study's best trial."""
+    task = data.task
     net = restore_config(task, spec.family, best["config"])
     horizon = task.length - 1
     return {
@@ -39,7 +40,7 @@ def describe_run(spec: StudySpec, task: Task, best: dict[str, Any]) -> dict[str,
         "learning_rate": best["learning_rate"],
         "recipe": spec.recipe,
         "metric": task.metric,
-        "guessing": task.guessing,
+        "guessing": data.guessing,
         "direction": task.direction,
         "sampler": spec.sampler,
         "pruner": spec.pruner,
@@ -53,9 +54,14 @@ def describe_run(spec: StudySpec, task: Task, best: dict[str, Any]) -> dict[str,
     }
 
 
-def study_row(spec: StudySpec, task: Task, summary: dict[str, Any], device: str) -> dict[str, Any]:
+def study_row(
+    spec: StudySpec, data: TaskFacts, summary: dict[str, Any], device: str
+) -> dict[str, Any]:
     """The row of a finished search; `summary` comes from `study.summarise`."""
-    row = describe_run(spec, task, summary["best"]) | {"seed": spec.seed, "state": "complete"}
+    row = describe_run(spec, data, summary["best"]) | {
+        "seed": spec.seed,
+        "state": "complete",
+    }
     return records.make_row(
         "study", row, **summary, space=spec.space, spec=asdict(spec), **provenance(device, 1)
     )

@@ -34,7 +34,7 @@ from drnn_bench.speed.timing import (
 )
 from drnn_bench.speed.workload import STREAM_STEPS, Runner, Workload
 from drnn_bench.system.provenance import cores, provenance
-from drnn_bench.tasks.prepared import Prepared
+from drnn_bench.tasks.prepared import Prepared, TaskFacts
 from drnn_bench.tasks.task import Task
 
 Row = dict[str, Any]
@@ -52,7 +52,7 @@ class SpeedJob:
 
     def run(self, prepared: Prepared) -> Generator[Any, None, list[Row]]:
         yield from ()
-        return measure(self.models, prepared.task, self.device)
+        return measure(self.models, prepared, self.device)
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,12 @@ def _memory_said(spec: StudySpec, work: Workload) -> Iterator[None]:
 
 
 def measure(
-    models: Sequence[tuple[StudySpec, dict[str, Any]]], task: Task, device: str
+    models: Sequence[tuple[StudySpec, dict[str, Any]]],
+    data: TaskFacts,
+    device: str,
 ) -> list[Row]:
     """Per model one row with one thread, and one with all cores unless the machine is busy."""
-    session = uuid.uuid4().hex[:12]
+    task, session = data.task, uuid.uuid4().hex[:12]
     works = [
         Workload.of(
             restore_config(task, spec.family, best["config"]), task, spec.make_space().recipe
@@ -107,7 +109,7 @@ def measure(
     rows = []
     for cell in side_by_side([works], device):
         for (spec, best), measured in zip(models, cell, strict=True):
-            row = describe_run(spec, task, best) | {"seed": 0, "state": "complete"}
+            row = describe_run(spec, data, best) | {"seed": 0, "state": "complete"}
             where = provenance(device, measured["threads"])
             rows.append(records.make_row("speed", row, session=session, **(where | measured)))
     return rows

@@ -9,7 +9,6 @@ two are not comparable. Generated from a fixed seed: 20,000 / 1,000 / 2,000 sequ
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -58,10 +57,6 @@ class CopyMemory(Task):
     @property
     def output_size(self) -> int:
         return SYMBOLS if self.loss == "last" else SYMBOLS + 1
-
-    @property
-    def guessing(self) -> float:
-        return math.log(SYMBOLS) * COPIED / self.scored
 
     def load(self, data_dir: str | None) -> Arrays:
         rng = np.random.RandomState(0)

@@ -17,13 +17,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from drnn_bench.errors import JobError, UserError, one_line
 from drnn_bench.formats.room import said_if_none_is_left
 from drnn_bench.tasks.checks import check_arrays
+from drnn_bench.tasks.guessing import guess
 from drnn_bench.tasks.registry import task_type
 from drnn_bench.tasks.task import (
     SPLITS,
@@ -48,6 +49,16 @@ class Loaded:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+class TaskFacts(Protocol):
+    """A task, and what its data says of it."""
+
+    @property
+    def task(self) -> Task: ...
+
+    @property
+    def guessing(self) -> float: ...
+
+
 @dataclass(frozen=True)
 class Prepared:
     """The same on disk: what workers share. The folder holds the arrays and the task itself."""
@@ -68,6 +79,11 @@ class Prepared:
             )
             for split in SPLITS
         }
+
+    @property
+    def guessing(self) -> float:
+        """The task's metric where nothing is learned, by its training targets."""
+        return guess(self.task, self.arrays())
 
     def verified(self) -> Arrays:
         """The arrays, once all of their bytes were hashed. Cheap where no file has changed since
@@ -108,6 +124,11 @@ class InMemory:
 
     def check_quickly(self) -> None:
         """Nobody can write to it."""
+
+    @property
+    def guessing(self) -> float:
+        """The task's metric where nothing is learned, by its training targets."""
+        return guess(self.task, self.arrays())
 
     def verified(self) -> Arrays:
         """The arrays, once all of their bytes were hashed. Raises JobError where they are not

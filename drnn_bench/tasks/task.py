@@ -20,6 +20,7 @@ from drnn_bench.tasks.spec import join_spec
 
 SPLITS = ("train", "validation", "test")
 DIRECTIONS = {"accuracy": "max", "cross_entropy": "min", "bits_per_character": "min"}
+MARGINS = {"accuracy": 0.002, "cross_entropy": 0.01, "bits_per_character": 0.005}
 
 LONGEST = 1_000_000  # steps of a sequence, or that an edge of a net crosses
 UNSCORED = -100  # as a target: this step is not scored (torch's own number for it)
@@ -90,9 +91,9 @@ class Task(Extension):
         return DIRECTIONS[self.metric]
 
     @property
-    def guessing(self) -> float | None:
-        """What the metric is where nothing is learned, if that is known."""
-        return None
+    def margin(self) -> float:
+        """The smallest difference of the metric that anybody would choose a net for."""
+        return MARGINS[self.metric]
 
     @property
     def saved(self) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class Evaluation:
 
     number: int  # of the recipe's evaluations, counted from 1
     value: float  # the task's metric
+    standard_error: float  # of it, as far as the validation set's size goes
     seconds: float
     snapshot: bytes | None = None  # the whole run as it stands, to continue from
 
@@ -81,15 +82,15 @@ def train(
     before, started = 0.0, time.perf_counter()
     if resume is not None:
         before = run.restore(resume)
-        for step, value in run.curve:
-            yield Evaluation(numbers[step], value, before)
+        for (step, value), error in zip(run.curve, run.errors, strict=True):
+            yield Evaluation(numbers[step], value, error, before)
     while run.step < steps:
         run.train_step()
         if run.step in numbers:
             value = run.evaluate()
             seconds = before + time.perf_counter() - started
             kept = run.snapshot(seconds) if seconds >= snapshots_after else None
-            yield Evaluation(numbers[run.step], value, seconds, kept)
+            yield Evaluation(numbers[run.step], value, run.errors[-1], seconds, kept)
     run.model.load_state_dict(run.best_state)
     seconds = before + time.perf_counter() - started
     return Trained(run.model, run.best, run.best_step, seconds, run.curve)
@@ -118,7 +119,7 @@ class _Run:
         source = StreamChunks if task.stream else SequenceBatches
         self.batches = source(self.model, task, arrays["train"], recipe.batch_size, seed, device)
         self.validation = tuple(part[: task.prefix] for part in arrays["validation"])
-        self.step, self.curve = 0, []
+        self.step, self.curve, self.errors = 0, [], []
         self.best, self.best_step, self.best_state = None, 0, None
 
     def train_step(self) -> None:
@@ -133,10 +134,12 @@ class _Run:
 
     def evaluate(self) -> float:
         """Reads the validation set, and keeps the weights where they are the best so far."""
-        value = evaluate(self.model, self.task, self.validation, self.device)[self.task.metric]
+        scores = evaluate(self.model, self.task, self.validation, self.device)
+        value = scores.value
         if not math.isfinite(value):
             raise Diverged(self.step)
         self.curve.append([self.step, value])
+        self.errors.append(scores.standard_error)
         better = max if self.task.direction == "max" else min
         if self.best is None or better(value, self.best) != self.best:
             self.best, self.best_step = value, self.step
@@ -156,6 +159,7 @@ class _Run:
             "batches": self.batches.state,
             "step": self.step,
             "curve": self.curve,
+            "errors": self.errors,
             "best": [self.best, self.best_step, self.best_state],
             "seconds": seconds,
         }
@@ -180,6 +184,7 @@ class _Run:
             torch.cuda.set_rng_state(saved["generators"]["cuda"].cpu(), self.device)
         self.batches.restore(saved["batches"])
         self.step, self.curve = saved["step"], saved["curve"]
+        self.errors = saved["errors"]
         self.best, self.best_step, self.best_state = saved["best"]
         return saved["seconds"]
 

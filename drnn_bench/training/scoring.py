@@ -6,6 +6,7 @@ Legend: N sequences, B batch, T steps, I input size, O classes.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from drnn_bench.results.outcomes import block_means
 from drnn_bench.tasks.checks import check_target_type
 from drnn_bench.tasks.task import UNSCORED, Task
 
@@ -20,32 +22,71 @@ EVALUATION_BATCH = 512  # sequences
 STREAM_CHUNK = 10_000  # steps of the one sequence of a stream task
 
 
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What a model made of a split. `outcomes_N`: what each example (each step of a stream) adds
+    to `value`, which is their mean, in the metric's own unit."""
+
+    metric: str
+    accuracy: float
+    cross_entropy: float  # nats
+    outcomes_N: np.ndarray
+
+    @property
+    def bits_per_character(self) -> float:
+        return self.cross_entropy / math.log(2)
+
+    @property
+    def value(self) -> float:
+        """The task's metric."""
+        return getattr(self, self.metric)
+
+    @property
+    def standard_error(self) -> float:
+        """Of `value`, as far as the split's size goes. Neighbours in a long split may be alike (the
+        steps of a text are), so blocks of them count as one."""
+        blocks_K = block_means(self.outcomes_N)
+        if len(blocks_K) < 2:
+            return 0.0
+        return float(blocks_K.std(ddof=1) / math.sqrt(len(blocks_K)))
+
+
 @torch.no_grad()
 def evaluate(
     model: nn.Module, task: Task, data: tuple[np.ndarray, ...], device: str = "cpu"
-) -> dict[str, float]:
-    """Over all sequences and scored steps of a split: accuracy, cross-entropy in nats, in bits."""
+) -> Scores:
+    """Over all sequences and scored steps of a split."""
     model.eval()
-    loss = right = count = 0.0
+    parts: list[tuple[Tensor, Tensor, Tensor]] = []  # per example: nats, right steps, scored steps
     state, size = None, STREAM_CHUNK if task.stream else EVALUATION_BATCH
     for start in range(0, len(data[0]), size):
         rows = slice(start, start + size)
         if task.stream:  # one sequence, its state carried from chunk to chunk
             x, y = data
-            wanted = targets(y[None, rows], device)
+            y_BT = targets(y[None, rows], device)
             logits, state = model.stream(inputs(task, x[None, rows], device, model), state)
+            logits, y_BT = logits.transpose(0, 1), y_BT.transpose(0, 1)  # each step an example
         else:
-            logits, wanted = scored(model, task, data, rows, device)
-        loss += float(cross_entropy(logits, wanted, reduction="sum"))
-        right += float((logits.argmax(2) == wanted).sum())
-        count += float((wanted != UNSCORED).sum())
+            logits, y_BT = scored(model, task, data, rows, device)
+        nats_B = cross_entropy(logits, y_BT, reduction="none").view_as(y_BT).sum(1)
+        right_B = (logits.argmax(2) == y_BT).sum(1)
+        parts.append((nats_B.double(), right_B.double(), (y_BT != UNSCORED).sum(1).double()))
     model.train()
-    nats = loss / count
-    return {
-        "accuracy": right / count,
-        "cross_entropy": nats,
-        "bits_per_character": nats / math.log(2),
-    }
+    nats_N, right_N, steps_N = (
+        torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True)
+    )
+    count = steps_N.sum()
+    adds_N = {
+        "accuracy": right_N,
+        "cross_entropy": nats_N,
+        "bits_per_character": nats_N / math.log(2),
+    }[task.metric]
+    return Scores(
+        metric=task.metric,
+        accuracy=float(right_N.sum() / count),
+        cross_entropy=float(nats_N.sum() / count),
+        outcomes_N=adds_N * (len(steps_N) / count),
+    )
 
 
 def scored(
