@@ -60,7 +60,8 @@ class StartupSampler(optuna.samplers.BaseSampler):
 def sobol_point(seed: int, place: int) -> float:
     """Point number `place` of a scrambled Sobol sequence over [0, 1)."""
     sequence = qmc.Sobol(d=1, scramble=True, rng=seed)
-    sequence.fast_forward(place)
+    if place:  # SciPy cannot skip nothing
+        sequence.fast_forward(place)
     return float(sequence.random(1)[0, 0])
 
 
