@@ -1,27 +1,21 @@
-"""Shared ground: where real data lies, and how a test types a command."""
+"""The fixtures of all tests: where real data lies, a command that is typed, a database."""
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 import torch
-from postgres import database, postgres  # noqa: F401  (fixtures)
 
-from drnn_bench.errors import UserError
+pytest.register_assert_rewrite("tests.support")  # before it is imported
 
-ROOT = Path(__file__).parent.parent
+from tests.support.command import ENV, ROOT, command  # noqa: E402
+from tests.support.postgres import database, postgres  # noqa: E402, F401  (fixtures)
+
 SHARED = ROOT.parent / "shared" / "data"  # real data, beside a development checkout only
 
 torch.set_num_threads(1)
-
-# No test reaches the hub, nor the user's cache of it. `datasets` reads both when imported.
-HF_HOME = tempfile.TemporaryDirectory(prefix="hf-")
-os.environ |= {"HF_HOME": HF_HOME.name, "HF_HUB_OFFLINE": "1"}
 
 
 def real(name: str):
@@ -57,19 +51,3 @@ def bench(tmp_path):
         return done
 
     return call
-
-
-def refusal(call, *args) -> str:
-    """What a call is refused with; checked to be one line."""
-    with pytest.raises(UserError) as refused:
-        call(*args)
-    said = str(refused.value)
-    assert len(said.splitlines()) == 1
-    return said
-
-
-ENV = {**os.environ, "COLUMNS": "80"}
-
-
-def command(*words: str) -> list[str]:
-    return [sys.executable, str(ROOT / "bench.py"), *map(str, words)]
