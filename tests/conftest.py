@@ -10,7 +10,9 @@ import torch
 
 pytest.register_assert_rewrite("tests.support")  # before it is imported
 
+from drnn_bench import plugins  # noqa: E402
 from tests.support.command import ENV, ROOT, command  # noqa: E402
+from tests.support.page import FILES  # noqa: E402
 from tests.support.postgres import database, postgres  # noqa: E402, F401  (fixtures)
 
 SHARED = ROOT.parent / "shared" / "data"  # real data, beside a development checkout only
@@ -51,3 +53,12 @@ def bench(tmp_path):
         return done
 
     return call
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch) -> Path:
+    """The files of docs/extending.md in an empty folder; nothing is plugged in."""
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path

@@ -7,15 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from drnn_bench.board import publish
-from drnn_bench.results.ranking import build
 from drnn_bench.results.records import read_folder
 from tests.support.command import ROOT
 from tests.support.folders import content
-from tests.support.searched import GOOD, HERE, searched
+from tests.support.searched import GOOD, searched
 
 TINY = ("run", "--trials", "1", "--steps", "4", "--seeds", "1", "--workers", "1",
         "--family", "dilated_cnn", "--budget", "5k")  # fmt: skip
@@ -74,54 +71,3 @@ def test_rows_of_others_are_counted_by_task(tmp_path):
     assert publish.of_others(mine, "pixel_digits", tmp_path) == 0
     assert publish.of_others(mine[:2], "pixel_digits", tmp_path) == 2
     assert publish.of_others(mine, "copy_memory:T=500", tmp_path) == 1
-
-
-# -- which speed is shown ----------------------------------------------------------------------
-
-ELSEWHERE = {"processor": "Processor B, 2 cores"}
-
-
-def line_of(rows, study: str):
-    return next(x for x in build(rows).to_dict("records") if x["study"] == study)
-
-
-def test_a_busier_machine_replaces_no_speed_and_an_idler_one_does():
-    one = searched()
-    rows = [one.study(), one.speed(100.0), one.speed(7.0, session="s2", machine="busy")]
-    line = line_of(rows, one.spec.identity)
-    assert (line["train_per_s"], line["machine"]) == (100.0, "idle")
-    line = line_of(rows[:1] + rows[2:] + rows[1:2], one.spec.identity)
-    assert (line["train_per_s"], line["machine"]) == (100.0, "idle")
-    rows.append(one.speed(120.0, session="s3"))
-    assert line_of(rows, one.spec.identity)["train_per_s"] == 120.0
-
-
-def test_other_hardware_replaces_no_speed_of_a_group():
-    one, two = searched("lstm"), searched("rnn")
-    rows = [one.study(), two.study(), one.speed(100.0), two.speed(50.0)]
-    rows.append(one.speed(400.0, session="s2", **ELSEWHERE))
-    line = line_of(rows, one.spec.identity)
-    assert (line["train_per_s"], line["left_out"]) == (100.0, [])
-    assert line_of(rows, two.spec.identity)["speed_ratio"] == 0.5
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(["idle", "busy"]),
-            st.sampled_from([{}, ELSEWHERE]),
-            st.floats(1, 1e6),
-            st.integers(0, 1),
-        ),
-        max_size=8,
-    )
-)
-def test_what_is_added_never_worsens_a_published_speed(later):
-    nets = searched("lstm"), searched("rnn")
-    rows = [net.study() for net in nets] + [net.speed(100.0) for net in nets]
-    for machine, where, per_s, i in later:
-        rows.append(nets[i].speed(per_s, session="s2", machine=machine, **where))
-    for net in nets:
-        line = line_of(rows, net.spec.identity)
-        assert line["machine"] == "idle"
-        assert HERE["processor"] in line["hardware"]

@@ -42,6 +42,7 @@ NODE = {"object_store_memory": 80_000_000}
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # a whole pytest of many clusters
 @pytest.mark.skipif(apart, reason="this is the inside")
 def test_everything_below_inside_a_namespace_of_its_own(tmp_path):
     if subprocess.run([*BOX, "true"], capture_output=True).returncode:
@@ -49,7 +50,7 @@ def test_everything_below_inside_a_namespace_of_its_own(tmp_path):
     done = subprocess.run(
         [*BOX, sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", __file__,
          f"--basetemp={tmp_path / 'inside'}"],
-        cwd=ROOT, env=ENV | {INSIDE: "1"}, capture_output=True, text=True, timeout=900,
+        cwd=ROOT, env=ENV | {INSIDE: "1"}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:]
     assert re.search(r"\d\d passed, 1 skipped in", done.stdout)  # this test, and no other

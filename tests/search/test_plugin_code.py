@@ -25,14 +25,6 @@ from tests.support.page import FILES
 from tests.support.searched import GOOD, searched
 
 
-@pytest.fixture
-def page(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv(plugins.VARIABLE, "")
-    for name in ("leaky_rnn.py", "leaky_rnn.toml"):
-        (tmp_path / name).write_text(FILES[name])
-    return tmp_path
-
-
 def plan_with(file: Path, monkeypatch) -> StudySpec:
     monkeypatch.setenv(plugins.VARIABLE, str(file))
     request = Request(families=("leaky_rnn",), runs_dir=str(file.parent / "runs"), trials=1)
