@@ -11,7 +11,7 @@ import torch
 pytest.register_assert_rewrite("tests.support")  # before it is imported
 
 from drnn_bench import plugins  # noqa: E402
-from tests.support.command import ENV, ROOT, command  # noqa: E402
+from tests.support.command import ENV, ROOT, checked, command, in_this_process  # noqa: E402
 from tests.support.page import FILES  # noqa: E402
 from tests.support.postgres import database, postgres  # noqa: E402, F401  (fixtures)
 
@@ -47,12 +47,40 @@ def bench(tmp_path):
         done = subprocess.run(
             command(*words), capture_output=True, text=True, cwd=cwd, env=ENV | variables
         )
-        if code is not None:
-            assert done.returncode == code, done.stdout + done.stderr
-        assert code is None or code == 1 or "Traceback" not in done.stderr
-        return done
+        return checked(done, code)
 
     return call
+
+
+@pytest.fixture
+def typed(tmp_path):
+    """As `bench`, but in this process, which has torch loaded: for what is no matter of the
+    process itself. The trainers of a run are processes all the same."""
+
+    def call(*words: str, code: int | None = 0, cwd: Path = tmp_path):
+        return checked(in_this_process(*words, cwd=cwd), code)
+
+    return call
+
+
+@pytest.fixture
+def start():
+    """Starts `bench ...` in a folder; `before` stands in front of it. What still runs when the
+    test is over, however it ended, is killed."""
+    processes: list[subprocess.Popen] = []
+
+    def call(folder: Path, *words: str, before: tuple[str, ...] = (), **variables: str):
+        process = subprocess.Popen(
+            [*before, *command(*words)], cwd=folder, env=ENV | variables, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        processes.append(process)
+        return process
+
+    yield call
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from drnn_bench.board import publish
 from drnn_bench.results.records import read_folder
-from tests.support.command import ROOT
+from tests.support.command import ROOT, checked, in_this_process
 from tests.support.folders import content
 from tests.support.searched import GOOD, searched
 
@@ -23,18 +23,28 @@ def shown(folder: Path) -> dict[str, dict[str, str]]:
         return {line["study"]: line for line in csv.DictReader(file)}
 
 
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory) -> Path:
+    """A folder in which a small run was made, and what it said."""
+    folder = tmp_path_factory.mktemp("tried")
+    done = checked(in_this_process(*TINY, cwd=folder), 0)
+    (folder / "said").write_text(done.stdout)
+    return folder
+
+
 @pytest.mark.slow
-def test_a_run_leaves_the_boards_of_others_as_they_are_unless_asked(bench, tmp_path):
+def test_a_run_leaves_the_boards_of_others_as_they_are_unless_asked(tried, typed, tmp_path):
+    shutil.copytree(tried / "runs", tmp_path / "runs")
     folder = tmp_path / "leaderboards"
     shutil.copytree(ROOT / "leaderboards", folder)
     before, lines = content(folder), shown(folder)
-    out = bench(*TINY).stdout
+    out = typed(*TINY).stdout
     assert content(folder) == before
     assert "leaderboards/ is left as it is: " in out
     assert "--publish adds its rows there" in out
     assert "dilated_cnn" in out
 
-    out = bench(*TINY, "--publish").stdout
+    out = typed(*TINY, "--publish").stdout
     assert "Written to leaderboards/pixel_digits.md" in out
     after = content(folder)
     name = "records/pixel_digits.jsonl"
@@ -53,10 +63,13 @@ def test_a_run_leaves_the_boards_of_others_as_they_are_unless_asked(bench, tmp_p
 
 
 @pytest.mark.slow
-def test_a_run_publishes_its_own_board_and_adds_to_it(bench, tmp_path):
-    assert "Written to leaderboards/pixel_digits.md" in bench(*TINY).stdout
+def test_a_run_publishes_its_own_board_and_adds_to_it(tried, typed, tmp_path):
+    assert "Written to leaderboards/pixel_digits.md" in (tried / "said").read_text()
+    assert {line["family"] for line in shown(tried / "leaderboards").values()} == {"dilated_cnn"}
+    for name in ("runs", "leaderboards"):
+        shutil.copytree(tried / name, tmp_path / name)
     more = ("--family", "lstm")
-    assert "Written to leaderboards/pixel_digits.md" in bench(*TINY, *more).stdout
+    assert "Written to leaderboards/pixel_digits.md" in typed(*TINY, *more).stdout
     assert {line["family"] for line in shown(tmp_path / "leaderboards").values()} == {
         "dilated_cnn", "lstm",
     }  # fmt: skip

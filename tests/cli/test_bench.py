@@ -8,19 +8,17 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
 from kills import trainer_pids
 
-from drnn_bench.cli import app
 from tests.support.command import ENV, ROOT
-from tests.support.runs import SMALL, counts, rows, start, wait_for
+from tests.support.runs import SMALL, counts, in_training, rows, total, wait_for
 
 
 @pytest.mark.slow
-def test_from_nothing_to_a_board_and_again(bench, tmp_path):
+def test_from_nothing_to_a_board_and_again(bench, typed, tmp_path):
     out = bench(*SMALL, "--budget", "2k", "--budget", "5k").stdout
     assert "12 trials and 8 finals on 2 trainers" in out
     assert {c.done for c in counts(tmp_path).values()} == {3}
@@ -36,7 +34,7 @@ def test_from_nothing_to_a_board_and_again(bench, tmp_path):
     assert all(s["latency_ms"] > 0 and s["stream_us"] > 0 for s in speeds)
     assert all(s["peak_memory_mb"] > 0 for s in speeds) or sys.platform != "linux"
 
-    board = json.loads(bench("leaderboard", "--format", "json").stdout)
+    board = json.loads(typed("leaderboard", "--format", "json").stdout)
     assert [line["n"] for line in board] == [2] * 4
     assert {line["family"] for line in board} == {"lstm", "dilated_cnn"}
     assert all(line["speed_ratio"] == 1 for line in board if line["family"] == "lstm")
@@ -44,98 +42,96 @@ def test_from_nothing_to_a_board_and_again(bench, tmp_path):
 
     # A second time it does nothing but show the board.
     before = (tmp_path / "runs" / "records.jsonl").read_bytes()
-    again = bench(*SMALL, "--budget", "2k", "--budget", "5k").stdout
+    again = typed(*SMALL, "--workers", "1", "--budget", "2k", "--budget", "5k").stdout
     assert "Plan" not in again
     assert "dilated_cnn" in again
     assert (tmp_path / "runs" / "records.jsonl").read_bytes() == before
 
     # More trials go on from where it stands; another number of steps is another study.
-    more = ("run", "--family", "lstm", "--seeds", "1", "--budget", "2k")
-    assert "1 of 4" in bench(*more, "--steps", "20", "--trials", "4").stdout
-    bench(*more, "--steps", "10", "--trials", "1")
+    more = ("run", "--family", "lstm", "--seeds", "1", "--budget", "2k", "--workers", "1")
+    assert "1 of 4" in typed(*more, "--steps", "20", "--trials", "4").stdout
+    typed(*more, "--steps", "10", "--trials", "1")
     assert sorted(c.done for c in counts(tmp_path).values()) == [1, 3, 3, 3, 4]
-    markdown = bench("leaderboard", "--format", "markdown").stdout
+    markdown = typed("leaderboard", "--format", "markdown").stdout
     assert markdown.count("### pixel_digits") == 3
     assert "bench run --task pixel_digits" in markdown
-    assert len(bench("leaderboard", "--format", "csv").stdout.splitlines()) == 1 + 5
-    compared = bench("compare", "--format", "markdown").stdout
+    assert len(typed("leaderboard", "--format", "csv").stdout.splitlines()) == 1 + 5
+    compared = typed("compare", "--format", "markdown").stdout
     assert re.search(r"\| family +\| 2,000 +\| 5,000 +\|", compared)
-    assert json.loads(bench("compare", "--format", "json").stdout)[0]["task"] == "pixel_digits"
-    assert bench("leaderboard", "--family", "lstm", "--budget", "5k").stdout.count(" lstm ") == 1
-    assert "Written to report.html" in bench("report").stdout
+    assert json.loads(typed("compare", "--format", "json").stdout)[0]["task"] == "pixel_digits"
+    assert typed("leaderboard", "--family", "lstm", "--budget", "5k").stdout.count(" lstm ") == 1
+    assert "Written to report.html" in typed("report").stdout
     assert "Best so far against seconds" in (tmp_path / "report.html").read_text()
 
     # A search database that cannot be read takes nothing from what is recorded.
     database = tmp_path / "runs" / "studies.db"
     whole = database.read_bytes()
     database.write_bytes(b"no database" * 1000)
-    spoilt = bench("leaderboard", "--format", "markdown")
+    spoilt = typed("leaderboard", "--format", "markdown")
     assert "does not answer" in spoilt.stderr
     assert spoilt.stdout == markdown
     database.write_bytes(whole)
 
     # What is published is what its records give, until somebody edits it.
-    bench("leaderboard", "--check")
+    typed("leaderboard", "--check")
     path = tmp_path / "leaderboards" / "pixel_digits.md"
     path.write_text(path.read_text().replace("lstm", "LSTM!"))
-    assert "pixel_digits.md: differs" in bench("leaderboard", "--check", code=1).stderr
-    bench("leaderboard", "--task", "pixel_mnist", code=2)
-    bench("leaderboard", "--sort", "colour", code=2)
-    bench("leaderboard", "--output", "/nowhere/board.md", code=2)
+    assert "pixel_digits.md: differs" in typed("leaderboard", "--check", code=1).stderr
+    typed("leaderboard", "--task", "pixel_mnist", code=2)
+    typed("leaderboard", "--sort", "colour", code=2)
+    typed("leaderboard", "--output", "/nowhere/board.md", code=2)
 
 
 @pytest.mark.slow
-def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(bench, tmp_path):
-    words = (*SMALL, "--trials", "40", "--steps", "60")  # many are left
+def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(start, typed, tmp_path):
+    words = (*SMALL, "--trials", "10", "--steps", "60", "--seeds", "1")  # many are left
     running = start(tmp_path, *words)
     wait_for(lambda: sum(c.done for c in counts(tmp_path).values()) >= 2)
     wait_for(lambda: sum(c.running for c in counts(tmp_path).values()) >= 1)
     running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=300)
+    _, errors = running.communicate()
     assert running.returncode == 130
     assert errors.count("\n") == 1
     assert "the same command continues" in errors
     after = counts(tmp_path)
     assert all(c.running == 0 for c in after.values())
-    assert 2 <= sum(c.done for c in after.values()) < 80
+    assert 2 <= sum(c.done for c in after.values()) < 20
     finished = sum(c.done for c in after.values())
-    out = bench(*words).stdout
-    assert f"{80 - finished} trials and" in out
-    assert {c.done for c in counts(tmp_path).values()} == {40}
+    out = typed(*words).stdout
+    assert f"{20 - finished} trials and" in out
+    assert {c.done for c in counts(tmp_path).values()} == {10}
     assert {c.failed for c in counts(tmp_path).values()} == {0}  # interrupted is not failed
-    assert len(rows(tmp_path, "final")) == 4
+    assert len(rows(tmp_path, "final")) == 2
 
 
 @pytest.mark.slow
-def test_killed_trainers_are_replaced_and_their_trials_run_again(tmp_path):
-    words = (*SMALL, "--trials", "4", "--steps", "600")
+def test_killed_trainers_are_replaced_and_their_trials_run_again(start, tmp_path):
+    words = (*SMALL, "--trials", "4", "--steps", "200", "--seeds", "1")
     running = start(tmp_path, *words)
-    wait_for(lambda: sum(c.running for c in counts(tmp_path).values()) >= 1)
-    for _ in range(2):
-        time.sleep(0.5)
-        for pid in trainer_pids(tmp_path)[:1]:
-            os.kill(pid, signal.SIGKILL)
-    out, errors = running.communicate(timeout=300)
+    for killed in (1, 2):
+        wait_for(lambda: in_training(tmp_path) and len(trainer_pids(tmp_path)) == 2, running)
+        os.kill(trainer_pids(tmp_path)[0], signal.SIGKILL)
+        wait_for(lambda killed=killed: total(tmp_path, "done") >= killed, running)
+    out, errors = running.communicate()
     assert running.returncode == 0, errors
     assert "a trainer died (killed by SIGKILL)" in out
     assert {(c.done, c.running, c.waiting) for c in counts(tmp_path).values()} == {(4, 0, 0)}
 
 
 @pytest.mark.slow
-def test_a_second_run_on_the_same_folder_is_refused(bench, tmp_path):
-    words = (*SMALL, "--steps", "200")
+def test_a_second_run_on_the_same_folder_is_refused(start, typed, tmp_path):
+    words = (*SMALL, "--trials", "100", "--steps", "200", "--workers", "1")
     running = start(tmp_path, *words)
-    wait_for(lambda: sum(c.running for c in counts(tmp_path).values()) >= 1)
-    refused = bench(*SMALL, code=2)
+    wait_for(lambda: total(tmp_path, "running"), running)
+    refused = typed(*SMALL, code=2)
     assert "another `bench run` is at work" in refused.stderr
-    assert "Plan" in bench(*SMALL, "--dry-run").stdout  # to look is no work
-    running.send_signal(signal.SIGINT)
-    running.communicate(timeout=300)
+    assert "Plan" in typed(*words, "--dry-run").stdout  # to look is no work
+    assert running.poll() is None
 
 
 @pytest.mark.slow
-def test_real_mnist_from_the_four_files(bench, tmp_path, mnist_dir):
-    bench(
+def test_real_mnist_from_the_four_files(typed, tmp_path, mnist_dir):
+    typed(
         "run", "--task", "pixel_mnist_permuted", "--data-dir", mnist_dir, "--steps", "3",
         "--trials", "1", "--seeds", "1", "--budget", "7.3k", "--workers", "1",
         "--search-space", ROOT / "search_spaces" / "paper" / "dilated_rnn_9x20.toml",
@@ -148,22 +144,22 @@ def test_real_mnist_from_the_four_files(bench, tmp_path, mnist_dir):
 
 
 @pytest.mark.slow
-def test_copy_memory_ranks_by_nats(bench, tmp_path):
-    bench(
+def test_copy_memory_ranks_by_nats(typed, tmp_path):
+    typed(
         "run", "--task", "copy_memory:T=20", "--steps", "4", "--trials", "1", "--seeds", "1",
-        "--family", "dilated_rnn", "--family", "lstm", "--budget", "2k",
+        "--family", "dilated_rnn", "--family", "lstm", "--budget", "2k", "--workers", "1",
     )  # fmt: skip
-    board = json.loads(bench("leaderboard", "--format", "json").stdout)
+    board = json.loads(typed("leaderboard", "--format", "json").stdout)
     assert [line["direction"] for line in board] == ["min", "min"]
     assert board[0]["test_mean"] <= board[1]["test_mean"]
     assert all(1 < line["test_mean"] < 3 for line in board)
     assert (tmp_path / "leaderboards" / "copy_memory-T=20.csv").exists()
-    assert "nats ↓" in bench("leaderboard").stdout
+    assert "nats ↓" in typed("leaderboard").stdout
 
 
-def test_the_plan_says_what_and_how_long_and_a_dry_run_stops_there(bench, tmp_path):
+def test_the_plan_says_what_and_how_long_and_a_dry_run_stops_there(typed, tmp_path):
     words = ("run", "--task", "copy_memory:T=30", "--trials", "100", "--warm-start", "2")
-    out = bench(*words, "--dry-run").stdout
+    out = typed(*words, "--workers", "1", "--dry-run").stdout
     assert "400 trials and 20 finals" in out
     assert re.search(r"feasible *\n", out)
     assert re.search(r"lstm .* 4 of 4 *\n", out)
@@ -173,10 +169,10 @@ def test_the_plan_says_what_and_how_long_and_a_dry_run_stops_there(bench, tmp_pa
     assert not (tmp_path / "runs" / "studies.db").exists()  # nothing was begun
 
 
-def test_describe_answers_without_training(bench):
+def test_describe_answers_without_training(typed):
     words = ("describe", "dilated_rnn", "cell=gru", "base=2", "depth=9", "start=0",
              "--task", "pixel_mnist", "--budget", "21500")  # fmt: skip
-    facts = json.loads(bench(*words, "--json").stdout)
+    facts = json.loads(typed(*words, "--json").stdout)
     assert facts["parameters"] == 21_210
     assert facts["width"] == 20
     assert facts["dilations"] == [2**i for i in range(9)]
@@ -185,12 +181,12 @@ def test_describe_answers_without_training(bench):
     assert facts["reach"] is None
     assert facts["recurrent_edges_per_node"] == 1
     assert facts["sequential_steps"] == sum(-(-784 // 2**i) for i in range(9))
-    assert "21210" in bench(*words).stdout
-    listed = bench("describe", "dilated_rnn", "dilations=4,8,16,32", "width=20,30,40,50",
+    assert "21210" in typed(*words).stdout
+    listed = typed("describe", "dilated_rnn", "dilations=4,8,16,32", "width=20,30,40,50",
                    "--task", "pixel_mnist", "--json").stdout  # fmt: skip
     assert json.loads(listed)["dilations"] == [4, 8, 16, 32]
     assert json.loads(listed)["config"]["width"] == [20, 30, 40, 50]
-    lost = bench("describe", "dilated_rnn", "start=1", "width=4", "input_size=1", "output_size=2",
+    lost = typed("describe", "dilated_rnn", "start=1", "width=4", "input_size=1", "output_size=2",
                  "--json").stdout  # fmt: skip
     assert json.loads(lost)["mrl"] == "inf"
 
@@ -228,17 +224,11 @@ def test_describe_answers_without_training(bench):
         ("nothing", "No such command"),
     ],
 )
-def test_a_users_mistake_is_one_line_and_exit_2(words, said, tmp_path, monkeypatch, capsys):
-    # In this process, for torch takes seconds to load; the tests above are processes of their own.
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["bench", *words.split()])
-    with pytest.raises(SystemExit) as ended:
-        app.main()
-    done = capsys.readouterr()
-    assert ended.value.code == 2
-    assert said in done.err
-    assert done.err.count("\n") == 1
-    assert re.fullmatch(r"(reading \S+\n)?", done.out)
+def test_a_users_mistake_is_one_line_and_exit_2(words, said, tmp_path, typed):
+    done = typed(*words.split(), code=2)
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert re.fullmatch(r"(reading \S+\n)?", done.stdout)
     assert not (tmp_path / "leaderboards").exists()
 
 
@@ -249,9 +239,9 @@ def test_a_mistake_ends_a_real_process_the_same_way(bench):
     assert done.stdout == ""
 
 
-def test_a_database_that_does_not_answer_is_one_line_and_exit_1(bench):
+def test_a_database_that_does_not_answer_is_one_line_and_exit_1(typed):
     pytest.importorskip("psycopg", reason="the postgres extra is not installed")
-    done = bench("run", "--storage", "postgresql://u:secret@127.0.0.1:1/x", code=1)
+    done = typed("run", "--storage", "postgresql://u:secret@127.0.0.1:1/x", code=1)
     assert done.stderr.count("\n") == 1
     assert "does not answer" in done.stderr
     assert "secret" not in done.stderr
@@ -286,10 +276,10 @@ def test_a_read_only_reader_of_our_output_ends_quietly(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_doctor_says_what_the_machine_has(bench, mnist_dir):
-    facts = json.loads(bench("doctor", "--json", "--data-dir", mnist_dir).stdout)
+def test_doctor_says_what_the_machine_has(typed, mnist_dir):
+    facts = json.loads(typed("doctor", "--json", "--data-dir", mnist_dir).stdout)
     assert facts["torch"] == torch.__version__
     assert facts["data pixel_mnist"] == f"found in {mnist_dir}"
     assert "lacks ptb.train.txt" in facts["data char_ptb"]
     assert facts["data own"] == "yours: --task own:path=..."
-    assert "needs --data-dir" in bench("doctor").stdout
+    assert "needs --data-dir" in typed("doctor").stdout

@@ -14,7 +14,6 @@ import torch
 from optuna.trial import TrialState
 
 from drnn_bench import plugins
-from drnn_bench.cli import app
 from drnn_bench.errors import JobError, out_of_memory
 from drnn_bench.jobs.progress import _words, failures, study_progress
 from drnn_bench.models.build import describe
@@ -123,18 +122,11 @@ def test_a_sequence_of_a_task_has_a_longest_length(spec):
         ("measure lstm --batches 1,1000000000", "at most 1,000,000"),
     ],
 )
-def test_a_command_with_a_number_that_cannot_be_is_one_line(
-    words, said, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["bench", *words.split()])
-    with pytest.raises(SystemExit) as ended:
-        app.main()
-    done = capsys.readouterr()
-    told = done.out.removeprefix(f"reading {words.split()[-1]}\n")
-    assert (ended.value.code, told) == (2, "")
-    assert said in done.err
-    assert done.err.count("\n") == 1
+def test_a_command_with_a_number_that_cannot_be_is_one_line(words, said, tmp_path, typed):
+    done = typed(*words.split(), code=2)
+    assert done.stdout.removeprefix(f"reading {words.split()[-1]}\n") == ""
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
     assert not any(tmp_path.iterdir())
 
 
@@ -143,13 +135,8 @@ def test_a_folder_is_no_page(output):
     assert "is a folder" in refusal(_write, Path(output), b"")
 
 
-def test_an_empty_word_is_no_value(monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["bench", "report", "--output", ""])
-    with pytest.raises(SystemExit) as ended:
-        app.main()
-    assert ended.value.code == 2
-    assert "'' is an empty value" in capsys.readouterr().err
+def test_an_empty_word_is_no_value(typed):
+    assert "'' is an empty value" in typed("report", "--output", "", code=2).stderr
 
 
 @pytest.mark.parametrize("step", [1, 2, 7])
@@ -178,19 +165,14 @@ def test_a_wide_fusion_layer_is_described_at_once():
      ("leaderboards/pixel_digits.md", "folder"), ("leaderboards/pixel_digits.csv", "folder"),
      ("leaderboards/records/pixel_digits.jsonl", "folder")],
 )  # fmt: skip
-def test_what_cannot_be_written_is_said_with_the_plan(blocked, kind, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    path = Path(blocked)
+def test_what_cannot_be_written_is_said_with_the_plan(blocked, kind, tmp_path, typed):
+    path = tmp_path / blocked
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir() if kind == "folder" else path.touch()
-    monkeypatch.setattr(sys, "argv", ["bench", "run", "--dry-run", "--family", "lstm"])
-    with pytest.raises(SystemExit) as ended:
-        app.main()
-    done = capsys.readouterr()
-    assert ended.value.code == 2
-    assert done.err.count("\n") == 1
-    assert "cannot be written" in done.err
-    assert str(path) in done.err.replace(str(tmp_path) + "/", "")
+    done = typed("run", "--dry-run", "--family", "lstm", code=2)
+    assert done.stderr.count("\n") == 1
+    assert "cannot be written" in done.stderr
+    assert blocked in done.stderr
 
 
 def test_the_boards_folder_is_not_made_by_asking(tmp_path):
@@ -343,12 +325,7 @@ def test_a_trial_that_does_not_fit_fails_with_the_size_and_the_search_goes_on(
     assert wanted in _words(found)
 
 
-def test_a_user_error_of_a_file_nobody_expected_is_one_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["bench", "ls", "data", "x" * 5000])
-    with pytest.raises(SystemExit) as ended:
-        app.main()
-    assert ended.value.code == 2
-    err = capsys.readouterr().err
-    assert err.count("\n") == 1
-    assert "File name too long" in err
+def test_a_user_error_of_a_file_nobody_expected_is_one_line(typed):
+    done = typed("ls", "data", "x" * 5000, code=2)
+    assert done.stderr.count("\n") == 1
+    assert "File name too long" in done.stderr

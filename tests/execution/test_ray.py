@@ -23,7 +23,7 @@ from drnn_bench.search.database import sqlite_url
 from tests.support.command import ENV, ROOT
 from tests.support.executor_contract import ExecutorContract, next_event
 from tests.support.refused import refusal
-from tests.support.runs import counts, in_training, start, total, wait_for
+from tests.support.runs import counts, in_training, total, wait_for
 from tests.support.toy_jobs import Count, Damaged, Hangs, Where
 
 pytest.importorskip("ray", reason="the ray extra is not installed")
@@ -220,7 +220,7 @@ class TestWrongInput:
 
 @inside
 def test_a_search_whose_nodes_and_driver_die_is_that_of_a_run_left_in_peace(
-    cluster, join, tmp_path
+    cluster, join, start, tmp_path
 ):
     plan = undisturbed(tmp_path / "undisturbed", **SEARCH)
     first, _ = join(), join()
@@ -234,7 +234,7 @@ def test_a_search_whose_nodes_and_driver_die_is_that_of_a_run_left_in_peace(
     running.kill()
     running.communicate()
     again = start(tmp_path, *typed)
-    _, errors = again.communicate(timeout=300)
+    _, errors = again.communicate()
     assert again.returncode == 0, errors
     assert {c.done for c in counts(tmp_path).values()} == {5}
     assert faults(storage, plan.storage, plan.trials) == []
@@ -242,12 +242,12 @@ def test_a_search_whose_nodes_and_driver_die_is_that_of_a_run_left_in_peace(
 
 
 @inside
-def test_term_ends_a_run_on_a_cluster_in_good_order(cluster, join, tmp_path):
+def test_term_ends_a_run_on_a_cluster_in_good_order(cluster, join, start, tmp_path):
     join()
     running = start(tmp_path, "run", "--ray", cluster.address, *words(SEARCH | {"trials": 50}))
     wait_for(lambda: in_training(tmp_path), running)
     running.terminate()
-    _, errors = running.communicate(timeout=60)
+    _, errors = running.communicate()
     assert running.returncode == 143
     assert errors.endswith("the same command continues\n")
     assert "Traceback" not in errors

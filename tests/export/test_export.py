@@ -8,7 +8,6 @@ import json
 import re
 import resource
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ import torch
 import drnn_bench
 from drnn_bench.board import columns
 from drnn_bench.board.reproduce import commands
-from drnn_bench.cli import app
 from drnn_bench.errors import JobError, UserError
 from drnn_bench.execution.carry import finish
 from drnn_bench.export.folder import best_final, choose, export_to
@@ -95,8 +93,8 @@ def test_every_final_keeps_its_weights(place):
     assert len(set(kept.values())) == len(finals)
 
 
-def test_a_finalist_is_exported_and_does_again_what_its_record_says(place, bench, tmp_path):
-    bench("export", "--rank", "2", "--runs-dir", place / "runs", "--output", "a/net")
+def test_a_finalist_is_exported_and_does_again_what_its_record_says(place, typed, tmp_path):
+    typed("export", "--rank", "2", "--runs-dir", place / "runs", "--output", "a/net")
     folder = tmp_path / "a" / "net"
     assert {path.name for path in folder.iterdir()} == {WEIGHTS, CONFIG, CARD}
     assert list(folder.parent.iterdir()) == [folder]
@@ -239,14 +237,10 @@ def test_one_board_is_meant_or_said(place):
         ("--output net --rank one", "'--rank'"),
     ],
 )
-def test_a_users_mistake_is_one_line(words, said, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["bench", "export", *words.split()])
-    with pytest.raises(SystemExit) as ended:
-        app.main()
-    done = capsys.readouterr()
-    assert (ended.value.code, done.out, done.err.count("\n")) == (2, "", 1)
-    assert said in done.err
+def test_a_users_mistake_is_one_line(words, said, typed):
+    done = typed("export", *words.split(), code=2)
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1)
+    assert said in done.stderr
 
 
 # -- weights on disk ---------------------------------------------------------------------------

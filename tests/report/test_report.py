@@ -35,6 +35,7 @@ from tests.support.world import World
 
 Row = dict[str, Any]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+PATIENCE = 300_000  # milliseconds; a machine may be busy
 HOSTILE = "</script><img src=x onerror=alert(1)>&amp;"
 EARLIER = ROOT / "tests" / "data" / "pixel_digits.jsonl"  # four families, no curves yet
 
@@ -94,7 +95,9 @@ def browser():
         pytest.skip("no chromium on this machine: apt-get install chromium")
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE
+        )
         yield browser
         browser.close()
 
@@ -107,6 +110,7 @@ class Visit:
             viewport={"width": width, "height": 800}, java_script_enabled=scripts,
             color_scheme=scheme, offline=True,
         )  # fmt: skip
+        context.set_default_timeout(PATIENCE)
         self.page, self.said, self.asked = context.new_page(), [], []
         self.page.on("console", lambda message: self.said.append(message.text))
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
@@ -330,8 +334,8 @@ def test_what_cannot_be_reported_is_one_line(tmp_path, monkeypatch, words, said)
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
-def test_a_folder_without_results_exits_with_2(bench):
-    done = bench("report", code=2)
+def test_a_folder_without_results_exits_with_2(typed):
+    done = typed("report", code=2)
     assert done.stderr == "bench: nothing has been run yet in runs: `bench run` first\n"
 
 

@@ -163,9 +163,9 @@ def test_a_space_in_which_nothing_is_feasible_names_the_smallest_budget_that_wor
     check_feasible(space, DIGITS, 44)
 
 
-def test_ls_space_tells_it_in_words_and_in_json(bench, capsys, tmp_path):
+def test_ls_space_tells_it_in_words_and_in_json(typed, capsys, tmp_path):
     words = ("ls", "space", "lstm", "--task", "pixel_digits", "--budget", "56")
-    told = json.loads(bench(*words, "--json").stdout)
+    told = json.loads(typed(*words, "--json").stdout)
     found = count_feasible(read_space(default_path("lstm")), DIGITS, 56)
     assert 0 < found.feasible < 4
     assert (told["architectures"], told["tried"], told["feasible"]) == (4, 4, found.feasible)

@@ -124,7 +124,7 @@ def test_rows_of_other_code_stand_under_their_own_hash_and_commands_name_the_fil
 
 
 @pytest.mark.slow
-def test_a_plug_in_that_changes_or_goes_away_is_said(page, bench, monkeypatch):
+def test_a_plug_in_that_changes_or_goes_away_is_said(page, bench, typed, monkeypatch):
     with_it = ("--plugin", "leaky_rnn.py")
     run = (*with_it, "run", "--family", "leaky_rnn", "--budget", "500", "--trials", "1",
            "--steps", "4", "--seeds", "1", "--workers", "1")  # fmt: skip
@@ -145,13 +145,13 @@ def test_a_plug_in_that_changes_or_goes_away_is_said(page, bench, monkeypatch):
     assert "bench --plugin leaky_rnn.py run" in card
 
     # Without the plug-in: the rows are listed, the drawing is left out, the rest says what to do.
-    lines = json.loads(bench("leaderboard", "--format", "json").stdout)
+    lines = json.loads(typed("leaderboard", "--format", "json").stdout)
     assert [line["family"] for line in lines] == ["leaky_rnn"] * 2
-    bench("report")
+    typed("report")
     html = (page / "report.html").read_text()
     assert "Not drawn: unknown family &#x27;leaky_rnn&#x27;" in html
     assert "bench --plugin FILE" in html
-    done = bench("export", "--rank", "1", "--output", "other", code=2)
+    done = typed("export", "--rank", "1", "--output", "other", code=2)
     assert "which is not here: name the file: bench --plugin leaky_rnn.py" in done.stderr
     with pytest.raises(UserError, match=r"plug-in leaky_rnn\.py, which is not here"):
         drnn_bench.load(page / "net")

@@ -16,7 +16,7 @@ from drnn_bench.errors import JobError, UserError
 from drnn_bench.search.lock import advisory_key, drivers_at_work, only_driver
 from drnn_bench.search.trial_facts import count_trials
 from tests.support.command import ENV
-from tests.support.runs import start, wait_for
+from tests.support.runs import wait_for
 
 SEARCH = {"families": ("lstm", "dilated_cnn"), "trials": 6, "steps": 30, "seeds": 1,
           "sampler": "random", "pruner": "none"}  # fmt: skip
@@ -42,7 +42,7 @@ def running(storage):
 def check(process, folder, storage, whole):
     """The command ends well, and the search is what it would have been undisturbed."""
     plan, undisturbed = whole
-    out, errors = process.communicate(timeout=300)
+    out, errors = process.communicate()
     assert process.returncode == 0, out + errors
     assert "Traceback" not in errors
     assert faults(storage, plan.storage, plan.trials) == []
@@ -115,7 +115,9 @@ class TestLock:
 
 
 @pytest.mark.slow
-def test_a_search_survives_a_database_that_goes_and_comes(tmp_path, postgres, database, whole):
+def test_a_search_survives_a_database_that_goes_and_comes(
+    start, tmp_path, postgres, database, whole
+):
     process = start(tmp_path, "run", *words(SEARCH), "--workers", "2", "--storage", database)
     wait_for(lambda: done(database) >= 2, process)
     for seconds in (0.2, 3):
@@ -129,18 +131,18 @@ def test_a_search_survives_a_database_that_goes_and_comes(tmp_path, postgres, da
 
 @pytest.mark.slow
 def test_a_killed_driver_is_followed_by_another_from_another_folder(
-    bench, tmp_path, postgres, database, whole
+    start, typed, tmp_path, postgres, database, whole
 ):
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir(), second.mkdir()
-    typed = ("run", *words(SEARCH), "--workers", "2", "--storage", database)
-    process = start(first, *typed)
+    command_words = ("run", *words(SEARCH), "--workers", "2", "--storage", database)
+    process = start(first, *command_words)
     wait_for(lambda: running(database), process)
-    rows = json.loads(bench("status", "--storage", database, "--json").stdout)
+    rows = json.loads(typed("status", "--storage", database, "--json").stdout)
     assert {row["state"] for row in rows} == {"running"}
-    refused = bench(*typed, code=2, cwd=second)
+    refused = typed(*command_words, code=2, cwd=second)
     assert "at work on study" in refused.stderr
     for pid in (process.pid, *trainer_pids(first)):
         os.kill(pid, signal.SIGKILL)
     process.communicate()
-    check(start(second, *typed), second, database, whole)
+    check(start(second, *command_words), second, database, whole)

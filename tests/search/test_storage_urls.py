@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import sys
 
 import optuna
 import pytest
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import OperationalError
 
-from drnn_bench.cli import app
 from drnn_bench.errors import JobError, UserError
 from drnn_bench.search.database import (
     hide_password,
@@ -61,15 +59,15 @@ def test_a_folder_of_any_name_has_its_database_in_itself(name, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_whole_run_in_such_a_folder(bench, tmp_path):
+def test_a_whole_run_in_such_a_folder(bench, typed, tmp_path):
     folder = "r?u%20n#s {é},="
     bench("run", "--runs-dir", folder, "--family", "lstm", "--trials", "2", "--steps", "3",
           "--seeds", "1", "--workers", "1")  # fmt: skip
-    [row] = json.loads(bench("status", "--runs-dir", folder, "--json").stdout)
+    [row] = json.loads(typed("status", "--runs-dir", folder, "--json").stdout)
     assert row["state"] == "finished"
-    board = bench("leaderboard", "--runs-dir", folder, "--format", "json").stdout
+    board = typed("leaderboard", "--runs-dir", folder, "--format", "json").stdout
     assert len(json.loads(board)) == 1
-    bench("export", "--runs-dir", folder, "--output", "net?#")
+    typed("export", "--runs-dir", folder, "--output", "net?#")
     assert {path.name for path in tmp_path.iterdir()} == {folder, "leaderboards", "net?#"}
 
 
@@ -89,17 +87,13 @@ def test_a_url_that_does_not_work_is_one_line_without_its_password(url):
 
 
 @pytest.mark.parametrize("url", LEAKY)
-def test_the_commands_say_it_the_same_way(url, monkeypatch, capsys, tmp_path):
+def test_the_commands_say_it_the_same_way(url, typed):
     if "127.0.0.1" in url:
         pytest.importorskip("psycopg", reason="the postgres extra is not installed")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["bench", "status", "--storage", url])
-    with pytest.raises(SystemExit) as ended:
-        app.main()
-    done = capsys.readouterr()
-    assert ended.value.code in (1, 2)
-    assert done.err.count("\n") == 1
-    assert SECRET not in done.err + done.out
+    done = typed("status", "--storage", url, code=None)
+    assert done.returncode in (1, 2)
+    assert done.stderr.count("\n") == 1
+    assert SECRET not in done.stderr + done.stdout
 
 
 @given(st.text(min_size=8), st.text(min_size=1), st.sampled_from(["@", "/", ":", "?", "#", ""]))

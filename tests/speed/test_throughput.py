@@ -38,6 +38,7 @@ from drnn_bench.speed.timing import (
 )
 from drnn_bench.speed.workload import STREAM_STEPS, Runner, Workload
 from drnn_bench.tasks.registry import parse_task
+from tests.support.command import checked, in_this_process
 from tests.support.refused import refusal
 
 DIGITS = parse_task("pixel_digits")
@@ -212,17 +213,10 @@ NAMES = ["dilated_cnn depth=2 width=4", "dilated_cnn depth=1 width=3"]
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory) -> list[dict]:
     """What `bench measure` prints as JSON, of a task whose data is nowhere."""
-    import subprocess
-
-    from tests.support.command import ENV, command
-
     options = ("--task", "pixel_mnist", "--lengths", "16,8", "--batches", "2", "--threads", "1")
-    done = subprocess.run(
-        command("measure", *WORDS, *options, "--format", "json"),
-        capture_output=True, text=True, env=ENV, cwd=tmp_path_factory.mktemp("nowhere"),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    nowhere = tmp_path_factory.mktemp("nowhere")
+    done = in_this_process("measure", *WORDS, *options, "--format", "json", cwd=nowhere)
+    return json.loads(checked(done, 0).stdout)
 
 
 def test_measure_gives_a_row_for_each_length_batch_and_model_in_order(rows):
@@ -320,6 +314,6 @@ def test_wrong_input_is_told_in_one_line(words, options, said):
     assert said in refusal(partial(measure, words, **options))
 
 
-def test_wrong_input_ends_with_exit_code_2(bench):
-    assert bench("measure", "lsmt", code=2).stderr.startswith("bench: unknown family 'lsmt'")
-    assert "Missing argument" in bench("measure", code=2).stderr
+def test_wrong_input_ends_with_exit_code_2(typed):
+    assert typed("measure", "lsmt", code=2).stderr.startswith("bench: unknown family 'lsmt'")
+    assert "Missing argument" in typed("measure", code=2).stderr

@@ -20,7 +20,7 @@ from tests.support.inline import InlineExecutor
 from tests.support.toy_jobs import Count, Dies, Echo, Hangs, Raises, Shared
 
 
-def next_event(executor, ticket, seconds=60.0):
+def next_event(executor, ticket, seconds=300.0):
     """What happens next to one job; the others' events are thrown away."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -126,7 +126,7 @@ class ExecutorContract:
     def test_closing_ends_what_runs(self, make):
         executor = make(2)
         for _ in range(2):
-            executor.start(Count(2))
+            executor.start(Count(2, seconds=100) if self.survives else Count(2))
         began = time.monotonic()
         executor.close()
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60  # seconds; not to the end of what runs

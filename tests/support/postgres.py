@@ -82,7 +82,8 @@ class Server:
                 cwd=self.folder, stdin=subprocess.PIPE, stdout=log, stderr=log,
                 start_new_session=True, **self._user,
             )  # fmt: skip
-        for _ in range(300):
+        end = time.monotonic() + 300
+        while time.monotonic() < end:
             with contextlib.suppress(self._driver.OperationalError), self.connect():
                 return
             time.sleep(0.1)

@@ -9,21 +9,13 @@ from pathlib import Path
 import optuna
 from kills import studies
 
+from drnn_bench.jobs.job import Run
 from drnn_bench.results import records
 from drnn_bench.search.database import sqlite_url
 from drnn_bench.search.trial_facts import TrialCounts, count_trials
-from tests.support.command import ENV, command
 
 SMALL = ("run", "--steps", "20", "--trials", "3", "--seeds", "2", "--workers", "2",
          "--family", "lstm", "--family", "dilated_cnn")  # fmt: skip
-
-
-def start(folder: Path, *words: str, before: tuple[str, ...] = (), **variables: str):
-    """The command, running; `before` stands in front of it."""
-    return subprocess.Popen(
-        [*before, *command(*words)], cwd=folder, env=ENV | variables, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
 
 
 def counts(folder: Path) -> dict[str, TrialCounts]:
@@ -49,11 +41,19 @@ def rows(folder: Path, role: str | None = None) -> list[dict]:
     return [row for row in found if role in (None, row["role"])]
 
 
-def wait_for(condition, running: subprocess.Popen | None = None, seconds: float = 60):
-    """The limit is against hanging: a machine may be busy."""
+def wait_for(condition, running: subprocess.Popen | None = None, seconds: float = 300):
+    """What the condition gives as soon as that is true. The limit is against hanging: a machine
+    may be busy."""
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (value := condition()):
         assert running is None or running.poll() is None, running.communicate()
         assert time.monotonic() < end
         time.sleep(0.05)
-    return found
+    return value
+
+
+class WithoutSpeed(Run):
+    """A run that times no finalist, which takes longest."""
+
+    def _speed_models(self, rows):
+        return ()

@@ -203,12 +203,13 @@ def test_a_file_whose_name_is_no_utf8_has_a_name_that_is(tmp_path):
     assert parse_task(f"char_text:path={tmp_path}/{task.text}").read(None).task.key == task.key
 
 
-def test_a_file_with_a_comma_is_read_by_its_command(bench, tmp_path):
+def test_a_file_with_a_comma_is_read_by_its_command(typed, tmp_path):
     (tmp_path / "a, b=c.csv").write_text(
         "v1,v2,v3,label\n" + "".join(f"{i},{i + 1},{i % 5},{'xy'[i % 2]}\n" for i in range(40))
     )
-    out = bench("run", "--dry-run", "--task", 'own:path="a, b=c.csv",target=label',
-                "--family", "lstm", "--budget", "500", "--steps", "2").stdout  # fmt: skip
+    out = typed("run", "--dry-run", "--task", 'own:path="a, b=c.csv",target=label',
+                "--family", "lstm", "--budget", "500", "--steps", "2",
+                "--workers", "1").stdout  # fmt: skip
     assert 'Plan: own:data="a, b=c",target=label' in out
 
 

@@ -170,21 +170,21 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, case):
         assert word in said
 
 
-def test_without_a_path_it_says_how(bench):
-    done = bench("run", "--task", "own", code=2)
+def test_without_a_path_it_says_how(typed):
+    done = typed("run", "--task", "own", code=2)
     assert "own:path=FILE_OR_FOLDER" in done.stderr
-    assert bench("run", "--task", "own:path=nowhere.csv", code=2).stderr == (
+    assert typed("run", "--task", "own:path=nowhere.csv", code=2).stderr == (
         "bench: nowhere.csv does not exist\n"
     )
 
 
-def test_ls_data_shows_how_it_would_be_understood(bench, tmp_path):
+def test_ls_data_shows_how_it_would_be_understood(typed, tmp_path):
     path = saved(tmp_path, x=noise(30, 7), mark=np.arange(30) % 3)
-    shown = bench("ls", "data", path, "target=mark", "length=5").stdout
+    shown = typed("ls", "data", path, "target=mark", "length=5").stdout
     assert shown.startswith(
         "mine: 30 sequences of 5 steps, 1 channel, 3 classes (0, 1, 2); 18 train"
     )
-    facts = json.loads(bench("ls", "data", path, "target=mark", "--json").stdout)
+    facts = json.loads(typed("ls", "data", path, "target=mark", "--json").stdout)
     assert facts == {
         "sequences": 30, "length_min": 7, "length_max": 7, "channels": 1, "classes": 3,
         "splits": {"train": 18, "validation": 6, "test": 6},
@@ -193,16 +193,16 @@ def test_ls_data_shows_how_it_would_be_understood(bench, tmp_path):
         "constant_channels": [], "duplicates_across_splits": 0,
         "notes": facts["notes"],
     }  # fmt: skip
-    assert "name the labels with target=NAME" in bench("ls", "data", path, code=2).stderr
+    assert "name the labels with target=NAME" in typed("ls", "data", path, code=2).stderr
 
 
 @pytest.mark.slow
-def test_a_whole_run_on_real_sequences_of_unequal_length(bench, ucr_dir, tmp_path):
+def test_a_whole_run_on_real_sequences_of_unequal_length(typed, ucr_dir, tmp_path):
     task = f"own:path={ucr_dir / 'JapaneseVowels_TRAIN.ts'}"
     words = ("--task", task, "--budget", "3k", "--steps", "60", "--seeds", "2", "--trials", "2")
-    done = bench("run", *words, "--family", "gru", "--family", "tcn")
+    done = typed("run", *words, "--family", "gru", "--family", "tcn")
     assert "640 sequences of 7 to 29 steps" in done.stdout
-    rows = json.loads(bench("leaderboard", "--format", "json").stdout)
+    rows = json.loads(typed("leaderboard", "--format", "json").stdout)
     assert {row["task"] for row in rows} == {"own:data=JapaneseVowels,length=29"}
     assert all(row["test_mean"] > 0.5 for row in rows)  # of nine speakers
     for written in tmp_path.rglob("*.jsonl"):
@@ -221,7 +221,7 @@ def test_options_at_their_defaults_leave_the_key_as_it_was():
     assert "missing must be one of refuse, ffill, zero+mask, got 'mean'" in said
 
 
-def test_ls_data_shows_how_a_table_is_understood(bench, tmp_path):
+def test_ls_data_shows_how_a_table_is_understood(typed, tmp_path):
     rng = np.random.RandomState(0)
     names = [f"{channel}_{step}" for channel in ("acc_x", "acc_y") for step in (10, 2, 1)]
     lines = [",".join(["age", *names, "what"])]
@@ -231,21 +231,21 @@ def test_ls_data_shows_how_a_table_is_understood(bench, tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("\n".join(lines))
     words = (path, "target=what", "ignore=age")
-    facts = json.loads(bench("ls", "data", *words, "--json").stdout)
+    facts = json.loads(typed("ls", "data", *words, "--json").stdout)
     wanted = {
         "form": "wide", "channel_names": ["acc_x", "acc_y"], "first_step": "acc_x_1",
         "last_step": "acc_x_10", "class_counts": {"a": 20, "b": 20}, "ignored_columns": ["age"],
         "channels": 2, "length_min": 3, "length_max": 3,
     }  # fmt: skip
     assert {key: facts[key] for key in wanted} == wanted
-    shown = bench("ls", "data", *words).stdout
+    shown = typed("ls", "data", *words).stdout
     assert shown.splitlines() == facts["notes"]
     assert (
         "form wide: steps acc_x_1 to acc_x_10; channels acc_x, acc_y; of each class: a 20, b 20"
         in shown
     )
     assert "columns not read: age (ignore)" in shown
-    assert "ignore=age" in bench("ls", "data", path, "target=what", code=2).stderr
+    assert "ignore=age" in typed("ls", "data", path, "target=what", code=2).stderr
 
 
 def test_a_table_whose_rows_have_an_id_each_says_which(tmp_path):
