@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("tests.support")  # before it is imported
 
@@ -18,6 +20,15 @@ from tests.support.postgres import database, postgres  # noqa: E402, F401  (fixt
 SHARED = ROOT.parent / "shared" / "data"  # real data, beside a development checkout only
 
 torch.set_num_threads(1)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under `nohup` runs would inherit that it is ignored
+
+# A busy machine is no fault of what is tested.
+settings.register_profile(
+    "patient",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("patient")
 
 
 def real(name: str):

@@ -240,7 +240,7 @@ def test_where_there_is_no_folder():
     assert "`bench export` makes" in refusal(load, Path("nowhere"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_no_byte_can_change_unseen(tmp_path_factory, data):
     folder = tmp_path_factory.getbasetemp() / "flipped"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drnn_bench.formats import Options
@@ -311,9 +311,7 @@ def test_a_text_file_of_words_is_no_data(tmp_path):
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50)
 @given(
     rows=st.lists(
         st.tuples(st.sampled_from(["1", "2", "-1"]), st.lists(numbers, min_size=2, max_size=6)),
@@ -422,9 +420,7 @@ def test_channels_of_wrong_lengths_in_arff(tmp_path):
     assert "channel 2 has 2 steps, the header names 3" in refusal(read, path)
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40)
 @given(
     rows=st.lists(st.lists(numbers, min_size=3, max_size=3), min_size=1, max_size=5),
     labels=st.lists(st.sampled_from(["a", "b c", "d'e"]), min_size=5, max_size=5),

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drnn_bench.formats.files import named_split
@@ -120,7 +120,7 @@ def test_a_label_that_changes_is_one_a_step_in_all_files(tmp_path):
     same(read(written(tmp_path / "a.csv", split)), rows, ["q", "r"], ["test", "train"])
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(
     lengths=st.lists(st.integers(1, 6), min_size=1, max_size=5),
     channels=st.integers(1, 3),

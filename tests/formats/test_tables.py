@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drnn_bench import formats
@@ -20,9 +20,7 @@ from drnn_bench.formats.steps import layout
 from tests.support.memory import limited
 from tests.support.refused import refusal
 
-SCRATCH = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SCRATCH = settings(max_examples=40)
 
 
 def table(folder: Path, text: str | bytes, name: str = "a.csv") -> Path:

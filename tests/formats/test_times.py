@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from drnn_bench import formats
@@ -36,7 +36,6 @@ def refused(*texts: str) -> str:
     ),
     form=st.sampled_from(FORMS),
 )
-@settings(deadline=None)
 def test_dates_in_the_order_in_which_they_were(moments, form):
     moments = [moment.replace(microsecond=0) for moment in moments]
     first = datetime(1979, 12, 31)  # tells days from months

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.reading import TS, TS_X, read, same, written
@@ -34,7 +34,7 @@ def test_one_of_a_pair_finds_the_other(tmp_path):
     same(read(tmp_path), TS_X * 2, ["up", "2.0"] * 2, ["train"] * 2 + ["test"] * 2)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(
     shapes=st.lists(st.integers(1, 7), min_size=1, max_size=6),
     channels=st.integers(1, 4),

@@ -44,7 +44,7 @@ def assert_close(got, reference, tolerance, least=1.0):
 
 
 @pytest.mark.parametrize("name", ["torch", "fused"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     cell=st.sampled_from(CELLS),
     steps=st.integers(1, 40),

@@ -22,7 +22,7 @@ from drnn_bench.search.space import default_path, read_space
 SIZES = {"input_size": 1, "output_size": 10}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(list(FAMILIES)), st.integers(300, 60_000), st.integers(0, 10_000))
 def test_any_architecture_of_the_space_meets_any_budget(family, budget, seed):
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
@@ -39,7 +39,7 @@ def test_any_architecture_of_the_space_meets_any_budget(family, budget, seed):
     assert count_parameters(more) > budget
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.integers(0, 60), st.integers(1, 300), st.integers(0, 20_000), st.integers(1, 9),
     st.floats(1, 3_000),

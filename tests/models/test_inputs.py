@@ -391,7 +391,7 @@ def slow_scan(a, b, h0=None):
 DTYPES = st.sampled_from([torch.float32, torch.float64, torch.complex64, torch.complex128])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=st.integers(1, 9), thin=st.lists(st.booleans(), min_size=7, max_size=7),
        dtypes=st.tuples(DTYPES, DTYPES, DTYPES), carried=st.booleans())  # fmt: skip
 def test_a_scan_of_any_sizes_and_dtypes_is_the_recurrence(steps, thin, dtypes, carried):

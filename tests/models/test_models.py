@@ -130,7 +130,7 @@ def test_outputs_and_gradients_equal_the_oracle(family, options, length, kernel,
         assert close(got.double(), reference, tolerance)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     cell=st.sampled_from(["rnn", "gru", "lstm"]),
     dilation=st.integers(1, 12),
@@ -163,7 +163,7 @@ def test_a_dilated_layer_continues_from_any_state(cell, dilation, length, batch,
         assert close(got, reference, 1e-10)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     length=st.integers(1, 40), batch=st.integers(1, 3), skip=st.integers(1, 12),
     seed=st.integers(0, 1000),
@@ -175,7 +175,7 @@ def test_a_skip_layer_of_any_skip_equals_the_oracle(length, batch, skip, seed):
     assert close(model(x), oracle_output("skip_rnn", options, model, x), 1e-10)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     length=st.integers(1, 40), base=st.integers(2, 4), modules=st.integers(1, 4),
     extra=st.integers(0, 5), cut=st.integers(0, 40),
@@ -194,7 +194,7 @@ def test_a_clockwork_of_any_period_and_width_equals_the_oracle(length, base, mod
     assert close(torch.cat(outputs, 1), whole, 1e-10)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     family=st.sampled_from(["dilated_cnn", "tcn"]),
     base=st.integers(1, 3),
@@ -210,7 +210,7 @@ def test_a_convolutions_reach_is_measured_by_its_gradients(family, base, depth, 
     assert seen.max() == reach(config_of(family, options))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(length=st.integers(1, 70), batch=st.integers(1, 3), seed=st.integers(0, 1000))
 def test_the_parallel_scan_is_the_recurrence(length, batch, seed):
     torch.manual_seed(seed)

@@ -224,7 +224,7 @@ def test_a_copy_of_a_net_answers_with_its_own_weights(family, options):
     assert not close(other(x), model(x), 1e-3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(batched=st.tuples(*[st.booleans()] * 3).filter(any), steps=st.integers(1, 9))
 def test_a_scan_is_batched_over_any_of_its_three(batched, steps):
     torch.manual_seed(0)

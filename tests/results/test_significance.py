@@ -84,7 +84,7 @@ def test_samples_that_never_vary_differ_exactly_where_their_values_do():
     assert welch_p([0.5, 0.5], [0.6, 0.6]) == 0.0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(samples, samples)
 def test_p_is_a_probability_for_any_metrics(a, b):
     assert 0 <= welch_p(a, b) <= 1
@@ -187,7 +187,7 @@ many_samples = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(many_samples, st.sampled_from(["max", "min"]))
 def test_ranks_are_intervals_within_the_field_and_the_best_mean_may_be_first(given_samples, way):
     ranks = rank_intervals(given_samples, way)
@@ -198,7 +198,7 @@ def test_ranks_are_intervals_within_the_field_and_the_best_mean_may_be_first(giv
     assert ranks[means.index(worst(means))][1] == len(given_samples)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(many_samples, st.randoms(use_true_random=False))
 def test_ranks_do_not_depend_on_the_order(given_samples, random):
     order = list(range(len(given_samples)))
@@ -207,7 +207,7 @@ def test_ranks_do_not_depend_on_the_order(given_samples, random):
     assert rank_intervals([given_samples[i] for i in order], "max") == [ranks[i] for i in order]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(many_samples)
 def test_turning_the_direction_turns_the_ranks(given_samples):
     n = len(given_samples)

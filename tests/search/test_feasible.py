@@ -65,7 +65,7 @@ def numbers(low: int, high: int):
     return st.one_of(one, st.lists(one, min_size=1, max_size=3, unique=True), ranges)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     numbers(1, 3), numbers(0, 3), numbers(1, 6), st.sampled_from(["start > 0", "base == 2"]),
     st.integers(2, 40), st.integers(0, 1000),

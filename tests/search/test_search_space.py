@@ -180,7 +180,7 @@ def test_the_order_of_a_file_does_not_matter():
     assert [d for _, d in draws(one, 10)] == [d for _, d in draws(other, 10)]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.sampled_from(list(FAMILIES)),
     st.integers(0, 10**6),

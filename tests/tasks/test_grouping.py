@@ -41,7 +41,7 @@ def groups_of(path: Path, groups) -> tuple[dict[str, set], tuple]:
     data=st.data(),
     seed=st.integers(0, 5),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_whole_groups_are_held_out_and_no_class_is_lost(groups, data, seed):
     kinds = np.array(
         data.draw(st.lists(st.integers(0, 3), min_size=len(groups), max_size=len(groups)))

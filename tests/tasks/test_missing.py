@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drnn_bench.export.model_card import _use
@@ -127,7 +127,7 @@ def test_the_model_card_says_how_raw_numbers_become_inputs(tmp_path, monkeypatch
 # -- lengths ---------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(lengths=st.lists(st.integers(2, T), min_size=N, max_size=N), per_step=st.booleans())
 def test_nan_to_the_end_is_the_same_as_lengths(tmp_path, lengths, per_step):
     """The law of padding: a tail of NaN in all channels says what an array of lengths says."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drnn_bench.formats import read as read_files
@@ -131,9 +131,7 @@ def test_files_of_one_set_are_shifted_alike(tmp_path):
     assert first["validation"] == 2**59 - offset + WHOLE[0, 0]  # as near as float64 comes
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60)
 @given(
     values=st.lists(st.integers(-(2**63), 2**63 - 1), min_size=8, max_size=8, unique=True),
     shift=st.integers(-(2**63), 2**63 - 1),
@@ -153,9 +151,7 @@ def test_what_enters_is_the_number_of_deviations_from_the_mean(tmp_path, values,
     np.testing.assert_allclose(arrays["train"][0].reshape(-1), wanted, rtol=1e-5, atol=1e-6)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60)
 @given(power=st.integers(-1060, 100), offset=st.integers(-(10**6), 10**6))
 def test_units_do_not_matter(tmp_path, power, offset):
     signal = WHOLE[:, :3] + float(offset)

@@ -32,7 +32,7 @@ def noise(*shape: int) -> np.ndarray:
 
 
 @given(counts=st.lists(st.integers(1, 40), min_size=2, max_size=5), split=st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_missing_splits_are_a_fifth_of_each_class_and_never_take_the_last(
     tmp_path_factory, counts, split
 ):
