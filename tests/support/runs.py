@@ -42,8 +42,8 @@ def rows(folder: Path, role: str | None = None) -> list[dict]:
 
 
 def wait_for(condition, running: subprocess.Popen | None = None, seconds: float = 300):
-    """What the condition gives as soon as that is true. The limit is against hanging: a machine
-    may be busy."""
+    """Waits until the condition is true, and returns its value. The limit ends a hang only: a
+    machine may be busy. `running` must not end meanwhile."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert running is None or running.poll() is None, running.communicate()
