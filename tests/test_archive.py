@@ -12,9 +12,9 @@ from conftest import refusal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drnn_bench.formats import Options
-from drnn_bench.formats import read as read_files
-from drnn_bench.formats.ucr import has_no_header
+from drnn_bench.formats.archive.ucr import has_no_header
+from drnn_bench.formats.reading import Options
+from drnn_bench.formats.reading import read as read_files
 
 
 def read(path: Path, **options):

@@ -22,10 +22,10 @@ from conftest import refusal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drnn_bench import formats
-from drnn_bench.formats import Options, Sequences
+from drnn_bench.formats import reading
 from drnn_bench.formats.files import named_split
 from drnn_bench.formats.options import USES
+from drnn_bench.formats.reading import Options, Sequences
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(6, 5)).astype(np.float32)
@@ -33,7 +33,7 @@ Y = np.array([3, 1, 3, 1, 3, 1])
 
 
 def read(path: Path, **options) -> Sequences:
-    return formats.read(path, Options(**options))
+    return reading.read(path, Options(**options))
 
 
 def written(path: Path, content: str | bytes) -> Path:
@@ -933,7 +933,7 @@ def test_what_may_not_be_read(tmp_path):
 def test_every_reader_says_which_options_it_takes():
     names = {field.name for field in dataclasses.fields(Options)}
     assert set(USES) == names
-    for reader in set(formats.READERS.values()):
+    for reader in set(reading.READERS.values()):
         takes = importlib.import_module(f"drnn_bench.formats.{reader}").OPTIONS
         assert set(takes) <= names
 

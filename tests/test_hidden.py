@@ -12,8 +12,8 @@ import pytest
 import soundfile
 from conftest import refusal
 
-from drnn_bench.formats import read
 from drnn_bench.formats.files import is_hidden, listed
+from drnn_bench.formats.reading import read
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.sources import find
 

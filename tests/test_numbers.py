@@ -15,7 +15,7 @@ from conftest import refusal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drnn_bench.formats import read as read_files
+from drnn_bench.formats.reading import read as read_files
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.task import SPLITS
 

@@ -14,7 +14,7 @@ import soundfile
 import soxr
 from conftest import refusal
 
-from drnn_bench.formats import audio
+from drnn_bench.formats.recordings import audio
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.speakers import Recording
 from drnn_bench.tasks.task import SPLITS, data_hash

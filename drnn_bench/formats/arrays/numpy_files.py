@@ -16,13 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats.files import check_file, listed, printable
-from drnn_bench.formats.room import check_room, check_unpacked, size_text
+from drnn_bench.formats.limits import check_memory, check_unpacked, size_text
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class StoredArray:
     shape: tuple[int, ...]
     dtype: np.dtype
     stored: _Stored
-    open: Callable[[], BinaryIO]
+    open: Callable[[], IO[bytes]]
 
     def check(self, instead_of_objects: str) -> None:
         """Refuses objects, values that are not there, and what memory has no room for."""
@@ -61,31 +61,31 @@ class StoredArray:
         if packed < whole:
             check_unpacked(size, packed, self.where, "save it with np.savez, which does not pack")
         else:
-            check_room(size, self.where, "save a part of it, or a smaller type")
+            check_memory(size, self.where, "save a part of it, or a smaller type")
 
     def read(self, instead_of_objects: str) -> np.ndarray:
         """The values, after that check."""
         self.check(instead_of_objects)
-        with _said(self.where), self.open() as file:
+        with _naming_errors(self.where), self.open() as file:
             return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def npz_arrays(path: Path) -> dict[str, StoredArray]:
     check_file(path)
-    with _said(path), zipfile.ZipFile(path) as archive:
-        members = [one for one in archive.infolist() if one.filename.endswith(".npy")]
+    with _naming_errors(path), zipfile.ZipFile(path) as archive:
+        members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
 
-    def opener(name: str) -> Callable[[], BinaryIO]:
+    def opener(name: str) -> Callable[[], IO[bytes]]:
         return lambda: zipfile.ZipFile(path).open(name)
 
     return {
-        one.filename[:-4]: _array(
-            f"{path} {printable(one.filename[:-4])}",
-            opener(one.filename),
-            one.file_size,
-            one.compress_size,
+        member.filename[:-4]: _array(
+            f"{path} {printable(member.filename[:-4])}",
+            opener(member.filename),
+            member.file_size,
+            member.compress_size,
         )
-        for one in members
+        for member in members
     }
 
 
@@ -100,20 +100,20 @@ def npy_arrays(folder: Path, named: Path) -> dict[str, StoredArray]:
     }
 
 
-def _array(where: str, opened: Callable[[], BinaryIO], size: int, packed: int) -> StoredArray:
+def _array(where: str, opened: Callable[[], IO[bytes]], size: int, packed: int) -> StoredArray:
     """The array without its values: shape and type stand at the beginning of an .npy file."""
-    with _said(where), opened() as file:
+    with _naming_errors(where), opened() as file:
         version = np.lib.format.read_magic(file)
         if version == (1, 0):
             shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        else:  # of 2.0; a later one differs from it in its names of fields only
+        else:  # 2.0; a later version differs from it only in the encoding of field names
             shape, _, dtype = np.lib.format.read_array_header_2_0(file)
         return StoredArray(where, shape, dtype, _Stored(file.tell(), size, packed), opened)
 
 
 @contextmanager
-def _said(what: object) -> Iterator[None]:
-    """What zipfile and numpy say of a damaged file, in one line that names it."""
+def _naming_errors(what: object) -> Iterator[None]:
+    """Errors of zipfile and numpy on a damaged file become one line that names it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a file of Python 2 is slow to open

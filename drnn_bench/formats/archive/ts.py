@@ -22,13 +22,20 @@ Legend: T steps, C channels.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from drnn_bench.errors import UserError
+from drnn_bench.formats.archive.text_rows import lines_of, numbers
+from drnn_bench.formats.archive.time_stamps import (
+    Spacing,
+    spaced,
+    split_channels,
+    stamped,
+)
 from drnn_bench.formats.files import (
     by_split,
     read_text,
@@ -37,18 +44,11 @@ from drnn_bench.formats.files import (
 )
 from drnn_bench.formats.labels import label_text
 from drnn_bench.formats.options import Options
-from drnn_bench.formats.rows import lines_of, numbers
 from drnn_bench.formats.sequences import (
     Form,
     Part,
     Sequences,
     joined,
-)
-from drnn_bench.formats.stamps import (
-    Spacing,
-    spaced,
-    split_channels,
-    stamped,
 )
 
 OPTIONS = ("missing",)
@@ -182,15 +182,12 @@ def _classes(
 ) -> list[str]:
     """The class of each row, as the header spells it. A header separates classes by blanks or by
     commas, and may spell them otherwise than the rows do: 1.0 for 1, Up for up."""
-    ways = [header.classes.split(), header.classes.split(",")]
-    for names in ways if "," in header.classes else ways[:1]:
-        names = [label_text(name) for name in names]
-        key = _key if len({_key(name) for name in names}) == len(set(names)) else str
-        classes = {key(name): name for name in names}
-        unknown = [i for i, label in enumerate(labels) if key(label) not in classes]
-        if not unknown:
-            break
-    else:
+    names = [label_text(name) for name in header.classes.split()]
+    key, unknown = _spelling(names, labels)
+    if unknown and "," in header.classes:
+        names = [label_text(name) for name in header.classes.split(",")]
+        key, unknown = _spelling(names, labels)
+    if unknown:
         name, label = where[unknown[0]], labels[unknown[0]]
         if label == "?":
             raise UserError(f"{name}: the label is missing (?)")
@@ -198,6 +195,7 @@ def _classes(
         raise UserError(
             f"{name}: class {label[:40]!r} is not in the header, which has {some(names, 20)}{hint}"
         )
+    classes = {key(name): name for name in names}
     y = [classes[key(label)] for label in labels]
     if other := sorted({pair for pair in zip(labels, y, strict=True) if pair[0] != pair[1]}):
         notes.append(
@@ -205,6 +203,15 @@ def _classes(
             f"{some(f'{label} as {name}' for label, name in other)}"
         )
     return y
+
+
+def _spelling(
+    names: Sequence[str], labels: Sequence[str]
+) -> tuple[Callable[[str], str], list[int]]:
+    """What the spellings of a class have in common, and which labels are in no class."""
+    key = _key if len({_key(name) for name in names}) == len(set(names)) else str
+    classes = {key(name) for name in names}
+    return key, [i for i, label in enumerate(labels) if key(label) not in classes]
 
 
 def _key(label: str) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from drnn_bench.errors import UserError
+from drnn_bench.formats.archive.text_rows import is_value, lines_of, numbers
 from drnn_bench.formats.files import (
     by_split,
     check_file,
@@ -26,7 +27,6 @@ from drnn_bench.formats.files import (
     with_partner,
 )
 from drnn_bench.formats.options import Options
-from drnn_bench.formats.rows import is_value, lines_of, numbers
 from drnn_bench.formats.sequences import (
     TARGETS,
     Form,
@@ -72,8 +72,8 @@ def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
             f"target={FIRST} or target={LAST}, where the label stands in each row"
         )
     files, notes = with_partner(place, files)
-    found = [_rows(path, split) for path, split in by_split(place, files)]
-    label = options.target or _label_place(place, found)
+    tables = [_rows(path, split) for path, split in by_split(place, files)]
+    label = options.target or _label_place(place, tables)
     parts = [
         Part(
             x=rows.sequences(label),
@@ -82,10 +82,10 @@ def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
             split=rows.split,
             padded=True,
         )
-        for rows in found
+        for rows in tables
     ]
-    said = f"no header: the {label} value of each row is read as its label"
-    return joined(parts, Form("ucr"), [*notes, said])
+    note = f"no header: the {label} value of each row is read as its label"
+    return joined(parts, Form("ucr"), [*notes, note])
 
 
 def has_no_header(path: Path) -> bool:
@@ -130,9 +130,9 @@ def _rows(path: Path, split: str | None) -> _Rows:
     return _Rows(split, where, [line for _, line in lines], separator)
 
 
-def _label_place(place: Path, found: Sequence[_Rows]) -> str:
-    """Where the labels stand, which must be evident."""
-    first, last = ([word for rows in found for word in rows.labels(at)] for at in (FIRST, LAST))
+def _label_place(place: Path, tables: Sequence[_Rows]) -> str:
+    """The place of the labels in a row. Raises UserError where both places are possible."""
+    first, last = ([word for rows in tables for word in rows.labels(at)] for at in (FIRST, LAST))
     if not all(map(_is_value, first)):
         return FIRST
     if not all(map(_is_value, last)):

@@ -10,34 +10,25 @@ missing values: refuse, ffill or zero+mask. Of tables, `id` and `time` name the 
 which sequence a row is a step and when, `ignore=A+B` those to leave out, and `group` the column
 whose sequences stay in one split.
 
-Protocol: which sequence is in which split is told in splitting.py, how channels are scaled and
-missing values filled in scaling.py. Sequences of different lengths are padded and masked: what
-stands beyond an end is never seen.
+Protocol: splitting.py says which sequence is in which split, scaling.py how channels are scaled and
+missing values filled in. Sequences of different lengths are padded and masked: nets never see what
+is beyond an end.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats import Options, Sequences, read
+from drnn_bench.formats.limits import check_memory, naming_memory_errors
 from drnn_bench.formats.options import MISSING, names_in
-from drnn_bench.formats.room import check_room, said_if_none_is_left
-from drnn_bench.tasks.doubts import doubts
-from drnn_bench.tasks.scaling import Scaling, scaling_of
-from drnn_bench.tasks.shown import (
-    form_facts,
-    form_in_words,
-    in_words,
-    understood,
-)
-from drnn_bench.tasks.sources import called, find
-from drnn_bench.tasks.splitting import (
+from drnn_bench.formats.reading import Options, Sequences, read
+from drnn_bench.tasks.own.scaling import Scaling, scaling_of
+from drnn_bench.tasks.own.splitting import (
     check_classes,
     check_none_is_lost,
     class_counts,
@@ -45,6 +36,14 @@ from drnn_bench.tasks.splitting import (
     duplicates_across,
     splits_of,
 )
+from drnn_bench.tasks.own.summary import (
+    data_summary,
+    form_facts,
+    form_in_words,
+    summary_in_words,
+)
+from drnn_bench.tasks.own.warnings import data_warnings
+from drnn_bench.tasks.sources import find, recorded_name
 from drnn_bench.tasks.task import (
     LONGEST,
     SPLITS,
@@ -55,6 +54,7 @@ from drnn_bench.tasks.task import (
     check_range,
 )
 
+T = TypeVar("T")
 Piece = tuple[np.ndarray, np.ndarray, str]  # inputs [T, C], labels, and where they were read
 
 
@@ -63,7 +63,7 @@ class Own(Task):
     data: str | None = field(default=None, metadata={"learned": True})  # the file's name
     path: str | None = field(default=None, metadata={"path": True})
     target: str | None = None
-    length: int | None = None  # where not given, that of the longest sequence
+    length: int | None = None  # pyright: ignore[reportIncompatibleMethodOverride] # where not given, that of the longest sequence
     rate: int | None = None
     id: str | None = None
     time: str | None = None
@@ -73,7 +73,9 @@ class Own(Task):
     channels: int | None = field(default=None, metadata={"learned": True, "quiet": True})
     classes: int | None = field(default=None, metadata={"learned": True, "quiet": True})
     per_step: bool = field(default=False, metadata={"learned": True, "quiet": True})
-    unequal: bool = field(default=False, metadata={"learned": True, "quiet": True})
+    unequal: bool = field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        default=False, metadata={"learned": True, "quiet": True}
+    )
 
     name: ClassVar[str] = "own"
     version: ClassVar[int] = 1
@@ -95,43 +97,50 @@ class Own(Task):
     @property
     def options(self) -> Options:
         """How the files are to be read."""
-        ignore = names_in(self.ignore)
-        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(Options)}
-        return Options(**given | {"ignore": ignore})
+        return Options(
+            target=self.target,
+            id=self.id,
+            time=self.time,
+            ignore=names_in(self.ignore),
+            group=self.group,
+            rate=self.rate,
+            missing=self.missing,
+        )
 
     @property
-    def input_size(self) -> int:
+    def input_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self._known(self.channels)
 
     @property
-    def output_size(self) -> int:
+    def output_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self._known(self.classes)
 
     @property
-    def scored(self) -> int:
+    def scored(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self._known(self.length) if self.per_step else 1
 
     @staticmethod
-    def _known(fact: int | None) -> int:
+    def _known(fact: T | None) -> T:
+        """What is known once the user has named the data."""
         if fact is None:
             raise UserError("task own: name the data: --task own:path=FILE_OR_FOLDER")
         return fact
 
     def read(self, data_dir: str | None) -> Reading:
         path = find(Path(data_dir or ".") / self._known(self.path))
-        with said_if_none_is_left(path):
+        with naming_memory_errors(path):
             return self._read(path)
 
     def _read(self, path: Path) -> Reading:
-        found = read(path, self.options)
-        names, labels = classes_of(path, found)
-        if self.length and not found.recordings:
+        sequences = read(path, self.options)
+        names, labels = classes_of(path, sequences)
+        if self.length and not sequences.recordings:
             before = names
-            found = _beginnings(found, self.length)
-            names, labels = classes_of(path, found)
+            sequences = _beginnings(sequences, self.length)
+            names, labels = classes_of(path, sequences)
             check_none_is_lost(path, before, names, f"length={self.length}")
-        splits, made = splits_of(path, found, labels)
-        parts = {s: _pieces(found, labels, splits == s, self.length) for s in SPLITS}
+        splits, made = splits_of(path, sequences, labels)
+        parts = {s: _pieces(sequences, labels, splits == s, self.length) for s in SPLITS}
         counts = class_counts({s: [y for _, y, _ in p] for s, p in parts.items()}, len(names))
         check_classes(path, names, counts)
         train, *others = ([x for x, _, _ in pieces] for pieces in parts.values())
@@ -139,9 +148,9 @@ class Own(Task):
             train,
             [x for xs in others for x in xs],
             self.missing,
-            lambda channel: f"{path}: channel {found.form.channel(channel)}",
+            lambda channel: f"{path}: channel {sequences.form.channel(channel)}",
         )
-        arrays = _padded(path, parts, scaling, found.per_step)
+        arrays = _padded(path, parts, scaling, sequences.per_step)
         if len(scaling.constant) == scaling.inputs and len(arrays["train"]) == 2:
             raise UserError(
                 f"{path}: every channel has one value in all of training; a net could "
@@ -149,50 +158,51 @@ class Own(Task):
             )
         longest = arrays["train"][0].shape[1]
         if longest < 2:
-            by = found.form.id
+            by = sequences.form.id
             hint = f"; every row has its own {by}, name another column with id=NAME" if by else ""
             raise UserError(f"{path}: every sequence has one step; at least 2 are needed{hint}")
+        data = recorded_name(path)
         task = replace(
             self,
-            data=called(path),
+            data=data,
             length=longest,
             channels=scaling.inputs,
             classes=len(names),
-            per_step=found.per_step,
+            per_step=sequences.per_step,
             unequal=len(arrays["train"]) == 3,
         )
-        totals = sum(counts.values()).tolist()
+        totals = np.sum([*counts.values()], axis=0).tolist()
         facts = {
             "classes": names,
-            **form_facts(found, longest),
-            **scaling.facts(found.offset),
-            "constant_channels": [found.form.channel(c) for c in scaling.constant],
+            **form_facts(sequences, longest),
+            **scaling.facts(sequences.offset),
+            "constant_channels": [sequences.form.channel(c) for c in scaling.constant],
             "class_counts": dict(zip(map(str, names), totals, strict=True)),
             "duplicates_across_splits": duplicates_across(arrays),
         }
-        words = in_words(task.data, understood(task, arrays), names, found.per_step)
-        shown = form_in_words(found, facts)
-        notes = [words, shown, *made, *doubts(found, labels, scaling, facts, arrays)]
-        if found.recordings and not self.length:
+        words = summary_in_words(data, data_summary(task, arrays), names, sequences.per_step)
+        shown = form_in_words(sequences, facts)
+        notes = [words, shown, *made, *data_warnings(sequences, labels, scaling, facts, arrays)]
+        if sequences.recordings and not self.length:
             notes.append("recordings are read whole; length=N cuts them into segments")
-        return Reading(task, arrays, (*notes, *found.notes), facts)
+        return Reading(task, arrays, (*notes, *sequences.notes), facts)
 
 
-def _beginnings(found: Sequences, length: int) -> Sequences:
-    y = [labels[:length] for labels in found.y] if found.per_step else found.y
-    return replace(found, x=[x[:length] for x in found.x], y=y)
+def _beginnings(sequences: Sequences, length: int) -> Sequences:
+    y = [labels[:length] for labels in sequences.y] if sequences.per_step else sequences.y
+    return replace(sequences, x=[x[:length] for x in sequences.x], y=y)
 
 
 def _pieces(
-    found: Sequences, labels: list[np.ndarray], chosen: np.ndarray, length: int | None
+    sequences: Sequences, labels: list[np.ndarray], chosen: np.ndarray, length: int | None
 ) -> list[Piece]:
     """Those of one split; recordings as segments of `length`, what is left at their ends dropped, a
     shorter recording whole."""
     pieces = []
     for i in np.flatnonzero(chosen):
-        x, segment = found.x[i], length or len(found.x[i])
+        x, segment = sequences.x[i], length or len(sequences.x[i])
         for start in range(0, max(1, len(x) - segment + 1), segment):
-            pieces.append((x[start : start + segment], labels[i], found.where[i]))
+            pieces.append((x[start : start + segment], labels[i], sequences.where[i]))
     return pieces
 
 
@@ -202,7 +212,7 @@ def _padded(path: Path, parts: dict[str, list[Piece]], scaling: Scaling, per_ste
     longest = max(int(n.max()) for n in lengths.values())
     equal = all((n == longest).all() for n in lengths.values())
     count = sum(map(len, lengths.values()))
-    check_room(
+    check_memory(
         count * (longest * scaling.inputs * 4 + (longest if per_step else 1) * 8),
         f"{path}: {count:,} sequences of up to {longest:,} steps",
         "length=N takes the first N steps of each",

@@ -1,4 +1,4 @@
-"""What a user is shown of their own data before anything is trained on it."""
+"""A summary of the user's data, shown before anything is trained on it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from drnn_bench.formats import Sequences
 from drnn_bench.formats.files import some
+from drnn_bench.formats.reading import Sequences
 from drnn_bench.tasks.task import SPLITS, Arrays, Task
 
 SHOWN = (
@@ -17,11 +17,10 @@ SHOWN = (
 )
 
 
-def understood(
+def data_summary(
     task: Task, arrays: Arrays, facts: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """What a user wants to see of their data before anything is trained on it; `facts` are those
-    of the reading."""
+    """The summary of a task's data as JSON values; `facts` are those of the reading."""
     parts = [arrays[split] for split in SPLITS]
     lengths = np.concatenate([(*rest, np.full(len(x), x.shape[1]))[0] for x, _, *rest in parts])
     return {
@@ -35,23 +34,23 @@ def understood(
     }
 
 
-def form_facts(found: Sequences, longest: int) -> dict[str, Any]:
-    """How the files were understood, as JSON values. Steps and channels without a name are
+def form_facts(sequences: Sequences, longest: int) -> dict[str, Any]:
+    """How the files were data_summary, as JSON values. Steps and channels without a name are
     counted from 1."""
-    form = found.form
+    form = sequences.form
     named = form.first_step is not None
     return {
         "form": form.name,
-        "channel_names": [form.channel(c) for c in range(found.x[0].shape[1])],
+        "channel_names": [form.channel(c) for c in range(sequences.x[0].shape[1])],
         "first_step": form.first_step if named else 1,
         "last_step": form.last_step if named else longest,
         "ignored_columns": [name for name, _ in form.ignored],
     }
 
 
-def form_in_words(found: Sequences, facts: Mapping[str, Any]) -> str:
+def form_in_words(sequences: Sequences, facts: Mapping[str, Any]) -> str:
     """The same for people, with the number of sequences (or steps) of each class."""
-    form = found.form
+    form = sequences.form
     by = f" by {form.id} and {form.time}" if form.id else ""
     channels = f"channels {some(form.channel_names, 12)}; " if form.channel_names else ""
     counts = [f"{name} {count:,}" for name, count in facts["class_counts"].items()]
@@ -61,7 +60,7 @@ def form_in_words(found: Sequences, facts: Mapping[str, Any]) -> str:
     )
 
 
-def in_words(name: str, facts: dict, names: list, per_step: bool) -> str:
+def summary_in_words(name: str, facts: dict, names: list, per_step: bool) -> str:
     low, high = facts["length_min"], facts["length_max"]
     shown = ", ".join(map(str, names[:12])) + (", ..." if len(names) > 12 else "")
     splits = ", ".join(f"{count:,} {split}" for split, count in facts["splits"].items())

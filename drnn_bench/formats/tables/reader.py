@@ -19,88 +19,89 @@ from pathlib import Path
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.columns import (
-    Table,
-    as_numbers,
-    as_numpy,
-    is_list,
-)
 from drnn_bench.formats.files import by_split, some
-from drnn_bench.formats.forms import Plan, plan
-from drnn_bench.formats.long_table import labelled_once, read_long
+from drnn_bench.formats.limits import check_count
 from drnn_bench.formats.numbers import exact, steps_of
 from drnn_bench.formats.options import Options
-from drnn_bench.formats.room import check_count
 from drnn_bench.formats.sequences import (
     Form,
     Part,
     Sequences,
     joined,
 )
-from drnn_bench.formats.table_files import open_table
+from drnn_bench.formats.tables.form import TableForm, table_form
+from drnn_bench.formats.tables.long_form import labelled_once, read_long
+from drnn_bench.formats.tables.opening import open_table
+from drnn_bench.formats.tables.table import (
+    Table,
+    as_numbers,
+    as_numpy,
+    is_list,
+)
 
 OPTIONS = ("target", "id", "time", "ignore", "group", "missing")
 
 
 def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
     """One table, or several named by their splits: train.csv, test.csv."""
-    parts, notes, ignored, first = [], [], {}, None
-    ends: list[tuple] = []
+    tables, parts, notes, ignored = [], [], [], {}
     for path, split in by_split(place, files):
         table = open_table(path, options)
-        planned = plan(table)
-        first = first or (path, planned)
-        if (planned.form, planned.layout) != (first[1].form, first[1].layout):
-            raise UserError(f"{path}: its columns are not those of {first[0]}, in the same order")
-        part, more = _read(table, planned)
+        form = table_form(table)
+        tables.append((table, form))
+        first_table, first = tables[0]
+        if (form.name, form.layout) != (first.name, first.layout):
+            raise UserError(
+                f"{path}: its columns are not those of {first_table.path}, in the same order"
+            )
+        part, more = _read(table, form)
         parts.append(part if part.split else replace(part, split=split))
-        left_out = dict((*planned.ignored, *more))
+        left_out = dict((*form.ignored, *more))
         if left_out:
-            said = [f"{name} ({why})" for name, why in left_out.items()]
-            notes.append(f"{path}: columns not read: {some(said, 20)}")
+            reasons = [f"{name} ({why})" for name, why in left_out.items()]
+            notes.append(f"{path}: columns not read: {some(reasons, 20)}")
         ignored |= left_out
-        if planned.form == "long":
-            ends += _ends(table)
-    planned = first[1]
-    if planned.form == "long":
+    if tables[0][1].name == "long":
         parts = labelled_once(parts)
-    return joined(parts, _shown(table, planned, ends, ignored), notes)
+    return joined(parts, _form(tables, ignored), notes)
 
 
-def _read(table: Table, planned: Plan) -> tuple[Part, list[tuple[str, str]]]:
-    if planned.form == "long":
-        return read_long(table, planned.columns)
-    part = _lists(table, planned.columns) if planned.form == "lists" else _wide(table, planned)
+def _read(table: Table, form: TableForm) -> tuple[Part, list[tuple[str, str]]]:
+    if form.name == "long":
+        return read_long(table, form.columns)
+    part = _lists(table, form.columns) if form.name == "lists" else _wide(table, form)
     if table.roles.group:
         part = replace(part, group=table.named(table.roles.group).astype(str).tolist())
     return part, []
 
 
-def _shown(table: Table, planned: Plan, ends: Sequence[tuple], ignored: dict[str, str]) -> Form:
-    """How the tables were understood; `ends` are times with what the files call them."""
+def _form(tables: Sequence[tuple[Table, TableForm]], ignored: dict[str, str]) -> Form:
+    """How the tables were understood; `ignored` are columns, each with the reason."""
     left_out = tuple(ignored.items())
-    if planned.form == "lists":
+    table, form = tables[-1]
+    if form.name == "lists":
         return Form("arrays", ignored=left_out)
-    if planned.form == "long":
-        first, last = min(ends, key=lambda end: end[0]), max(ends, key=lambda end: end[0])
+    if form.name == "long":
+        times = [time for one, _ in tables for time in _first_and_last(one)]
+        first, last = min(times, key=lambda time: time[0]), max(times, key=lambda time: time[0])
         ids, time = "+".join(table.roles.id), table.roles.time
-        return Form("long", planned.columns, first[1], last[1], left_out, ids, time)
-    steps = planned.layout.channels[0]
-    return Form("wide", planned.layout.names, steps[0], steps[-1], left_out)
+        return Form("long", form.columns, first[1], last[1], left_out, ids, time)
+    steps = form.layout.channels[0]
+    return Form("wide", form.layout.names, steps[0], steps[-1], left_out)
 
 
-def _ends(table: Table) -> list[tuple]:
-    """The first time and the last, each as a number and as the file has it."""
+def _first_and_last(table: Table) -> list[tuple]:
+    """The first time of a long table and the last, each as a number and as the file has it."""
     name = table.roles.time
+    assert name is not None  # else the table would not be long
     time = table.times(name)
     return [(time[row], table.shown(name, row)) for row in (time.argmin(), time.argmax())]
 
 
-def _wide(table: Table, planned: Plan) -> Part:
+def _wide(table: Table, form: TableForm) -> Part:
     check_count(table.rows, table.path)
     channels = [
-        steps_of([table.numbers(n, masked=True) for n in names])
-        for names in planned.layout.channels
+        steps_of([table.numbers(n, masked=True) for n in names]) for names in form.layout.channels
     ]
     x = np.concatenate([values for values, _ in channels], axis=2)
     offset = tuple(number for _, offsets in channels for number in offsets)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats.files import decoded, read_bytes, some
+from drnn_bench.formats.limits import check_memory
 from drnn_bench.formats.number_text import is_number
-from drnn_bench.formats.room import check_room
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,12 +58,12 @@ def open_text(path: Path) -> Text:
             f"{path}: {len(names):,} columns, and at most {MOST_COLUMNS:,} are read; save longer "
             f"sequences in long form (columns id, time and a value) or as .npz"
         )
-    check_room(
+    check_memory(
         raw.count(b"\n", end) * len(names) * 16,
         path,
         "split the table, or use a machine with more",
     )
-    return Text(path, called(names), delimiter, raw[end:])
+    return Text(path, column_names(names), delimiter, raw[end:])
 
 
 def names_columns(names: Sequence[str]) -> bool:
@@ -73,8 +73,8 @@ def names_columns(names: Sequence[str]) -> bool:
     return any(names) and len(numbers) < len(names) and in_order
 
 
-def called(names: Sequence[str]) -> tuple[str, ...]:
-    """The names of columns, also of those that have none."""
+def column_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names of columns; a column without one is named by its number."""
     return tuple(
         name or (f"(column {place})" if place > 1 else NAMELESS)
         for place, name in enumerate(names, 1)
@@ -82,7 +82,8 @@ def called(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def parsed(text: Text, as_text: Collection[str]) -> pa.Table:
-    """The columns, their types those of all their values; those of `as_text` as written."""
+    """The columns. The type of a column is one that fits all of its values; those of `as_text` are
+    text."""
     import pyarrow as pa
     from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
@@ -183,7 +184,7 @@ def _split(path: Path, head: str, delimiter: str) -> list[str]:
 
 
 def _delimiter(head: str) -> str:
-    """What is most often between values; of equals the comma."""
+    """The most frequent delimiter of a line outside quotes; the comma where several are."""
     outside = "".join(head.split('"')[::2])  # of quotes
     return max(DELIMITERS, key=outside.count)
 

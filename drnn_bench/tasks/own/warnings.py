@@ -1,4 +1,4 @@
-"""What may be wrong with a user's own sequences, though they can be used: notes that say so."""
+"""Notes on what may be wrong with a user's sequences, though they can be used."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from typing import Any
 
 import numpy as np
 
-from drnn_bench.formats import Sequences
 from drnn_bench.formats.files import some
-from drnn_bench.formats.sequences import missing_words
-from drnn_bench.tasks.scaling import Scaling
+from drnn_bench.formats.reading import Sequences
+from drnn_bench.formats.sequences import missing_text
+from drnn_bench.tasks.own.scaling import Scaling
 from drnn_bench.tasks.task import UNSCORED, Arrays
 
 
-def doubts(
-    found: Sequences,
+def data_warnings(
+    sequences: Sequences,
     labels: Sequence[np.ndarray],
     scaling: Scaling,
     facts: Mapping[str, Any],
     arrays: Arrays,
 ) -> Iterator[str]:
-    """What may be wrong with the data, though it can be used."""
-    if found.per_step and (left_out := sum(int((y == UNSCORED).sum()) for y in labels)):
+    """A note on each thing that may be wrong with the data."""
+    if sequences.per_step and (left_out := sum(int((y == UNSCORED).sum()) for y in labels)):
         yield f"{left_out:,} of {sum(map(len, labels)):,} steps are {UNSCORED}: not scored"
-    if words := missing_words(found):
+    if words := missing_text(sequences):
         masks = f"; {len(scaling.masked)} mask channels" if scaling.masked else ""
         yield f"{words}: missing={scaling.missing}{masks}"
-    if constant := [_constant(found, channel, arrays) for channel in scaling.constant]:
+    if constant := [_constant(sequences, channel, arrays) for channel in scaling.constant]:
         yield f"one value in all of training, so of no use: channel {some(constant, 12)}"
     classes, same = len(facts["classes"]), facts["duplicates_across_splits"]
-    if not found.per_step and 2 * classes > len(found.x):
+    if not sequences.per_step and 2 * classes > len(sequences.x):
         yield (
-            f"{classes:,} classes among {len(found.x):,} sequences: are the labels numbers to be "
-            f"predicted, or identifiers? They are read as classes"
+            f"{classes:,} classes among {len(sequences.x):,} sequences: are the labels numbers to "
+            f"be predicted, or identifiers? They are read as classes"
         )
     if same:
         yield (
@@ -42,8 +42,8 @@ def doubts(
         )
 
 
-def _constant(found: Sequences, channel: int, arrays: Arrays) -> str:
+def _constant(sequences: Sequences, channel: int, arrays: Arrays) -> str:
     """A channel that is constant in training, by its name, and whether it is so elsewhere."""
     others = [arrays[split][0] for split in ("validation", "test")]
     same = not any((x if x.ndim == 2 else x[:, :, channel]).any() for x in others)
-    return found.form.channel(channel) + ("" if same else " (but others in validation or test)")
+    return sequences.form.channel(channel) + ("" if same else " (but others in validation or test)")

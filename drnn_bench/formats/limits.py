@@ -1,8 +1,8 @@
-"""How much memory data may take, checked before it is taken.
+"""How much memory data may take, checked before the memory is allocated.
 
-A small file may promise, or unpack to, more than any machine holds. What is read or unpacked may
-take half of the memory that is free, for it is needed once more as the arrays of a task; and what
-is compressed may unpack to a hundred times its size, or 256 MiB if that is more.
+A small file may claim, or unpack to, more than any machine holds. Data may take half of the free
+memory, since the arrays of the task take as much again. A compressed file may unpack to a hundred
+times its size, or to 256 MiB if that is more.
 """
 
 from __future__ import annotations
@@ -26,39 +26,40 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def free_memory() -> int | None:
-    """Bytes that this process can still take; None where the system does not say."""
+    """Bytes that this process can still allocate; None where the system does not say."""
     known = [free for free in (_machine(), _cgroup(), _own_limit()) if free is not None]
     return max(0, min(known)) if known else None
 
 
-def check_room(wanted: int, what: object, instead: str) -> None:
-    """Refuses to read `wanted` bytes where that is more than half of what is free."""
+def check_memory(needed: int, what: object, instead: str) -> None:
+    """Raises UserError where `needed` bytes are more than half of the free memory. `what` is read,
+    `instead` is what the user can do."""
     free = free_memory()
-    if free is not None and wanted > free // 2:
+    if free is not None and needed > free // 2:
         raise UserError(
-            f"{what}: takes {size_text(wanted)} of memory, and half of what is free here is "
+            f"{what}: takes {size_text(needed)} of memory, and half of what is free here is "
             f"{size_text(free // 2)}; {instead}"
         )
 
 
 def check_count(sequences: int, what: object) -> None:
-    """Refuses more sequences than memory has room for, however short they are."""
-    check_room(sequences * PER_SEQUENCE, f"{what}: {sequences:,} sequences", "take fewer of them")
+    """Raises UserError where so many sequences, however short, do not fit into memory."""
+    check_memory(sequences * PER_SEQUENCE, f"{what}: {sequences:,} sequences", "take fewer of them")
 
 
-def check_unpacked(wanted: int, packed: int, what: object, instead: str) -> None:
-    """Refuses to unpack `packed` bytes to `wanted` where that is too much."""
+def check_unpacked(needed: int, packed: int, what: object, instead: str) -> None:
+    """Raises UserError where `packed` bytes may not unpack to `needed` bytes."""
     most = max(SMALL, MOST_PACKED * packed)
-    if wanted > most:
+    if needed > most:
         raise UserError(
-            f"{what}: unpacks to {size_text(wanted)}, and at most {size_text(most)} is unpacked "
+            f"{what}: unpacks to {size_text(needed)}, and at most {size_text(most)} is unpacked "
             f"({MOST_PACKED} times its size, or {size_text(SMALL)}); {instead}"
         )
-    check_room(wanted, what, instead)
+    check_memory(needed, what, instead)
 
 
 def gunzipped(raw: bytes, what: object) -> bytes:
-    """What gzip packed. Raises UserError where it is too much, and as gzip does."""
+    """The content of a gzip file. Raises UserError where it is too large, and what gzip raises."""
     most = max(SMALL, MOST_PACKED * len(raw))
     why = f"{MOST_PACKED} times its size, or {size_text(SMALL)}"
     free = free_memory()
@@ -78,8 +79,8 @@ def gunzipped(raw: bytes, what: object) -> bytes:
 
 
 @contextmanager
-def said_if_none_is_left(what: object) -> Iterator[None]:
-    """Running out of memory is one line, with the size that was wanted if numpy tells it."""
+def naming_memory_errors(what: object) -> Iterator[None]:
+    """A MemoryError becomes a JobError of one line, with the size needed where numpy names it."""
     try:
         yield
     except MemoryError as error:
@@ -108,10 +109,12 @@ def _machine() -> int | None:
 
 
 def _cgroup() -> int | None:
-    """What the container or the batch system leaves; a cache of files makes room when needed."""
+    """What the container or the batch system leaves; a cache of files can be dropped."""
     words = _words("/proc/self/cgroup")
-    ours = CGROUPS / next((w[3:].lstrip("/") for w in words if w.startswith("0::")), "")
-    inside = [folder for folder in (ours, *ours.parents) if folder.is_relative_to(CGROUPS)]
+    own_group = CGROUPS / next((w[3:].lstrip("/") for w in words if w.startswith("0::")), "")
+    inside = [
+        folder for folder in (own_group, *own_group.parents) if folder.is_relative_to(CGROUPS)
+    ]
     known = [_left(folder, "memory.max", "memory.current", "inactive_file") for folder in inside]
     old = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")  # version 1
     known = [left for left in (*known, _left(CGROUPS / "memory", *old)) if left is not None]
@@ -135,7 +138,7 @@ def _own_limit() -> int | None:
 
 
 def _number(path: str | Path, after: str | None = None) -> int | None:
-    """The first number in a file of the system's, or the one that follows a word."""
+    """The first number in a file of the system, or the number after the word `after`."""
     words = _words(path)
     try:
         return int(words[words.index(after) + 1 if after else 0])

@@ -15,28 +15,28 @@ from pathlib import Path
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats import Sequences
 from drnn_bench.formats.files import some
 from drnn_bench.formats.labels import is_scored
-from drnn_bench.tasks.grouping import broken, held_out
+from drnn_bench.formats.reading import Sequences
+from drnn_bench.tasks.own.grouping import broken, held_out
 from drnn_bench.tasks.task import SPLITS, UNSCORED, Arrays
 
 HELD_OUT = 5  # one in so many
 
 
-def classes_of(path: Path, found: Sequences) -> tuple[list, list[np.ndarray]]:
+def classes_of(path: Path, sequences: Sequences) -> tuple[list, list[np.ndarray]]:
     """The classes in order, and for each sequence their numbers: one, or one a step, UNSCORED
     where a step is not scored."""
-    flat = np.concatenate([np.atleast_1d(y) for y in found.y])
-    scored = is_scored(flat) if found.per_step else np.ones(len(flat), bool)
+    flat = np.concatenate([np.atleast_1d(y) for y in sequences.y])
+    scored = is_scored(flat) if sequences.per_step else np.ones(len(flat), bool)
     numbers = np.full(len(flat), UNSCORED)
     names, numbers[scored] = np.unique(flat[scored], return_inverse=True)
     if len(names) < 2:
         what = f"one class only ({names[0]})" if len(names) else f"every step is {UNSCORED}"
         raise UserError(f"{path}: {what}; at least two classes are needed")
-    ends = np.cumsum([np.size(y) for y in found.y])
-    if found.per_step:
-        for where, y in zip(found.where, np.split(scored, ends[:-1]), strict=True):
+    ends = np.cumsum([np.size(y) for y in sequences.y])
+    if sequences.per_step:
+        for where, y in zip(sequences.where, np.split(scored, ends[:-1]), strict=True):
             if not y.any():
                 raise UserError(
                     f"{where}: no step has a label (all are {UNSCORED}); leave the sequence out"
@@ -45,18 +45,20 @@ def classes_of(path: Path, found: Sequences) -> tuple[list, list[np.ndarray]]:
 
 
 def splits_of(
-    path: Path, found: Sequences, labels: Sequence[np.ndarray]
+    path: Path, sequences: Sequences, labels: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, list[str]]:
-    """The split of each sequence, and what is to be said of those that were made."""
-    splits = np.array([split or "train" for split in found.split], dtype=object)
-    kinds = np.zeros(len(splits), int) if found.per_step else np.concatenate(labels)
+    """The split of each sequence [N], and notes on the splits that the files did not give."""
+    splits = np.array([split or "train" for split in sequences.split], dtype=object)
+    kinds = np.zeros(len(splits), int) if sequences.per_step else np.concatenate(labels)
     made = [split for split in ("test", "validation") if split not in splits]
     rng = np.random.RandomState(0)
-    notes = [words] if (words := found.group and broken(found.group, splits)) else []
+    notes = []
+    if sequences.group and (words := broken(sequences.group, splits)):
+        notes.append(words)
     for split in made:
-        if found.group:
+        if sequences.group:
             rows = np.flatnonzero(splits == "train")
-            own = [found.group[row] for row in rows]
+            own = [sequences.group[row] for row in rows]
             splits[rows[held_out(own, kinds[rows], 1 / HELD_OUT, rng)]] = split
             continue
         for kind in np.unique(kinds):
@@ -66,17 +68,17 @@ def splits_of(
     for split in SPLITS:
         if split not in splits:
             raise UserError(
-                f"{path}: {_counted(found)} leave none for {split}; "
+                f"{path}: {_counted(sequences)} leave none for {split}; "
                 "give more of each class, or say which sequence is in which split"
             )
-    how = ", whole groups" if found.group else "" if found.per_step else ", class by class"
+    how = ", whole groups" if sequences.group else "" if sequences.per_step else ", class by class"
     notes += [f"no {s} split: a fifth of the training sequences{how}, seed 0" for s in made]
     return splits, notes
 
 
-def _counted(found: Sequences) -> str:
-    groups = f" of {len(set(found.group))} groups" if found.group else ""
-    return f"{len(found.x)} sequences{groups}"
+def _counted(sequences: Sequences) -> str:
+    groups = f" of {len(set(sequences.group))} groups" if sequences.group else ""
+    return f"{len(sequences.x)} sequences{groups}"
 
 
 def class_counts(labels: dict[str, list[np.ndarray]], classes: int) -> dict[str, np.ndarray]:
@@ -115,10 +117,10 @@ def duplicates_across(arrays: Arrays) -> int:
     for split in SPLITS:
         x, _, *lengths = arrays[split]
         ends = lengths[0] if lengths else np.full(len(x), x.shape[1])
-        ours = [
+        digests = [
             hashlib.blake2b(row[:end], digest_size=16).digest()
             for row, end in zip(x, ends.tolist(), strict=True)
         ]
-        count += sum(digest in seen for digest in ours)
-        seen.update(ours)
+        count += sum(digest in seen for digest in digests)
+        seen.update(digests)
     return count

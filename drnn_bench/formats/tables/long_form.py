@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.columns import Table
 from drnn_bench.formats.numbers import side_by_side
-from drnn_bench.formats.roles import canonical, is_id_name
 from drnn_bench.formats.sequences import Part
-from drnn_bench.formats.times import passes_midnight
+from drnn_bench.formats.tables.roles import canonical, is_id_name
+from drnn_bench.formats.tables.table import Table
+from drnn_bench.formats.tables.times import passes_midnight
 
 Ignored = list[tuple[str, str]]
 
@@ -27,22 +27,24 @@ class _Rows:
     number: np.ndarray  # [R] the place of each row's sequence in `names`
     called: str  # the columns of the id, for messages
 
-    def of(self, row: int) -> str:
+    def of(self, row: int | np.integer) -> str:
+        """What messages call the sequence of a row."""
         return f"{self.called} {self.names[self.number[row]]}"
 
 
 def read_long(table: Table, columns: tuple[str, ...]) -> tuple[Part, Ignored]:
-    """The sequences, with a label for each step, and what is to be said of columns that were
-    called as ids and times are."""
+    """The sequences, with a label for each step; and the columns that are named as ids or times are
+    and are not read, each with the reason."""
     roles = table.roles
+    assert roles.time is not None  # else the table would not be long
     rows = _rows(table)
     time = table.times(roles.time)
-    _check_clock(table, rows, time)
+    _check_clock(table, rows, roles.time, time)
     order = np.lexsort((time, rows.number))
     number = rows.number[order]
-    again = np.flatnonzero((number[1:] == number[:-1]) & (time[order][1:] == time[order][:-1]))
-    if len(again):
-        row = order[again[0] + 1]
+    same = (number[1:] == number[:-1]) & (time[order][1:] == time[order][:-1])
+    if same.any():
+        row = int(order[same.argmax() + 1])
         others = [name for name in roles.spare if is_id_name(name)]
         together = "+".join([*others[:1], *roles.id]) if others else "A+B"
         raise UserError(
@@ -72,10 +74,11 @@ def read_long(table: Table, columns: tuple[str, ...]) -> tuple[Part, Ignored]:
 
 
 def labelled_once(parts: list[Part]) -> list[Part]:
-    """One label for each sequence, where it is the same at all steps of each."""
+    """The parts with one label for each sequence, if every sequence has one label at all of its
+    steps; else the parts as they are."""
     once = []
     for part in parts:
-        lengths = [len(series) for series in part.x]
+        lengths = np.array([len(series) for series in part.x])
         y = part.y[np.cumsum(lengths) - lengths]
         if (part.y != np.repeat(y, lengths)).any():
             return parts
@@ -91,7 +94,8 @@ def _rows(table: Table) -> _Rows:
 
 
 def _one_each(table: Table, rows: _Rows, values: np.ndarray, expected: str) -> list[str]:
-    """Of each sequence its value [N], the same in all of its rows [R]."""
+    """The value of each sequence [N], from those of the rows [R]. Raises UserError where the rows
+    of a sequence differ."""
     _, first = np.unique(rows.number, return_index=True)
     own = values[first]
     wrong = np.flatnonzero(values != own[rows.number])
@@ -104,9 +108,8 @@ def _one_each(table: Table, rows: _Rows, values: np.ndarray, expected: str) -> l
     return own.tolist()
 
 
-def _check_clock(table: Table, rows: _Rows, time: np.ndarray) -> None:
-    """Refuses times of the day where the day matters."""
-    name = table.roles.time
+def _check_clock(table: Table, rows: _Rows, name: str, time: np.ndarray) -> None:
+    """Raises UserError where column `name` has times of the day, and the day matters."""
     if not table.is_clock(name):
         return
     for date in (spare for spare in table.roles.spare if canonical(spare) == "date"):
@@ -128,8 +131,9 @@ def _check_clock(table: Table, rows: _Rows, time: np.ndarray) -> None:
 
 
 def _spare(table: Table, rows: _Rows) -> Ignored:
-    """Why each column that is called as an id or a time, and was not chosen, is left out. One that
-    says that sequences belong together, or are none, is refused."""
+    """The columns that are named as ids or times are and were not chosen, each with the reason why
+    it is not read. Raises UserError where such a column shows that sequences belong together, or
+    that the id does not tell them apart."""
     ignored = []
     count = len(rows.names)
     for name in table.roles.spare:

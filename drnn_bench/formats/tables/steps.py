@@ -1,5 +1,6 @@
-"""The columns of a wide table as steps: in the order of the numbers in their names, and a channel
-for each stem. t1, t10, t2 are three steps of one channel; x_0, y_0, x_1, y_1 two steps of two.
+"""The columns of a wide table as steps, in the order of the numbers in their names. A name without
+its number is a stem; each stem is a channel. t1, t10, t2 are three steps of one channel; x_0, y_0,
+x_1, y_1 are two steps of two channels.
 
 Legend: T steps, C channels.
 """
@@ -24,7 +25,7 @@ class Layout:
     channels: tuple[tuple[str, ...], ...]  # [C][T] names of columns
     names: tuple[str, ...] = ()  # [C], where there are several
     odd: tuple[str, ...] = ()  # columns unlike the numbered ones
-    ragged: tuple[str, ...] = ()  # stems that have not the steps of the first
+    ragged: tuple[str, ...] = ()  # stems with other steps than the first stem
     numbered: bool = False
 
     @property
@@ -33,7 +34,7 @@ class Layout:
 
 
 def layout(columns: Sequence[str]) -> Layout:
-    """How columns are steps; in the order of the file where their names do not tell."""
+    """The layout of columns, which keep the order of the file where their names have no numbers."""
     real = [name for name in columns if is_number(name)]
     if len(real) > 1:
         odd = tuple(name for name in columns if name not in set(real))
@@ -62,28 +63,28 @@ def layout(columns: Sequence[str]) -> Layout:
 
 def _families(columns: Sequence[str], number: re.Pattern) -> dict[Stem, dict[float, str]] | None:
     """stem -> number -> column, of stems that have two columns; None where a number repeats."""
-    found: dict[Stem, dict[float, str]] = {}
+    families: dict[Stem, dict[float, str]] = {}
     for name in columns:
         match = number.fullmatch(UNIT.sub("", name))
         if not match or match[1][:1].isdigit():  # 2019Q1: no stem
             continue
-        members = found.setdefault((match[1], match[3]), {})
+        members = families.setdefault((match[1], match[3]), {})
         if members.setdefault(float(match[2]), name) is not name:
             return None
-    _join_signs(found)
-    return {stem: members for stem, members in found.items() if len(members) > 1}
+    _join_signs(families)
+    return {stem: members for stem, members in families.items() if len(members) > 1}
 
 
-def _join_signs(found: dict[Stem, dict[float, str]]) -> None:
+def _join_signs(families: dict[Stem, dict[float, str]]) -> None:
     """t-2, t-1, t, t0, t+1 are of one stem: the hyphen is a minus sign where t or t+ is there."""
-    for before, after in list(found):
+    for before, after in list(families):
         plain, plus = (before[:-1], after), (before[:-1] + "+", after)
-        if not before.endswith("-") or not (plain in found or plus in found):
+        if not before.endswith("-") or not (plain in families or plus in families):
             continue
-        members = {-number: name for number, name in found.pop((before, after)).items()}
+        members = {-number: name for number, name in families.pop((before, after)).items()}
         for stem in (plain, plus):
-            members |= found.pop(stem, {})
-        found[plain] = members
+            members |= families.pop(stem, {})
+        families[plain] = members
 
 
 def _called(stem: Stem) -> str:

@@ -34,6 +34,7 @@ from pathlib import Path
 import numpy as np
 
 from drnn_bench.errors import UserError
+from drnn_bench.formats.archive.text_rows import is_value, lines_of, numbers
 from drnn_bench.formats.files import (
     by_split,
     read_text,
@@ -42,7 +43,6 @@ from drnn_bench.formats.files import (
 )
 from drnn_bench.formats.labels import label_text
 from drnn_bench.formats.options import Options
-from drnn_bench.formats.rows import is_value, lines_of, numbers
 from drnn_bench.formats.sequences import (
     TARGETS,
     Form,
@@ -106,7 +106,7 @@ def _attributes(
 ) -> tuple[list[_Attribute], Sequence[tuple[int, str]]]:
     """The attributes that the header names, and the rows after it."""
     attributes: list[_Attribute] = []
-    inner: int | None = None  # how many attributes the relational one has that is open
+    inner: int | None = None  # attributes so far of the relational one that has not ended
     for place, (line, text) in enumerate(lines):
         tag, _, rest = re.sub(r"\s", " ", text).partition(" ")
         rest = rest.strip()
@@ -114,14 +114,16 @@ def _attributes(
             case "@relation":
                 pass
             case "@attribute":
-                one = _attribute(f"{path} line {line}", rest)
+                attribute = _attribute(f"{path} line {line}", rest)
                 if inner is None:
-                    attributes.append(one)
-                    inner = 0 if one.kind == RELATIONAL else None
-                elif one.kind == "numeric":
+                    attributes.append(attribute)
+                    inner = 0 if attribute.kind == RELATIONAL else None
+                elif attribute.kind == "numeric":
                     inner += 1
                 else:
-                    raise UserError(f"{path} line {line}: {one.name} is {one.kind}, not numeric")
+                    raise UserError(
+                        f"{path} line {line}: {attribute.name} is {attribute.kind}, not numeric"
+                    )
             case "@end" if inner is not None:
                 attributes[-1] = replace(attributes[-1], width=inner)
                 inner = None
@@ -153,11 +155,11 @@ def _attribute(where: str, text: str) -> _Attribute:
 
 def _label(path: Path, attributes: Sequence[_Attribute], target: str | None) -> int:
     """The place of the attribute that holds the labels; the others must be a sequence."""
-    names = [one.name for one in attributes]
+    names = [attribute.name for attribute in attributes]
     if target is not None:
         could = [i for i, name in enumerate(names) if name == target]
     else:
-        could = [i for i, one in enumerate(attributes) if one.kind == "nominal"]
+        could = [i for i, attribute in enumerate(attributes) if attribute.kind == "nominal"]
         could = could if len(could) == 1 else [
             i for i, name in enumerate(names) if name.lower() in TARGETS
         ]  # fmt: skip
@@ -167,10 +169,10 @@ def _label(path: Path, attributes: Sequence[_Attribute], target: str | None) -> 
         raise UserError(
             f"{path}: {which} the labels; name them with target=NAME; there are: {some(names)}"
         )
-    rest = [one for i, one in enumerate(attributes) if i != could[0]]
-    relational = len(rest) == 1 and rest[0].kind == RELATIONAL
-    wrong = [one for one in rest if one.kind != "numeric"]
-    if not rest or (wrong and not relational):
+    others = [attribute for i, attribute in enumerate(attributes) if i != could[0]]
+    relational = len(others) == 1 and others[0].kind == RELATIONAL
+    wrong = [attribute for attribute in others if attribute.kind != "numeric"]
+    if not others or (wrong and not relational):
         what = f"{wrong[0].name} is {wrong[0].kind}" if wrong else "there is none"
         raise UserError(
             f"{path}: beside the labels, {names[could[0]]}, all attributes must be numeric, or "
@@ -181,7 +183,7 @@ def _label(path: Path, attributes: Sequence[_Attribute], target: str | None) -> 
 
 def _series(where: str, words: Sequence[str], attributes: Sequence[_Attribute]) -> np.ndarray:
     """A series float64 [T, C]."""
-    relational = next((one for one in attributes if one.kind == RELATIONAL), None)
+    relational = next((attribute for attribute in attributes if attribute.kind == RELATIONAL), None)
     if relational is None:
         return numbers(where, words)[:, None]
     channels = [numbers(where, row.split(",")) for row in _unquoted(words[0]).split(r"\n")]

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.dialect import NAMELESS
 from drnn_bench.formats.files import printable, some
 from drnn_bench.formats.options import Options, names_in
 from drnn_bench.formats.sequences import TARGETS
+from drnn_bench.formats.tables.csv_text import NAMELESS
 
-# The surest first: beside a series_id an id is a row's, and beside a step a timestamp is a copy.
+# In order of preference: beside a series_id an id names rows, beside a step a timestamp is a copy.
 THINGS = (
     *("series", "sequence", "seq", "recording", "rec", "trial", "segment", "seg", "window"),
     *("episode", "session", "run", "track", "trajectory", "trip", "case", "instance", "example"),
@@ -66,17 +66,17 @@ class Roles:
     id: tuple[str, ...]  # of which sequence a row is; several say it together
     time: str | None
     group: str | None
-    data: tuple[str, ...]  # what may be steps or channels, in their order
-    spare: tuple[str, ...]  # called as ids and times are, and not chosen
+    data: tuple[str, ...]  # steps or channels, in the order of the file
+    spare: tuple[str, ...]  # named as ids and times are, and not chosen
     ignored: tuple[tuple[str, str], ...]  # never read, each with the reason
-    said: tuple[str, ...]  # those that the user named by an option
+    named_by_user: tuple[str, ...]  # those that the user named by an option
 
     @property
     def text(self) -> list[str]:
-        """What is read as it is written: 007 is no 7."""
+        """The columns whose values are read as text, so that 007 is not 7."""
         ids = (*self.id, *(name for name in self.spare if is_id_name(name)))
-        found = (self.target, self.split, self.group, *ids)
-        return [*dict.fromkeys(name for name in found if name)]
+        names = (self.target, self.split, self.group, *ids)
+        return [*dict.fromkeys(name for name in names if name)]
 
 
 def canonical(name: str) -> str:
@@ -91,26 +91,31 @@ def roles_of(
     lists: Collection[str] = (),
     index: Collection[str] = (),
 ) -> Roles:
-    """`lists` are the columns that hold lists; `index` those that pandas keeps as an index."""
+    """The roles of the columns `names`, of which `lists` hold lists and `index` are pandas' index.
+    Raises UserError where an option names no column, and where the labels are not clear."""
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"{path}: two columns are called {twice!r}; rename one")
     if odd := next((name for name in names if not name.isprintable()), None):
         raise UserError(f"{path}: a column is called {odd[:40]!r}; rename it without the escapes")
     chosen = _chosen(path, names, options)
-    said = {name for column in chosen.values() for name in column}
+    named_by_user = {name for column in chosen.values() for name in column}
     ignored = [(name, "ignore") for name in chosen["ignore"]]
     ignored += [
         (name, "an index")
         for name in names
-        if name not in said and (name == NAMELESS or INDEX.fullmatch(name))
+        if name not in named_by_user and (name == NAMELESS or INDEX.fullmatch(name))
     ]
     left = [name for name in names if name not in {name for name, _ in ignored}]
-    target = chosen["target"][0] if chosen["target"] else _target(path, left, names, said, lists)
+    target = (
+        chosen["target"][0]
+        if chosen["target"]
+        else _target(path, left, names, named_by_user, lists)
+    )
     left = [name for name in left if name != target]
     group = next(iter(chosen["group"]), None)
     free = {}  # canonical -> the first column called so, of those that no option names
     for name in left:
-        if name not in said and name not in lists:
+        if name not in named_by_user and name not in lists:
             free.setdefault(canonical(name), name)
     split = next((free.pop(name) for name in SPLITS if name in free), None)
     id_ = chosen["id"] or tuple(free[name] for name in IDS if name in free)[:1]
@@ -129,12 +134,12 @@ def roles_of(
         data=tuple(name for name in data if name not in index),
         spare=tuple(named_so),
         ignored=tuple(ignored),
-        said=tuple(said),
+        named_by_user=tuple(named_by_user),
     )
 
 
 def counts_by_name(name: str) -> bool:
-    """Whether a column is called as one is that counts or numbers rows."""
+    """Whether a column counts or numbers rows, by its name."""
     return canonical(name) in COUNTERS
 
 
@@ -169,24 +174,24 @@ def _chosen(path: Path, names: Sequence[str], options: Options) -> dict[str, tup
 
 def _several(text: str | None, names: Collection[str]) -> tuple[str, ...]:
     """The columns in `A+B`, where a column's own name may have a plus in it."""
-    found, words = [], list(names_in(text))
+    columns, words = [], list(names_in(text))
     while words:
         ends = [end for end in range(len(words), 0, -1) if "+".join(words[:end]) in names]
         end = ends[0] if ends else 1
-        found.append("+".join(words[:end]))
+        columns.append("+".join(words[:end]))
         del words[:end]
-    return tuple(found)
+    return tuple(columns)
 
 
 def _target(
     path: Path,
     left: Sequence[str],
     names: Sequence[str],
-    said: Collection[str],
+    named_by_user: Collection[str],
     lists: Collection[str],
 ) -> str:
     beside_x = any(canonical(name) == "x" and name not in lists for name in left)
-    could = [name for name in left if canonical(name) in LABELS and name not in said]
+    could = [name for name in left if canonical(name) in LABELS and name not in named_by_user]
     could = [name for name in could if canonical(name) != "y"] or could  # x, y, z are channels
     if len(could) == 1 and canonical(could[0]) == "y" and beside_x:
         raise UserError(

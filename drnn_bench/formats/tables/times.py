@@ -26,22 +26,22 @@ INSTEAD = "write numbers, or dates as 2024-03-01T10:05:00"
 
 
 def in_order(texts: Sequence[str], where: Callable[[int], str], name: str) -> np.ndarray:
-    """Numbers [R] that order the times of a column as they follow one another, by int64 or
-    float64. Raises UserError, which names the row by `where`, for what is no time, and for what
-    can be read in two ways."""
+    """The times of a column as numbers [R], int64 or float64, in the same order. Raises UserError,
+    which names the row by `where`, for a text that is no time, or could mean two times."""
     texts = [text.strip() for text in texts]
     if all(map(is_number, texts)):
         return np.array(texts, dtype=np.float64)
-    counted = [COUNTED.fullmatch(text) for text in texts]
-    if all(counted) and len({match[1] for match in counted}) == 1:
+    counted = [match for text in texts if (match := COUNTED.fullmatch(text))]
+    if len(counted) == len(texts) and len({match[1] for match in counted}) == 1:
         return np.array([int(match[2]) for match in counted])
-    moments = [MOMENT.fullmatch(text) for text in texts]
-    numbers = is_number(texts[0])
-    for row, moment in enumerate(moments):
-        if not is_number(texts[row]) if numbers else not (moment and (moment["a"] or moment["h"])):
+    moments: list[re.Match[str]] = []
+    for row, text in enumerate(texts):
+        moment = None if is_number(texts[0]) else MOMENT.fullmatch(text)
+        if moment and (moment["a"] or moment["h"]):
+            moments.append(moment)
+        elif not (is_number(texts[0]) and is_number(text)):
             raise UserError(
-                f"{where(row)}: column {name!r} has {texts[row][:40]!r}, no time that is read; "
-                f"{INSTEAD}"
+                f"{where(row)}: column {name!r} has {text[:40]!r}, no time that is read; {INSTEAD}"
             )
     return _numbers(moments, where, name)
 
@@ -53,16 +53,16 @@ def has_date(text: str) -> bool:
 
 
 def passes_midnight(time: np.ndarray, day: float) -> bool:
-    """Whether times of a clock [T], in the order of the file, rise but for one fall from the end of
-    a day to its beginning. `day` is how long one is."""
+    """Whether times of day [T], in the order of the file, rise and fall once, by more than half a
+    day. `day` is the length of a day in their unit."""
     falls = np.flatnonzero(time[1:] < time[:-1])
     if len(falls) != 1 or time[-1] >= time[0]:
         return False
-    return time[falls[0]] - time[falls[0] + 1] > day / 2
+    return bool(time[falls[0]] - time[falls[0] + 1] > day / 2)
 
 
-def _numbers(moments: list[re.Match], where: Callable[[int], str], name: str) -> np.ndarray:
-    """Nanoseconds [R] since 1970, or since midnight, from the text of each row, taken apart."""
+def _numbers(moments: list[re.Match[str]], where: Callable[[int], str], name: str) -> np.ndarray:
+    """Nanoseconds [R] since 1970, or since midnight, from the parsed text of each row."""
     first = moments[0]
     for part, what in (("a", "a date"), ("s", "seconds"), ("half", "AM or PM"), ("zone", "a zone")):
         if part == "s" and first["a"]:
@@ -81,7 +81,7 @@ def _numbers(moments: list[re.Match], where: Callable[[int], str], name: str) ->
     return numbers if numbers.dtype == np.int64 else numbers.astype(np.float64)  # years 1677, 2263
 
 
-def _order(moments: list[re.Match], where: Callable[[int], str], name: str) -> str:
+def _order(moments: list[re.Match[str]], where: Callable[[int], str], name: str) -> str:
     """Which of a, b, c in a date are year, month and day: ymd, dmy or mdy."""
     if all(len(m["a"]) == 4 for m in moments):
         return "ymd"
@@ -108,7 +108,7 @@ def _order(moments: list[re.Match], where: Callable[[int], str], name: str) -> s
 
 
 def _moment(
-    match: re.Match, order: str | None, where: Callable[[int], str], row: int, name: str
+    match: re.Match[str], order: str | None, where: Callable[[int], str], row: int, name: str
 ) -> int:
     hour, minute, second = (int(match[part] or 0) for part in ("h", "m", "s"))
     if not order and not match["half"] and match["s"] is None:
@@ -140,4 +140,4 @@ def _moment(
 def _offset(zone: str | None) -> timedelta:
     if zone is None or zone in "Zz":
         return timedelta(0)
-    return datetime.strptime(zone, "%z").utcoffset()
+    return datetime.strptime(zone, "%z").utcoffset() or timedelta(0)

@@ -1,7 +1,7 @@
 """Time stamps in .ts files: a step is (time,value), the time a number or a date.
 
-A sequence has no times here, only an order; so stamps must be equally spaced, by the same step in
-all sequences and from the same start in all channels of one. Then they say nothing more.
+Sequences have no times, only an order. So stamps must be equally spaced, by the same step in all
+sequences, and all channels of a sequence must have the same stamps.
 
 Legend: T steps.
 """
@@ -9,13 +9,14 @@ Legend: T steps.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.rows import numbers
+from drnn_bench.formats.archive.text_rows import numbers
 
 TOLERANCE = 0.05  # of a step: times are rounded to some digits
 
@@ -45,9 +46,10 @@ def stamped(where: str, channel: str) -> tuple[np.ndarray, np.ndarray]:
     return times, numbers(where, [value for _, value in pairs])
 
 
-def spaced(where: str, times: list[np.ndarray], known: Spacing | None) -> Spacing | None:
-    """What the channels [T] of a sequence are spaced by, which must be as all before it; what is
-    known of them where the sequence has one step."""
+def spaced(where: str, times: Sequence[np.ndarray], known: Spacing | None) -> Spacing | None:
+    """The spacing of a sequence, whose channels have the stamps `times` (each [T]). `known` is the
+    spacing of the sequences before it, and is returned where this one has one step. Raises
+    UserError where stamps are not equally spaced, or not as before."""
     first = times[0]
     for channel, other in enumerate(times[1:], 2):
         if len(other) == len(first) and (other != first).any():

@@ -1,6 +1,6 @@
-"""Recordings as segments of one sampling rate and one length.
+"""Recordings: decoded, mixed down to mono, resampled, cut into segments of one length.
 
-Files are checked as they are read: what is wrong is said in one line that names the file.
+Errors are UserErrors of one line that names the file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats.files import read_bytes
-from drnn_bench.formats.riff import settled
+from drnn_bench.formats.recordings.riff import corrected
 
 ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3")
 HIGHEST_RATE = 192_000  # Hz
@@ -43,14 +43,13 @@ class Sound:
 
 
 def segments(paths: Sequence[Path], rate: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """All segments [N, length] of some recordings, and for each the place in `paths` of the
-    recording that it was cut from [N]."""
+    """All segments [N, length] of some recordings, and the index [N] in `paths` of the recording
+    of each. `rate` is in Hz, `length` in samples."""
     return joined([cut(read(path, rate), length) for path in paths])
 
 
 def joined(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The segments of some recordings [N, length], and for each the place in `parts` that it has
-    come from [N]."""
+    """The segments of some recordings [N, length], and the index [N] in `parts` of each."""
     return np.concatenate(parts), np.repeat(np.arange(len(parts)), [len(part) for part in parts])
 
 
@@ -70,10 +69,11 @@ def read(path: Path, rate: int) -> np.ndarray:
 
 def decode(raw: bytes, path: Path | str, rate: int) -> np.ndarray:
     """The same of a file's bytes; `path` is what errors call it."""
-    found = _sound(raw, path)
-    if found.missing:
-        raise UserError(f"{path}: {found.missing}; fetch it again")
-    return resampled(path, found.samples.astype(np.float32), found.rate, rate)
+    recording = _sound(raw, path)
+    if recording.missing:
+        raise UserError(f"{path}: {recording.missing}; fetch it again")
+    samples = recording.samples.astype(np.float32)
+    return resampled(path, samples, recording.rate, rate)
 
 
 def sound(path: Path) -> Sound:
@@ -98,7 +98,7 @@ def resampled(path: Path | str, samples: np.ndarray, its_rate: int, rate: int) -
 
 
 def _sound(raw: bytes, path: Path | str) -> Sound:
-    file = settled(raw)
+    file = corrected(raw)
     samples, rate, coding, missing = _decode(file.raw, path)
     missing = file.missing or missing
     if not len(samples):

@@ -1,6 +1,6 @@
 """Which form a table has, which columns make its sequences, and which are left out and why.
 
-What cannot be settled by names and values is refused, with the option that settles it.
+Where names and values leave it open, the table is refused; the message names the option to use.
 
 Legend: R rows.
 """
@@ -13,19 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.columns import Table
 from drnn_bench.formats.files import SPLIT_WORDS, some
-from drnn_bench.formats.roles import counts_by_name, is_id_name
-from drnn_bench.formats.steps import Layout, layout
+from drnn_bench.formats.tables.roles import counts_by_name, is_id_name
+from drnn_bench.formats.tables.steps import Layout, layout
+from drnn_bench.formats.tables.table import Table
 
-FEWEST = 5  # rows, before what they count is no chance
+FEWEST = 5  # rows; fewer may look like counters by chance
 
 
 @dataclass(frozen=True)
-class Plan:
+class TableForm:
     """How a table is read."""
 
-    form: str  # wide, lists, long
+    name: str  # wide, lists, long
     layout: Layout
     ignored: tuple[tuple[str, str], ...]  # columns, each with the reason
 
@@ -34,8 +34,8 @@ class Plan:
         return self.layout.columns
 
 
-def plan(table: Table) -> Plan:
-    """Raises UserError where neither names nor values nor options settle it."""
+def table_form(table: Table) -> TableForm:
+    """The form of a table. Raises UserError where names, values and options leave it open."""
     roles = table.roles
     reasons = {name: why for name in roles.data if (why := _left_out(table, name))}
     ignored = (*roles.ignored, *reasons.items())
@@ -45,13 +45,13 @@ def plan(table: Table) -> Plan:
         scalars = [(name, "beside lists") for name in columns if name not in series]
         ids = _row_names(table)
         times = [(roles.time, "a time of the whole row")] if roles.time else []
-        return Plan("lists", Layout((tuple(series),)), (*ignored, *ids, *times, *scalars))
+        return TableForm("lists", Layout((tuple(series),)), (*ignored, *ids, *times, *scalars))
     if not columns:
         raise UserError(f"{table.path}: no numbers beside {roles.target!r}: {some(roles.data)}")
     steps = layout(columns)
     if roles.id and roles.time and not (steps.numbered and _is_unique(table.names(roles.id))):
         _check_counters(table, columns, long=True)
-        return Plan("long", Layout(tuple((name,) for name in columns)), ignored)
+        return TableForm("long", Layout(tuple((name,) for name in columns)), ignored)
     lost = [name for name in reasons if name in layout([*columns, name]).columns]
     if steps.numbered and lost:
         raise UserError(
@@ -66,12 +66,12 @@ def plan(table: Table) -> Plan:
     if not steps.numbered:
         _check_counters(table, columns)
     rows += [(name, "a time of the whole row") for name in spare_times]
-    return Plan("wide", steps, (*ignored, *rows))
+    return TableForm("wide", steps, (*ignored, *rows))
 
 
 def _left_out(table: Table, name: str) -> str | None:
     """Why a column is no part of any sequence; None where it is."""
-    if name.startswith("(column ") and name not in table.roles.said:
+    if name.startswith("(column ") and name not in table.roles.named_by_user:
         if table.is_empty(name):
             return "empty"
         raise UserError(f"{table.path}: {name[1:-1]} has no name; name it in the first line")
@@ -92,13 +92,13 @@ def _is_unique(values: np.ndarray) -> bool:
 
 def _row_names(table: Table) -> list[tuple[str, str]]:
     """The columns of ids where a row is a sequence; one that repeats is refused."""
-    found = []
+    row_names = []
     roles = table.roles
     for name in (*roles.id, *(name for name in roles.spare if is_id_name(name))):
         values = table.named(name)
         distinct, count = np.unique(values, return_counts=True)
         if name == roles.group or len(distinct) == len(values):
-            found.append((name, "it names the rows"))
+            row_names.append((name, "it names the rows"))
             continue
         again = distinct[count.argmax()]
         raise UserError(
@@ -106,7 +106,7 @@ def _row_names(table: Table) -> list[tuple[str, str]]:
             f"rows), and no column says when: with time=NAME a row is a step, with group={name} "
             f"its sequences stay in one split, with ignore={name} it is left out"
         )
-    return found
+    return row_names
 
 
 def _refuse_time_alone(table: Table, name: str) -> None:
@@ -119,12 +119,13 @@ def _refuse_time_alone(table: Table, name: str) -> None:
 def _check_steps(table: Table, steps: Layout) -> None:
     """Refuses numbered columns that do not make channels of equal steps, and those beside them."""
     if steps.odd:
+        odd = steps.odd[0]
         several = "+".join(steps.odd) if len(steps.odd) < 7 else "A+B"
         first = steps.channels[0]
         raise UserError(
             f"{table.path}: the steps are {first[0]} to {first[-1]}, and {some(steps.odd)} "
             f"{'are' if len(steps.odd) > 1 else 'is'} none by name: leave out with "
-            f"ignore={several}, or use as group={steps.odd[0]} or target={steps.odd[0]}, or rename"
+            f"ignore={several}, or use as group={odd} or target={odd}, or rename"
         )
     if steps.ragged:
         raise UserError(

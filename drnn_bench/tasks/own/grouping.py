@@ -45,7 +45,7 @@ def held_out(
 
 
 def broken(groups: Sequence[str], splits: np.ndarray) -> str | None:
-    """What to say of groups that the files' own splits divide; None where there are none."""
+    """A note where the files' own splits divide groups; None where they divide none."""
     inside: dict[str, set[str]] = {}
     for group, split in zip(groups, splits, strict=True):
         inside.setdefault(group, set()).add(split)

@@ -1,4 +1,4 @@
-"""Channels as a net is given them: shifted and scaled, missing values filled.
+"""Channels as a net receives them: shifted and scaled, missing values filled in.
 
 Every channel is shifted by the mean and divided by the standard deviation of its training steps.
 All of that is done in float64 and cast to float32 last: of a coordinate near 5,600,000 or a time in
@@ -128,8 +128,8 @@ def _range(xs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 def _with_missing(xs: Sequence[np.ndarray]) -> np.ndarray:
     """Which channels [C] have missing values."""
-    found = [np.isnan(x).any(0) for x in xs if x.dtype.kind == "f"]
-    return np.any(found, axis=0) if found else np.zeros(xs[0].shape[1], bool)
+    with_nan = [np.isnan(x).any(0) for x in xs if x.dtype.kind == "f"]
+    return np.any(with_nan, axis=0) if with_nan else np.zeros(xs[0].shape[1], bool)
 
 
 def _repeated(x: np.ndarray, missing: np.ndarray) -> np.ndarray:

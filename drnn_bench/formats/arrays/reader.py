@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from drnn_bench.errors import UserError, nearest
+from drnn_bench.formats.arrays.numpy_files import StoredArray, npy_arrays, npz_arrays
 from drnn_bench.formats.files import by_split, named_split, some
+from drnn_bench.formats.limits import check_count
 from drnn_bench.formats.numbers import check_kind
-from drnn_bench.formats.numpy_files import StoredArray, npy_arrays, npz_arrays
 from drnn_bench.formats.options import Options
-from drnn_bench.formats.room import check_count
 from drnn_bench.formats.sequences import (
     INPUTS,
     TARGETS,
@@ -48,15 +48,15 @@ def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
         raise UserError(f"{place} holds .npz and .npy files: name one of the files")
     if files[0].suffix.lower() == ".npy":
         folder = place.parent if place in files else place
-        found = [(folder, None, npy_arrays(folder, place))]
+        stored = [(folder, None, npy_arrays(folder, place))]
     else:
-        found = [(path, split, npz_arrays(path)) for path, split in by_split(place, files)]
+        stored = [(path, split, npz_arrays(path)) for path, split in by_split(place, files)]
     parts, notes = [], []
-    for path, split, arrays in found:
+    for path, split, arrays in stored:
         by_role = _by_role(path, arrays, options.target)
         for inner, chosen in by_role.items():
             parts.append(_part(chosen, inner or split))
-            notes += _doubts(chosen, parts[-1])
+            notes += _warnings(chosen, parts[-1])
         used = [array for chosen in by_role.values() for array in chosen.values()]
         if others := [name for name, array in arrays.items() if array not in used]:
             notes.append(f"{path}: arrays not read: {some(sorted(others))}")
@@ -66,36 +66,36 @@ def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
 def _by_role(path: Path, arrays: Arrays, target: str | None) -> dict[str | None, Arrays]:
     """Of each split the arrays by their role; the split is None where names tell none."""
     roles = ROLES | ({target.lower(): "y"} if target else dict.fromkeys(TARGETS, "y"))
-    found: dict[str | None, Arrays] = {}
+    of_split: dict[str | None, Arrays] = {}
     for name, array in arrays.items():
         rest, split = named_split(name)
         rest, split = (target.lower(), None) if target and name == target else (rest, split)
         if role := roles.get(rest):
-            ours = found.setdefault(split, {})
-            if role in ours:
+            chosen = of_split.setdefault(split, {})
+            if role in chosen:
                 what = "choose with target=NAME" if role == "y" else "leave one out"
-                raise UserError(f"{array.where} could be {role}, as {ours[role].where}; {what}")
-            ours[role] = array
-    found = {split: ours for split, ours in found.items() if ours.keys() & {"x", "y"}}
+                raise UserError(f"{array.where} could be {role}, as {chosen[role].where}; {what}")
+            chosen[role] = array
+    of_split = {split: chosen for split, chosen in of_split.items() if chosen.keys() & {"x", "y"}}
     there = some(f"{name} {array.shape}" for name, array in arrays.items())
-    if target and not any("y" in ours for ours in found.values()):
+    if target and not any("y" in chosen for chosen in of_split.values()):
         raise UserError(f"{path}: no array {target!r}: {nearest(target, list(arrays))}")
-    if not found:
+    if not of_split:
         raise UserError(
             f"{path}: expected arrays x and y, or x_train and so on; there are: {there}; name the "
             f"labels with target=NAME"
         )
-    if None in found and len(found) > 1:
+    if None in of_split and len(of_split) > 1:
         raise UserError(f"{path}: some arrays name their split and some do not; there are: {there}")
-    for split, ours in found.items():
-        if "y" not in ours:
+    for split, chosen in of_split.items():
+        if "y" not in chosen:
             raise UserError(
-                f"{path}: no labels for {ours['x'].where}; there are: {there}; name the labels "
+                f"{path}: no labels for {chosen['x'].where}; there are: {there}; name the labels "
                 f"with target=NAME"
             )
-        if "x" not in ours:
-            ours["x"] = _input(path, arrays, ours["y"], split)
-    return found
+        if "x" not in chosen:
+            chosen["x"] = _input(path, arrays, chosen["y"], split)
+    return of_split
 
 
 def _input(path: Path, arrays: Arrays, y: StoredArray, split: str | None) -> StoredArray:
@@ -161,7 +161,7 @@ def _check_shapes(x: StoredArray, y: StoredArray) -> None:
         )
 
 
-def _doubts(by_role: Arrays, part: Part) -> Iterator[str]:
+def _warnings(by_role: Arrays, part: Part) -> Iterator[str]:
     """What may have been meant otherwise."""
     x, y = by_role["x"], by_role["y"]
     _, steps, *channels = x.shape

@@ -1,4 +1,4 @@
-"""Text, a sequence a row: its lines, and the numbers in them whatever separates these."""
+"""Text that has a sequence in each row: its lines, and the numbers in a row."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def lines_of(text: str) -> list[tuple[int, str]]:
 
 
 def numbers(where: str, words: Sequence[str], empty: bool = False) -> np.ndarray:
-    """The numbers float64 [T] that some words are; NaN where one is missing, which is written `?`
-    or NaN, and where `empty` says so by an empty word. `where` is what errors call the row."""
+    """Words as numbers, float64 [T]; NaN for a missing one, which is written `?` or NaN, and with
+    `empty` may be an empty word. `where` is how errors call the row."""
     try:
         if "_" not in "".join(words):  # Python would read 1_000
             return np.array(list(map(float, words)), dtype=np.float64)

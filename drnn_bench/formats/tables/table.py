@@ -1,25 +1,25 @@
-"""A table as Arrow columns, and what can be had of a column.
+"""A table as Arrow columns, and the values of a column by its role.
 
-What is wrong with a value names its column and its row; rows are counted from 1, without a header.
+A message on a value names its column and its row; rows are counted from 1, without the header.
 
 Legend: R rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats import times
 from drnn_bench.formats.labels import missing_word
 from drnn_bench.formats.number_text import fault, first_fault, is_number
-from drnn_bench.formats.roles import Roles
 from drnn_bench.formats.sequences import split_called
+from drnn_bench.formats.tables import times
+from drnn_bench.formats.tables.roles import Roles
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,7 +37,7 @@ class Table:
     def rows(self) -> int:
         return self.arrow.num_rows
 
-    def where(self, row: int) -> str:
+    def where(self, row: int | np.integer) -> str:
         """For messages; `row` is counted from 0."""
         return f"{self.path} row {row + 1}"
 
@@ -64,9 +64,7 @@ class Table:
         """A column's values [R]."""
         column = self.column(name)
         if self.kind(name) == "text":
-            import pyarrow.compute as pc
-
-            longest = pc.max(pc.utf8_length(column)).as_py() or 0
+            longest = _computed("max", _computed("utf8_length", column)).as_py() or 0
             if longest > LONGEST_TEXT:
                 raise UserError(
                     f"{self.path}: column {name!r} has a text of {longest:,} characters, expected "
@@ -103,7 +101,7 @@ class Table:
         return [split_called(word, self.where(row)) for row, word in enumerate(words)]
 
     def names(self, columns: Collection[str]) -> np.ndarray:
-        """Of each row [R] what the columns together call it."""
+        """The names [R] of the rows: the values of one column, or of several, joined by blanks."""
         if len(columns) == 1:
             return self.named(*columns)
         words = [self.named(name).astype(str).tolist() for name in columns]
@@ -111,9 +109,7 @@ class Table:
 
     def distinct(self, name: str) -> list:
         """The distinct values of a column, as Python has them; None where one is missing."""
-        import pyarrow.compute as pc
-
-        return pc.unique(self._column(name)).to_pylist()
+        return self._column(name).unique().to_pylist()
 
     def is_empty(self, name: str) -> bool:
         return self.arrow.column(name).null_count == self.rows
@@ -128,12 +124,12 @@ class Table:
             return np.full(self.rows, np.nan)
         leave = f"or leave the column out with ignore={name}"
         if kind == "bool":
-            row, value = next((i, v) for i, v in self._there(name))
+            row, value = next((i, v) for i, v in self._present(name))
             raise UserError(
                 f"{self.where(row)}: column {name!r} has {value}, a truth value and no number; "
                 f"save it as 0 and 1, {leave}"
             )
-        wrong = next(((i, v) for i, v in self._there(name) if not is_number(v)), None)
+        wrong = next(((i, v) for i, v in self._present(name) if not is_number(v)), None)
         if wrong is None:
             raise UserError(
                 f"{self.path}: column {name!r} holds numbers as text; save them as numbers, {leave}"
@@ -142,7 +138,7 @@ class Table:
         why = fault(str(value))
         cause = f" ({why})" if why else ""
         if not why and kind == "text":
-            other, number = next((i, v) for i, v in self._there(name) if fault(v))
+            other, number = next((i, v) for i, v in self._present(name) if fault(v))
             cause = f", but {number[:40]!r} in row {other + 1}"
         raise UserError(
             f"{self.where(row)}: column {name!r} has {str(value)[:40]!r}, no number{cause}; write "
@@ -150,7 +146,7 @@ class Table:
         )
 
     def times(self, name: str) -> np.ndarray:
-        """What puts the rows [R] in order: numbers or dates, none of them missing."""
+        """The times [R] that put the rows in order, numbers or dates; none may be missing."""
         kind = self.kind(name)
         if kind == "text":
             return times.in_order(self.values(name).tolist(), self.where, name)
@@ -171,8 +167,8 @@ class Table:
             return ":" in (first or "") and not times.has_date(first)
         return self.kind(name).startswith("time32") or self.kind(name).startswith("time64")
 
-    def shown(self, name: str, row: int) -> str | int | float:
-        """A value as the file has it, for the user to see."""
+    def shown(self, name: str, row: int | np.integer) -> str | int | float:
+        """A value as the file has it, for messages."""
         value = self.arrow.column(name)[int(row)].as_py()
         return value if isinstance(value, int | float | str) else str(value)
 
@@ -181,9 +177,8 @@ class Table:
     ) -> tuple[pa.Array, np.ndarray]:
         """The members of a column's lists, and how many each list has; of lists in lists `outer` is
         how many of them each row has. Numbers may be missing, nothing else."""
-        import pyarrow.compute as pc
-
-        members, lengths = pc.list_flatten(lists), pc.list_value_length(lists).to_numpy()
+        members = _computed("list_flatten", lists)
+        lengths = _computed("list_value_length", lists).to_numpy()
         if members.null_count and not _is_number_type(members.type):
             place = np.flatnonzero(np.asarray(members.is_null()))[0]
             for counts in (lengths, outer):
@@ -227,10 +222,17 @@ class Table:
             column = column.dictionary_decode()
         return column
 
-    def _there(self, name: str):
+    def _present(self, name: str) -> Iterator[tuple[int, Any]]:
         """Rows and values of a column, without those that are missing."""
         values = self.arrow.column(name).to_pylist()
         return ((row, value) for row, value in enumerate(values) if value is not None)
+
+
+def _computed(function: str, column: pa.Array) -> Any:
+    """One of Arrow's functions, of a whole column."""
+    import pyarrow.compute as pc
+
+    return pc.call_function(function, [column])
 
 
 def as_numpy(column: pa.Array) -> np.ndarray:

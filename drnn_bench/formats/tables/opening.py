@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.columns import Table, is_list, plain_type
-from drnn_bench.formats.dialect import (
+from drnn_bench.formats.files import read_bytes
+from drnn_bench.formats.limits import check_memory, check_unpacked
+from drnn_bench.formats.options import Options
+from drnn_bench.formats.tables.csv_text import (
     MOST_COLUMNS,
-    called,
+    column_names,
     open_text,
     parsed,
 )
-from drnn_bench.formats.files import read_bytes
-from drnn_bench.formats.options import Options
-from drnn_bench.formats.roles import Roles, roles_of
-from drnn_bench.formats.room import check_room, check_unpacked
+from drnn_bench.formats.tables.roles import Roles, roles_of
+from drnn_bench.formats.tables.table import Table, is_list, plain_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 PER_ROW = 100  # bytes that a row takes beside its values, in whatever form
-TOO_GREAT = "split the table, or use a machine with more"
+INSTEAD = "split the table, or use a machine with more"
 
 
 def open_table(path: Path, options: Options) -> Table:
@@ -56,13 +56,14 @@ def _parquet(path: Path, options: Options) -> tuple[pa.Table, Roles]:
         why = str(error).partition("\n")[0][:200]
         raise UserError(f"{path}: no parquet file that can be read ({why})") from None
     index = _index(arrow.schema)
-    arrow = arrow.rename_columns(list(called(arrow.column_names)))
+    arrow = arrow.rename_columns(list(column_names(arrow.column_names)))
     lists = {field.name for field in arrow.schema if is_list(plain_type(field.type))}
     return arrow, roles_of(path, arrow.column_names, options, lists, index)
 
 
 def _check_size(path: Path, packed: int, metadata) -> None:
-    """A small file may promise more than memory holds: what is repeated takes no room in it."""
+    """Raises UserError where a table is too large for memory, which a small file can be: repeated
+    values take no space in it."""
     if metadata.num_columns > MOST_COLUMNS:
         raise UserError(
             f"{path}: {metadata.num_columns:,} columns, and at most {MOST_COLUMNS:,} are read; "
@@ -71,16 +72,16 @@ def _check_size(path: Path, packed: int, metadata) -> None:
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     parts = [group.column(i) for group in groups for i in range(metadata.num_columns)]
     check_unpacked(
-        sum(max(part.total_uncompressed_size, 0) for part in parts), packed, path, TOO_GREAT
+        sum(max(part.total_uncompressed_size, 0) for part in parts), packed, path, INSTEAD
     )
-    wanted = sum(part.num_values for part in parts) * 16 + metadata.num_rows * PER_ROW
-    check_room(wanted, path, TOO_GREAT)
+    needed = sum(part.num_values for part in parts) * 16 + metadata.num_rows * PER_ROW
+    check_memory(needed, path, INSTEAD)
 
 
 def _index(schema: pa.Schema) -> tuple[str, ...]:
     """The columns that pandas took out of its index."""
     try:
-        kept = json.loads((schema.metadata or {})[b"pandas"])["index_columns"]
+        index = json.loads((schema.metadata or {})[b"pandas"])["index_columns"]
     except (KeyError, TypeError, ValueError):
         return ()
-    return tuple(name for name in kept if isinstance(name, str))
+    return tuple(name for name in index if isinstance(name, str))
