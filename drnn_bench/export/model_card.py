@@ -92,7 +92,7 @@ _FACTS = {  # what tasks learn of their data -> how it is used
 
 
 def _scaling(facts: Mapping[str, Any]) -> str:
-    """How raw numbers become inputs: what tasks/scaling.py did."""
+    """How raw numbers become inputs: what tasks/own/scaling.py did."""
     subtract = "x = x - np.array(facts['offset'])  # whole numbers (int64) from whole numbers\n"
     masks = "x = np.concatenate([x, missing[..., facts['masked']]], -1)\n"
     filled = "missing = np.isnan(x)\nx = np.where(missing, 0, x)  # after scaling\n"
