@@ -23,7 +23,7 @@ from drnn_bench.tasks.names import DEFAULT_TASK, TASK
 Row = dict[str, Any]
 
 ls = typer.Typer(
-    help="What there is: tasks, families, search spaces, and how your data is understood."
+    help="What there is: tasks, families, search spaces, and how your data is data_summary."
 )
 
 
@@ -62,12 +62,12 @@ def ls_data(
     as_json: JsonOption = False,
 ) -> None:
     """How `--task own` would understand your data."""
+    from drnn_bench.tasks.own.summary import data_summary
     from drnn_bench.tasks.registry import make_task
-    from drnn_bench.tasks.shown import understood
 
     task, arrays, notes, facts = make_task("own", [f"path={path}", *(options or [])]).read(None)
     if as_json:
-        print(json.dumps(understood(task, arrays, facts) | {"notes": list(notes)}, indent=2))
+        print(json.dumps(data_summary(task, arrays, facts) | {"notes": list(notes)}, indent=2))
         return
     for note in notes:
         say(note)

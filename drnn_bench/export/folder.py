@@ -18,6 +18,7 @@ from drnn_bench.export.loading import (
     CONFIG,
     FORMAT,
     WEIGHTS,
+    digest,
     load,
 )
 from drnn_bench.export.model_card import model_card
@@ -66,10 +67,10 @@ def export_to(output: Path, lines: list[Row], rank: int, rows: list[Row], runs_d
     line = lines[rank - 1]
     _check_free(output)
     _check_here(line)
-    kept = runs_dir / weights.FOLDER
-    final = best_final(line, finals_of(line, rows), kept)
+    weights_dir = runs_dir / weights.FOLDER
+    final = best_final(line, finals_of(line, rows), weights_dir)
     prepared = _prepared(line, runs_dir)
-    data = weights.read(kept / weights.file_name(final), final["weights"])
+    data = weights.read(weights_dir / weights.file_name(final), final["weights"])
     texts = {
         CONFIG: json.dumps(describe(final, prepared), indent=2, ensure_ascii=False) + "\n",
         CARD: model_card(lines, line, final, prepared),
@@ -81,7 +82,7 @@ def export_to(output: Path, lines: list[Row], rank: int, rows: list[Row], runs_d
         (partial / WEIGHTS).write_bytes(data)
         for name, text in texts.items():
             (partial / name).write_text(text, encoding="utf-8")
-        with warnings.catch_warnings():  # who exports is told of changed code otherwise
+        with warnings.catch_warnings():  # `load` warns of changed code; the model card says it
             warnings.simplefilter("ignore", UserWarning)
             load(partial)  # what cannot be used is never written
         partial.chmod(0o755)
@@ -118,18 +119,18 @@ def _check_free(output: Path) -> None:
         raise UserError(f"output {output}: is there already, and not empty; name a new folder")
 
 
-def best_final(line: Row, finals: list[Row], kept: Path) -> Row:
+def best_final(line: Row, finals: list[Row], weights_dir: Path) -> Row:
     """The seed that is best by validation, never by test."""
     if not finals:
         why = "all its finals diverged" if line["diverged_finals"] else "it has no finals yet"
         raise UserError(f"{line['family']} cannot be exported: {why}")
     sign = -1 if line["direction"] == "max" else 1
     best = min(finals, key=lambda row: (sign * row["validation"], row["seed"]))
-    if "weights" not in best or not (kept / weights.file_name(best)).is_file():
+    if "weights" not in best or not (weights_dir / weights.file_name(best)).is_file():
         why = "are not in" if "weights" in best else "were not kept then; they would be in"
         raise UserError(
             f"{line['family']}: seed {best['seed']} is the best by validation, but its weights "
-            f"{why} {kept}; train again in another --runs-dir: {commands([line])[0]}"
+            f"{why} {weights_dir}; train again in another --runs-dir: {commands([line])[0]}"
         )
     return best
 
@@ -139,7 +140,7 @@ def describe(final: Row, prepared: Prepared) -> Row:
     on."""
     task = prepared.task
     config = restore_config(task, final["family"], final["config"])
-    return {
+    net = {
         "format": FORMAT,
         "family": final["family"],
         "input_size": config.input_size,
@@ -147,6 +148,9 @@ def describe(final: Row, prepared: Prepared) -> Row:
         "config": final["config"],
         "weights": final["weights"],
         **({"plugins": final["plugins"]} if "plugins" in final else {}),
+    }
+    return net | {
+        "digest": digest(net),
         "parameters": final["parameters"],
         "task": {
             "name": task.key,
@@ -164,14 +168,14 @@ def describe(final: Row, prepared: Prepared) -> Row:
 
 
 def _prepared(line: Row, runs_dir: Path) -> Prepared:
-    """The task with all that its data told."""
+    """The task with the facts of its data."""
     task_type(line["task"].partition(":")[0])  # a plug-in that is missing is said
-    found, damaged = all_prepared(runs_dir / "data")
-    known = [p for p in found if (p.task.key, p.data_hash) == (line["task"], line["data_hash"])]
+    tasks, damaged = all_prepared(runs_dir / "data")
+    known = [p for p in tasks if (p.task.key, p.data_hash) == (line["task"], line["data_hash"])]
     if not known:
         raise UserError(
             f"the data of {line['task']} is no longer in {runs_dir / 'data'}: "
             "the same `bench run` prepares it again"
             + (f" ({'; '.join(damaged)})" if damaged else "")
         )
-    return max(known, key=lambda prepared: len(prepared.facts))  # older ones told less
+    return max(known, key=lambda prepared: len(prepared.facts))  # older versions noted fewer facts

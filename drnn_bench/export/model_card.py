@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 from drnn_bench.board import columns
@@ -59,25 +60,27 @@ def _use(prepared: Prepared, final: Row) -> str:
     sizes = f"(batch, steps, {task.input_size}) -> (batch, steps, {task.output_size})"
     code = final.get("plugins", {}).get("family", {})
     first = f"drnn_bench.plugin({code['file']!r})  # has the family\n" if "file" in code else ""
-    said = [
+    paragraphs = [
         f"```python\nimport drnn_bench\n\n{first}"
         'model = drnn_bench.load("this folder")\n'
         f"logits_BTO = model(x_BTI)  # float32 {sizes}\n```\n",
     ]
     if "mean" in facts:
-        said.append(_scaling(facts))
+        paragraphs.append(_scaling(facts))
     if task.one_hot:
-        said.append("Inputs are one-hot: the i-th symbol is 1 in component i.")
+        paragraphs.append("Inputs are one-hot: the i-th symbol is 1 in component i.")
     elif task.scale != 1:
-        said.append(f"The task's whole numbers are multiplied by {task.scale:g} before they enter.")
-    said += [words for key, words in _FACTS.items() if key in facts]
+        paragraphs.append(
+            f"The task's whole numbers are multiplied by {task.scale:g} before they enter."
+        )
+    paragraphs += [words for key, words in _FACTS.items() if key in facts]
     if task.stream:
-        said.append("Every step is scored, along one stream: `model.stream(x_BTI, state)`.")
+        paragraphs.append("Every step is scored, along one stream: `model.stream(x_BTI, state)`.")
     elif task.scored == 1:
-        said.append("The answer stands at the last step: `model(x_BTI, last=1)`.")
+        paragraphs.append("The answer stands at the last step: `model(x_BTI, last=1)`.")
     else:
-        said.append(f"The last {task.scored:,} steps are scored.")
-    return "\n".join(said)
+        paragraphs.append(f"The last {task.scored:,} steps are scored.")
+    return "\n".join(paragraphs)
 
 
 _FACTS = {  # what tasks learn of their data -> how it is used
@@ -88,8 +91,8 @@ _FACTS = {  # what tasks learn of their data -> how it is used
 }
 
 
-def _scaling(facts: Row) -> str:
-    """How raw numbers become inputs: what tasks/scaling.py did."""
+def _scaling(facts: Mapping[str, Any]) -> str:
+    """How raw numbers become inputs: what tasks/own/scaling.py did."""
     subtract = "x = x - np.array(facts['offset'])  # whole numbers (int64) from whole numbers\n"
     masks = "x = np.concatenate([x, missing[..., facts['masked']]], -1)\n"
     filled = "missing = np.isnan(x)\nx = np.where(missing, 0, x)  # after scaling\n"

@@ -41,7 +41,7 @@ class Workload:
         """A net on a task's sequences, or on ones of another length."""
         length = length or task.length
         every_step = task.scored in (None, task.length)
-        scored = length if every_step else min(task.scored, length)
+        scored = length if every_step or task.scored is None else min(task.scored, length)
         # Where sequences end at different steps, every step is computed.
         last = None if every_step or task.unequal else scored
         return cls(net=net, recipe=recipe, length=length, scored=scored, last=last)

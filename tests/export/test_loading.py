@@ -23,6 +23,7 @@ from drnn_bench import plugins
 from drnn_bench.export.loading import (
     CONFIG,
     WEIGHTS,
+    digest,
     load,
 )
 from drnn_bench.models import weights
@@ -51,7 +52,7 @@ def write(folder: Path, family: str, options: dict, model) -> Path:
     config = config_of(family, options)
     told = {"format": 1, "family": family, "config": config.config, "input_size": INPUTS,
             "output_size": OUTPUTS, "weights": weights.save(model, folder / WEIGHTS)}  # fmt: skip
-    (folder / CONFIG).write_text(json.dumps(told))
+    (folder / CONFIG).write_text(json.dumps(told | {"digest": digest(told)}))
     return folder
 
 
@@ -150,8 +151,8 @@ def net(tmp_path) -> Path:
     return write(tmp_path / "net", *NET, trained(*NET))
 
 
-def change(folder: Path, **changes) -> None:
-    """Of config.json; options of the net as `option_...`."""
+def edit(folder: Path, **changes) -> dict:
+    """Changes config.json, and no more; options of the net as `option_...`."""
     told = json.loads((folder / CONFIG).read_text())
     for key, value in changes.items():
         if key.startswith("option_"):
@@ -159,12 +160,18 @@ def change(folder: Path, **changes) -> None:
         else:
             told[key] = value
     (folder / CONFIG).write_text(json.dumps(told))
+    return told
 
 
-def retensor(folder: Path, edit) -> None:
+def change(folder: Path, **changes) -> None:
+    """The same with the digest that belongs to it: as a hostile hand would."""
+    edit(folder, digest=digest(edit(folder, **changes)))
+
+
+def retensor(folder: Path, replaced) -> None:
     """Other tensors, with the sum that belongs to them: as a hostile hand would."""
     tensors = load_file(folder / WEIGHTS)
-    save_file(edit(tensors), folder / WEIGHTS)
+    save_file(replaced(tensors), folder / WEIGHTS)
     change(folder, weights=hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest())
 
 
@@ -234,6 +241,41 @@ def test_a_damaged_or_hostile_folder_is_refused(what, net, monkeypatch):
     assert words in refusal(load, net)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 100_000  # KiB
     assert not Path("pickled").exists()
+
+
+@pytest.mark.parametrize("changes", [{"option_base": 3}, {"option_start": 2}])
+def test_an_edited_net_of_equal_shapes_is_refused(tmp_path, changes):
+    plain = ("dilated_rnn", {"cell": "lstm", "depth": 2, "start": 1, "width": (3, 4)})
+    net = write(tmp_path / "net", *plain, trained(*plain))
+    load(net)
+    told = edit(net, **changes)
+    assert refusal(load, net) == (
+        f"{net / CONFIG}: changed since it was exported (its digest is of another net); "
+        "export it again"
+    )
+    # The tensors alone fit: folders from before there was a digest load as they did.
+    del told["digest"]
+    (net / CONFIG).write_text(json.dumps(told))
+    load(net)
+
+
+def test_what_is_for_people_may_be_edited(net):
+    edit(net, note="ours", task={"name": "another"})
+    load(net)
+
+
+@pytest.mark.parametrize("value", [None, 7, "", ["x"]])
+def test_a_digest_of_another_kind_is_refused(net, value):
+    edit(net, digest=value)
+    assert "its digest is of another net" in refusal(load, net)
+
+
+@pytest.mark.parametrize("depth", [500, 900, 990])
+def test_a_deep_config_is_one_line(net, depth):
+    nested = '{"a":' * depth + "1" + "}" * depth
+    text = (net / CONFIG).read_text()
+    (net / CONFIG).write_text(text.replace('"config": {', f'"config": {{"deep": {nested}, '))
+    refusal(load, net)
 
 
 def test_where_there_is_no_folder():

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drnn_bench.formats import Options
-from drnn_bench.formats import read as read_files
-from drnn_bench.formats.ucr import has_no_header
+from drnn_bench.formats.archive.ucr import has_no_header
+from drnn_bench.formats.reading import Options
+from drnn_bench.formats.reading import read as read_files
 from tests.support.refused import refusal
 
 

@@ -10,9 +10,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from drnn_bench import formats
-from drnn_bench.formats import Options
+from drnn_bench.formats import reading
 from drnn_bench.formats.options import USES
+from drnn_bench.formats.reading import Options
 from tests.support.reading import TS, WIDE, X, Y, npz, read, written
 from tests.support.refused import refusal
 
@@ -141,7 +141,7 @@ def test_what_may_not_be_read(tmp_path):
 def test_every_reader_says_which_options_it_takes():
     names = {field.name for field in dataclasses.fields(Options)}
     assert set(USES) == names
-    for reader in set(formats.READERS.values()):
+    for reader in set(reading.READERS.values()):
         takes = importlib.import_module(f"drnn_bench.formats.{reader}").OPTIONS
         assert set(takes) <= names
 

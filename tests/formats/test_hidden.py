@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from drnn_bench.formats import read
 from drnn_bench.formats.files import is_hidden, listed
+from drnn_bench.formats.reading import read
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.sources import find
 from tests.support.refused import refusal

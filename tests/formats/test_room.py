@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from drnn_bench.formats import read
-from drnn_bench.formats.room import (
+from drnn_bench.formats.limits import (
     SMALL,
-    check_room,
+    check_memory,
     free_memory,
     size_text,
 )
+from drnn_bench.formats.reading import read
 from drnn_bench.tasks.registry import parse_task
 from tests.support.memory import limited
 from tests.support.refused import refusal
@@ -170,8 +170,8 @@ def hollow(path: Path, shape: tuple[int, ...]) -> None:
 
 def test_half_of_the_free_memory_is_the_limit_that_is_said():
     free = free_memory()
-    check_room(free // 4, "d.csv", "")
-    said = refusal(check_room, 4 * free, "d.csv", "read a part of it")
+    check_memory(free // 4, "d.csv", "")
+    said = refusal(check_memory, 4 * free, "d.csv", "read a part of it")
     assert said.startswith(
         f"d.csv: takes {size_text(4 * free)} of memory, and half of what is free"
     )

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drnn_bench import formats
 from drnn_bench.errors import UserError
-from drnn_bench.formats import Options, Sequences
-from drnn_bench.formats.roles import IDS, TIMES, canonical
-from drnn_bench.formats.steps import layout
+from drnn_bench.formats import reading
+from drnn_bench.formats.reading import Options, Sequences
+from drnn_bench.formats.tables.roles import IDS, TIMES, canonical
+from drnn_bench.formats.tables.steps import layout
 from tests.support.memory import limited
 from tests.support.refused import refusal
 
@@ -30,7 +30,7 @@ def table(folder: Path, text: str | bytes, name: str = "a.csv") -> Path:
 
 
 def read(path: Path, **options) -> Sequences:
-    return formats.read(path, Options(**options))
+    return reading.read(path, Options(**options))
 
 
 def refused(folder: Path, text: str | bytes, *words: str, **options) -> None:

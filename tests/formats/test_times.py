@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drnn_bench import formats
-from drnn_bench.formats.times import in_order
+from drnn_bench.formats import reading
+from drnn_bench.formats.tables.times import in_order
 from tests.support.refused import refusal
 
 FORMS = [
@@ -102,21 +102,21 @@ def table(folder, times, header="id,time,v,label"):
 
 @pytest.mark.parametrize("times", ["9:59:00 10:00:00", "08:00:00 10:00:00", "23:00:00 23:59:59"])
 def test_a_clock_in_a_table(tmp_path, times):
-    found = formats.read(table(tmp_path, times.split()))
+    found = reading.read(table(tmp_path, times.split()))
     assert [x[:, 0].tolist() for x in found.x] == [[0, 1], [0, 1]]
     assert (found.form.first_step, found.form.last_step) == tuple(times.split())
 
 
 @pytest.mark.parametrize("times", ["23:59:58 23:59:59 0:00:00 0:00:01", "9:00:00 23:00:00 1:00:00"])
 def test_a_clock_that_passes_midnight_is_refused(tmp_path, times):
-    said = refusal(formats.read, table(tmp_path, times.split()))
+    said = refusal(reading.read, table(tmp_path, times.split()))
     assert "past midnight" in said
     assert "write the dates too" in said
 
 
 def test_a_date_and_a_clock_in_two_columns_are_refused(tmp_path):
     path = table(tmp_path, ["2024-01-01,10:00:00", "2024-01-02,09:00:00"], "id,date,time,v,label")
-    assert "columns 'date' and 'time' say together when" in refusal(formats.read, path)
+    assert "columns 'date' and 'time' say together when" in refusal(reading.read, path)
     path = table(tmp_path, ["2024-01-01,10:00:00", "2024-01-01,09:00:00"], "id,date,time,v,label")
-    found = formats.read(path)
+    found = reading.read(path)
     assert [x[:, 0].tolist() for x in found.x] == [[1, 0], [1, 0]]

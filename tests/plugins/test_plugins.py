@@ -150,13 +150,13 @@ def test_options_are_read_as_their_types_say(page):
 
 def test_what_comes_with_drnn_bench_is_found_without_looking_at_packages():
     code = (
-        "from drnn_bench import plugins\n"
+        "from drnn_bench.plugins.entry_points import entry_points_of\n"
         "from drnn_bench.models import registry as models\n"
         "from drnn_bench.tasks import registry as tasks\n"
         "tasks.parse_task('pixel_digits'), models.config_type('lstm')\n"
-        "print(plugins.entry_points_of.cache_info().misses)\n"
+        "print(entry_points_of.cache_info().misses)\n"
         "tasks.task_names()\n"
-        "print(plugins.entry_points_of.cache_info().misses)"
+        "print(entry_points_of.cache_info().misses)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.split() == ["0", "1"], done.stderr

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from drnn_bench import formats
-from drnn_bench.formats import Options, Sequences
+from drnn_bench.formats import reading
+from drnn_bench.formats.reading import Options, Sequences
 
 RNG = np.random.default_rng(0)
 
@@ -21,7 +21,7 @@ Y = np.array([3, 1, 3, 1, 3, 1])
 
 
 def read(path: Path, **options) -> Sequences:
-    return formats.read(path, Options(**options))
+    return reading.read(path, Options(**options))
 
 
 def written(path: Path, content: str | bytes) -> Path:

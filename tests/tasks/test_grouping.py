@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drnn_bench.tasks.grouping import held_out
+from drnn_bench.tasks.own.grouping import held_out
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.task import SPLITS
 from tests.support.refused import refusal

@@ -14,7 +14,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drnn_bench.formats import read as read_files
+from drnn_bench.formats.reading import read as read_files
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.task import SPLITS
 from tests.support.refused import refusal

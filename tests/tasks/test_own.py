@@ -11,9 +11,9 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drnn_bench.formats import Options
+from drnn_bench.formats.reading import Options
+from drnn_bench.tasks.own.summary import data_summary
 from drnn_bench.tasks.registry import parse_task
-from drnn_bench.tasks.shown import understood
 from drnn_bench.tasks.task import SPLITS, UNSCORED
 from tests.support.refused import refusal
 
@@ -83,7 +83,7 @@ def test_real_sequences_of_unequal_length(ucr_dir):
     task, parts, notes, *_ = read(path)
     assert task.key == "own:data=JapaneseVowels,length=29"
     assert (task.unequal, task.per_step, task.scored) == (True, False, 1)
-    assert understood(task, parts) == {
+    assert data_summary(task, parts) == {
         "sequences": 640, "length_min": 7, "length_max": 29, "channels": 12, "classes": 9,
         "splits": {"train": 216, "validation": 54, "test": 370},
     }  # fmt: skip

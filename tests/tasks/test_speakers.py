@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import soxr
 
-from drnn_bench.formats import audio
+from drnn_bench.formats.recordings import audio
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.speakers import Recording
 from drnn_bench.tasks.task import SPLITS, data_hash
