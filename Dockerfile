@@ -3,6 +3,7 @@
 #   docker build -t drnn-bench .
 #   docker run --rm -v "$PWD:/work" --user "$(id -u):$(id -g)" drnn-bench run --trials 20
 #
+# A node of a Ray cluster needs `--build-arg EXTRAS=ray,postgres`.
 # `docker stop` sends TERM: the run ends within seconds, and the same command continues it.
 FROM python:3.11-slim AS wheel
 WORKDIR /source
@@ -10,9 +11,10 @@ COPY . .
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheel .
 
 FROM python:3.11-slim
+ARG EXTRAS=postgres
 COPY --from=wheel /wheel/*.whl /source/constraints.txt /tmp/install/
 RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu \
-        -c /tmp/install/constraints.txt "$(echo /tmp/install/*.whl)[postgres]" \
+        -c /tmp/install/constraints.txt "$(echo /tmp/install/*.whl)[$EXTRAS]" \
     && rm -r /tmp/install \
     && useradd --create-home --uid 1000 bench \
     && install --directory --owner bench /work
