@@ -17,24 +17,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from conftest import ROOT
 from rich.console import Console
 from test_records import real_rows
 
-from drnn_bench.board import budgets, columns, publish
+from drnn_bench.board import budgets, columns, publish, renderings
+from drnn_bench.board.cells import MISSING
+from drnn_bench.board.frame import leaderboard
 from drnn_bench.board.reproduce import again
 from drnn_bench.board.terminal import print_board
 from drnn_bench.errors import UserError
 from drnn_bench.models.registry import make_config
 from drnn_bench.results import records
-from drnn_bench.results.ranking import (
-    GROUP,
-    build,
-    leaderboard,
-    select,
-)
+from drnn_bench.results.board_line import GROUP, as_records
+from drnn_bench.results.ranking import rank_rows, select
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.search.space import default_path, read_space
 from drnn_bench.search.study import StudySpec
@@ -167,7 +164,7 @@ def flat(lists: list[list[Row]]) -> list[Row]:
 
 
 def lines(rows: list[Row]) -> list[Row]:
-    return build(rows).to_dict("records")
+    return as_records(rank_rows(rows))
 
 
 def line(rows: list[Row], family: str = "lstm") -> Row:
@@ -248,18 +245,18 @@ DIFFERENT = {
 def test_what_was_run_under_other_conditions_is_never_ranked_together(what):
     options = {"task": "copy_memory:T=500"} if what == "task option" else {}
     one, other = searched(**options), searched(**{**options, **DIFFERENT[what]})
-    board = build([one.study(), *one.finals(*GOOD), other.study(), *other.finals(*POOR)])
-    assert [(x["rank_low"], x["rank_high"]) for x in board.to_dict("records")] == [(1, 1), (1, 1)]
-    assert [len(group) for group in columns.groups(board)] == [1, 1]
-    assert columns.to_markdown(board).count("### ") == 2
+    board = rank_rows([one.study(), *one.finals(*GOOD), other.study(), *other.finals(*POOR)])
+    assert [(x["rank_low"], x["rank_high"]) for x in as_records(board)] == [(1, 1), (1, 1)]
+    assert [len(group.lines) for group in board] == [1, 1]
+    assert renderings.to_markdown(board).count("### ") == 2
 
 
 @pytest.mark.parametrize("changes", [{"seed": 1}, {"family": "dilated_rnn"}])
 def test_what_was_run_under_the_same_conditions_is_ranked_together(changes):
     one, other = searched(), searched(**changes)
-    board = build([one.study(), *one.finals(*GOOD), other.study(), *other.finals(*POOR)])
-    assert [len(group) for group in columns.groups(board)] == [2]
-    assert [(x["rank_low"], x["rank_high"]) for x in board.to_dict("records")] == [(1, 1), (2, 2)]
+    board = rank_rows([one.study(), *one.finals(*GOOD), other.study(), *other.finals(*POOR)])
+    assert [len(group.lines) for group in board] == [2]
+    assert [(x["rank_low"], x["rank_high"]) for x in as_records(board)] == [(1, 1), (2, 2)]
 
 
 # -- what counts -------------------------------------------------------------------------------
@@ -329,13 +326,13 @@ def test_lines_without_finals_are_last_and_have_no_rank():
     assert [x["n"] for x in found] == [3, 0, 0]
     assert [x["rank_low"] for x in found] == [1, None, None]
     assert [x["rank_high"] for x in found] == [1, None, None]  # nobody to be tied with
-    assert "search only" in columns.to_markdown(build(rows))
+    assert "search only" in renderings.to_markdown(rank_rows(rows))
 
 
 def test_rows_without_a_study_make_no_line():
     one = searched()
-    assert build([*one.finals(*GOOD), one.speed(3.0)]).empty
-    assert build([]).empty
+    assert rank_rows([*one.finals(*GOOD), one.speed(3.0)]) == []
+    assert rank_rows([]) == []
 
 
 # -- gains, and what is left out ---------------------------------------------------------------
@@ -364,7 +361,7 @@ def test_the_gain_over_random_search_is_over_the_random_study_of_the_same_space(
     gains = {x["study"]: x["gain_over_random"] for x in lines(rows)}
     assert gains == {tpe.spec.identity: pytest.approx(0.15), random_.spec.identity: None,
                      short.spec.identity: None}  # fmt: skip
-    text = columns.to_markdown(build(rows))
+    text = renderings.to_markdown(rank_rows(rows))
     assert "over random search" in text
     kinds = {"tpe, asha, seed 0", "random, none, seed 3", "random, none, seed 4"}
     assert {row[table(text)[0].index("search")] for row in table(text)[2:]} == kinds
@@ -389,7 +386,7 @@ def test_there_is_no_gain_over_another_kind_of_random_search(other):
     tpe = searched()
     rows = [tpe.study(), *tpe.finals(*GOOD), other.study(), *other.finals(*POOR)]
     assert {x["gain_over_random"] for x in lines(rows)} == {None}
-    assert "over random search" not in columns.to_markdown(build(rows))
+    assert "over random search" not in renderings.to_markdown(rank_rows(rows))
 
 
 def test_a_board_says_what_it_left_out_and_why():
@@ -398,7 +395,7 @@ def test_a_board_says_what_it_left_out_and_why():
     wide, later = searched(budget=2000, steps=200), searched(version=2)
     rows = [first.study(), *first.finals(*POOR), better.study(), *better.finals(*GOOD),
             wide.study(), *wide.finals(*FAIR), later.study(), *later.finals(*FAIR)]  # fmt: skip
-    text = columns.to_markdown(select(build(rows), budget=1000))
+    text = renderings.to_markdown(select(rank_rows(rows), budget=1000))
     assert "Left out: lstm (3 finals of a net that is no longer the best)." in text
     assert "Ranked apart, never with these: 2,000 parameters, 200 steps; task version 2." in text
 
@@ -413,9 +410,9 @@ def test_the_correlation_with_mrl_stands_below_the_board_of_a_random_search():
     one = at_random(searched())
     trials = [{"index": i, "value": 0.9 - 0.1 * i, "mrl": 3.0 + i, "config": {}, "learning_rate": 1}
               for i in range(4)]  # fmt: skip
-    board = build([one.study(complete=trials)])
-    assert board["mrl_correlation"][0]["lstm"]["rho"] == pytest.approx(-1)
-    assert "over random trials, lstm: -1.00 (n = 4, no interval)" in columns.to_markdown(board)
+    board = rank_rows([one.study(complete=trials)])
+    assert board[0].first.mrl_correlation["lstm"].rho == pytest.approx(-1)
+    assert "over random trials, lstm: -1.00 (n = 4, no interval)" in renderings.to_markdown(board)
 
 
 # -- speed -------------------------------------------------------------------------------------
@@ -429,13 +426,13 @@ def test_the_speed_ratio_is_to_the_lstm_of_the_same_session():
 
 def test_the_speed_ratio_may_be_to_any_family():
     rows, _ = three()
-    board = build(flat(rows), base="dilated_cnn")
-    ratios = dict(zip(board["family"], board["speed_ratio"], strict=True))
+    board = rank_rows(flat(rows), base="dilated_cnn")
+    ratios = {x.family: x.speed_ratio for x in board[0].lines}
     assert ratios == pytest.approx({"dilated_rnn": 0.16, "lstm": 0.4, "dilated_cnn": 1.0})
     shown = budgets.to_text(board, "dilated_cnn", csv=False)
     [_, _, *body] = table(shown)
     assert dict(body)["dilated_rnn"] == "95.1 ± 0.2 [{:,}, 0.16x, {:.1f}]".format(
-        *board[board["family"] == "dilated_rnn"][["parameters", "mrl"]].iloc[0]
+        *next((x.parameters, x.mrl) for x in board[0].lines if x.family == "dilated_rnn")
     )
     assert "training speed/dilated_cnn, MRL over the spans 1 to 63" in shown
     one = budgets.to_records(board, "dilated_cnn")[0]
@@ -449,14 +446,14 @@ def test_budgets_side_by_side_stand_as_they_rank_at_the_largest():
     rows = [small.study(), *small.finals(0.9, 0.91), large.study(), *large.finals(0.3, 0.31),
             other.study(), *other.finals(0.5, 0.51),
             only_small.study(), *only_small.finals(0.8, 0.81)]  # fmt: skip
-    [_, _, *body] = table(budgets.to_text(build(rows), "lstm", csv=False))
+    [_, _, *body] = table(budgets.to_text(rank_rows(rows), "lstm", csv=False))
     assert [family for family, *_ in body] == ["gru", "lstm", "rnn"]
 
 
 def test_a_terminal_of_80_columns_shows_whole_cells_and_says_what_it_dropped():
     rows, order = three()
     console = Console(width=80, record=True, file=io.StringIO())
-    print_board(console, build(flat(rows)))
+    print_board(console, rank_rows(flat(rows)))
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= 80
     head = next(x for x in text.splitlines() if "family" in x)
@@ -472,12 +469,12 @@ def test_a_terminal_marks_ties_and_what_is_best():
     rows = [one.study(), *one.finals(0.80, 0.84), one.speed(9.0),
             other.study(), *other.finals(0.81, 0.85), other.speed(3.0)]  # fmt: skip
     console = Console(width=200, force_terminal=True, file=io.StringIO(), no_color=True)
-    print_board(console, build(rows))
+    print_board(console, rank_rows(rows))
     text = console.file.getvalue()
     assert text.count("=1–2") == 2
     worse = searched("gru")
     console = Console(width=200, force_terminal=True, file=io.StringIO(), no_color=True)
-    print_board(console, build([*one_of_each(one, GOOD, 3.0), *one_of_each(worse, POOR, 9.0)]))
+    print_board(console, rank_rows([*one_of_each(one, GOOD, 3.0), *one_of_each(worse, POOR, 9.0)]))
     gru = next(x for x in console.file.getvalue().splitlines() if "gru" in x)
     assert "\x1b[1m" in gru.partition("gru")[2]  # its speed is the best
     assert "\x1b[1m" not in gru.partition("gru")[0]
@@ -518,13 +515,13 @@ def test_speeds_that_were_measured_before_there_was_more_to_measure_still_make_a
     rows, _ = three()
     new, titles = flat(rows), ["latency ms", "stream µs", "peak MiB"]
     old = [{k: v for k, v in row.items() if not k.startswith(LATER)} for row in new]
-    assert set(titles) <= set(table(columns.to_markdown(build(new)))[0])
-    assert not set(titles) & set(table(columns.to_markdown(build(old)))[0])
+    assert set(titles) <= set(table(renderings.to_markdown(rank_rows(new)))[0])
+    assert not set(titles) & set(table(renderings.to_markdown(rank_rows(old)))[0])
     found = line(old, "lstm")
     assert found["train_per_s"] == 100.0
     assert [found[key] for key in LATER] == [None] * 3
     mixed = [a if a["family"] == "lstm" else b for a, b in zip(old, new, strict=True)]
-    head, _, *body = table(columns.to_markdown(build(mixed)))
+    head, _, *body = table(renderings.to_markdown(rank_rows(mixed)))
     shown = {row[1]: row[head.index("peak MiB")] for row in body}
     assert shown == {"lstm": "–", "dilated_cnn": "50.0", "dilated_rnn": "50.0"}
 
@@ -557,7 +554,7 @@ def on_two_machines(rows: list[list[Row]], family: str) -> list[Row]:
 
 def test_the_caption_names_the_hardware_of_the_speeds_that_are_shown():
     rows, order = three()
-    text = columns.to_markdown(build(on_two_machines(rows, order[0])))
+    text = renderings.to_markdown(rank_rows(on_two_machines(rows, order[0])))
     assert "Speed: Processor A" in text
     assert "Speed: Processor B" not in text
     assert f"Left out: {order[0]} (speed measured elsewhere (Processor B" in text
@@ -574,8 +571,8 @@ def test_speeds_of_different_hardware_are_not_shown_together_without_finals_eith
 def test_a_busy_machine_is_said_to_have_been_busy():
     one = searched()
     rows = [one.study(), *one.finals(*GOOD)]
-    assert "on an idle machine" in columns.to_markdown(build([*rows, one.speed(1.0)]))
-    assert "BUSY" in columns.to_markdown(build([*rows, one.speed(1.0, machine="busy")]))
+    assert "on an idle machine" in renderings.to_markdown(rank_rows([*rows, one.speed(1.0)]))
+    assert "BUSY" in renderings.to_markdown(rank_rows([*rows, one.speed(1.0, machine="busy")]))
 
 
 # -- renderings --------------------------------------------------------------------------------
@@ -597,7 +594,7 @@ def refuse(constant: str) -> None:
 def test_json_has_every_promised_key_and_is_strict_json():
     rows, order = three()
     untested = searched("clockwork_rnn", modules=2)
-    text = columns.to_json(build([*flat(rows), untested.study()]))
+    text = renderings.to_json(rank_rows([*flat(rows), untested.study()]))
     found = json.loads(text, parse_constant=refuse)
     assert [x["family"] for x in found] == [*order, "clockwork_rnn"]
     for one in found:
@@ -617,14 +614,18 @@ def test_json_has_every_promised_key_and_is_strict_json():
     assert by_family["lstm"]["config"] == searched("lstm").best["config"]
 
 
+NESTED = ("config", "trials", "recipe", "space", "tests", "on_edge", "mrl_correlation", "left_out",
+          "apart")  # fmt: skip
+
+
 def test_csv_has_a_line_a_study_and_its_nested_cells_are_json():
     rows, order = three()
-    board = build(flat(rows))
-    found = list(csv.DictReader(io.StringIO(columns.to_csv(board))))
+    board = rank_rows(flat(rows))
+    found = list(csv.DictReader(io.StringIO(renderings.to_csv(board))))
     assert [x["family"] for x in found] == order
-    assert found[0].keys() == set(board)
-    for text, line_ in zip(found, board.to_dict("records"), strict=True):
-        for key in columns.NESTED:
+    assert found[0].keys() == set(as_records(board)[0])
+    for text, line_ in zip(found, as_records(board), strict=True):
+        for key in NESTED:
             assert json.loads(text[key]) == line_[key]
         assert int(text["rank_low"]) == line_["rank_low"]
         assert float(text["test_mean"]) == line_["test_mean"]
@@ -640,7 +641,7 @@ def table(markdown: str) -> list[list[str]]:
 def test_markdown_is_a_table_with_as_many_cells_in_each_row():
     rows, order = three()
     untested = searched("clockwork_rnn", modules=2)
-    cells = table(columns.to_markdown(build([*flat(rows), untested.study()])))
+    cells = table(renderings.to_markdown(rank_rows([*flat(rows), untested.study()])))
     assert len(cells) == 2 + 4
     # Accuracy stands once, each family too, and no random search has been run.
     assert {len(row) for row in cells} == {len(columns.COLUMNS) - 3}
@@ -648,34 +649,34 @@ def test_markdown_is_a_table_with_as_many_cells_in_each_row():
     assert all(set(cell) <= set(":-") and "-" in cell for cell in rule)
     assert [row[1] for row in body] == [*order, "clockwork_rnn"]
     shown = [dict(zip(head, row, strict=True)) for row in body]
-    assert [row["rank"] for row in shown] == ["1", "2", "3", columns.MISSING]
+    assert [row["rank"] for row in shown] == ["1", "2", "3", MISSING]
     assert shown[0]["test accuracy % ↑"] == "95.1 ± 0.2"
     assert shown[0]["speed/lstm"] == "0.40x"
     assert shown[2]["MRL"] == "∞"
     assert shown[3]["test accuracy % ↑"] == "search only"
-    assert shown[3]["train seq/s"] == columns.MISSING
+    assert shown[3]["train seq/s"] == MISSING
     assert shown[0]["trials"] == "3+2 (1 diverged)"
 
 
 def test_markdown_of_a_loss_counts_in_nats_downwards():
     one = searched(task="copy_memory:T=5")
-    cells = table(columns.to_markdown(build([one.study(), *one.finals(1.25, 1.75)])))
+    cells = table(renderings.to_markdown(rank_rows([one.study(), *one.finals(1.25, 1.75)])))
     [row] = cells[2:]
     shown = dict(zip(cells[0], row, strict=True))
     assert shown["test nats ↓"].startswith("1.5000 ± ")
-    assert shown["test s.e."] == columns.MISSING
+    assert shown["test s.e."] == MISSING
 
 
 def test_shared_ranks_are_shown_as_a_range():
     one, other = searched("lstm"), searched("dilated_rnn")
     rows = [one.study(), *one.finals(0.8), other.study(), *other.finals(0.7)]
-    assert [row[0] for row in table(columns.to_markdown(build(rows)))[2:]] == ["1–2", "1–2"]
+    assert [row[0] for row in table(renderings.to_markdown(rank_rows(rows)))[2:]] == ["1–2", "1–2"]
 
 
 def test_the_caption_says_what_one_must_know():
     edgy = searched().with_best(on_edge=["depth"])
     rows = [edgy.study(), *edgy.finals(0.8, 0.9, None), edgy.speed(3.0)]
-    text = columns.to_markdown(build(rows))
+    text = renderings.to_markdown(rank_rows(rows))
     for said in (
         "2 fresh seeds",
         "Holm",
@@ -695,7 +696,7 @@ def test_the_caption_says_what_one_must_know():
 
 def test_each_kind_of_search_has_a_command_that_makes_it_again():
     one, other, wild = searched(), searched("gru"), at_random(searched(), seed=7)
-    text = columns.to_markdown(build([one.study(), other.study(), wild.study()]))
+    text = renderings.to_markdown(rank_rows([one.study(), other.study(), wild.study()]))
     again = [line_.strip() for line_ in text.splitlines() if line_.startswith("    bench run")]
     where = "--budget 1000 --steps 100 --trials 5 --seeds 1"
     assert sorted(again) == [
@@ -704,7 +705,7 @@ def test_each_kind_of_search_has_a_command_that_makes_it_again():
         f"bench run --task pixel_digits --family lstm {where} "
         "--sampler random --pruner none --seed 7",
     ]
-    board = build([one.study(), other.study(), wild.study()])
+    board = rank_rows([one.study(), other.study(), wild.study()])
     assert "of several searches" in budgets.to_text(board, "lstm", csv=False)
 
 
@@ -716,7 +717,7 @@ def test_a_search_space_of_ones_own_comes_with_its_command(tmp_path):
     one = searched()
     spec = dataclasses.replace(one.spec, space=table, recipe=recipe.table)
     own = dataclasses.replace(one, spec=spec)
-    shell = again(build([one.study(), own.study()]).to_dict("records"))
+    shell = again(rank_rows([one.study(), own.study()])[0].lines)
     write, _, runs = shell.partition("\nbench run")
     subprocess.run(["sh", "-c", write], cwd=tmp_path, check=True)
     [path] = tmp_path.iterdir()
@@ -742,18 +743,18 @@ def different_studies() -> list[list[Row]]:
     ]
 
 
-@pytest.mark.parametrize("render", [columns.to_csv, columns.to_markdown, columns.to_json])
+@pytest.mark.parametrize("render", [renderings.to_csv, renderings.to_markdown, renderings.to_json])
 def test_the_order_of_studies_in_the_records_does_not_matter(render):
     rows = different_studies()
-    text = render(build(flat(rows)))
+    text = render(rank_rows(flat(rows)))
     for seed in range(5):
         random.Random(seed).shuffle(rows)
-        assert render(build(flat(rows))) == text
+        assert render(rank_rows(flat(rows))) == text
 
 
 def test_the_order_of_studies_without_finals_does_not_matter_where_they_tie():
     one, other = searched("lstm").study(), searched("dilated_rnn").study()
-    assert columns.to_csv(build([one, other])) == columns.to_csv(build([other, one]))
+    assert renderings.to_csv(rank_rows([one, other])) == renderings.to_csv(rank_rows([other, one]))
 
 
 # -- reading a folder --------------------------------------------------------------------------
@@ -777,9 +778,12 @@ def test_a_folder_is_read_and_what_is_asked_for_is_kept(runs):
 
 def test_a_task_with_options_is_found_by_its_name_too():
     one, other = searched(task="copy_memory:T=5"), searched(task="copy_memory:T=50")
-    board = build([one.study(), other.study(), searched().study()])
-    assert len(select(board, task="copy_memory")) == 2
-    assert select(board, task="copy_memory:T=50")["task"].tolist() == ["copy_memory:T=50"]
+    board = rank_rows([one.study(), other.study(), searched().study()])
+    assert [x.task for x in select(board, task="copy_memory")] == [
+        "copy_memory:T=5",
+        "copy_memory:T=50",
+    ]
+    assert [x.task for x in select(board, task="copy_memory:T=50")] == ["copy_memory:T=50"]
 
 
 @pytest.mark.parametrize(
@@ -820,8 +824,8 @@ def test_publishing_writes_the_records_of_the_task_and_both_boards(tmp_path):
     }  # fmt: skip
     mine = [row for row in rows if row["task"] == "pixel_digits"]
     assert records.read(tmp_path / "records" / "pixel_digits.jsonl") == (mine, [])
-    assert path.with_suffix(".csv").read_text() == columns.to_csv(build(mine))
-    assert columns.to_markdown(build(mine)) in path.read_text()
+    assert path.with_suffix(".csv").read_text() == renderings.to_csv(rank_rows(mine))
+    assert renderings.to_markdown(rank_rows(mine)) in path.read_text()
     assert "pixel_mnist" not in path.read_text()
 
 
@@ -863,12 +867,12 @@ def test_who_runs_less_of_a_published_search_displaces_nothing(tmp_path):
     whole = dataclasses.replace(searched(), complete=28)
     published = [whole.study(), *whole.finals(*GOOD)]
     publish.publish(published, "pixel_digits", tmp_path)
-    before = build(records.read_folder(tmp_path)[0]).to_dict("records")
+    before = as_records(rank_rows(records.read_folder(tmp_path)[0]))
     part = dataclasses.replace(whole, complete=8, best=searched(width=11).best)
     publish.publish(
         [part.study(), *part.finals(0.1), *whole.finals(*POOR)], "pixel_digits", tmp_path
     )
-    [line] = build(records.read_folder(tmp_path)[0]).to_dict("records")
+    [line] = as_records(rank_rows(records.read_folder(tmp_path)[0]))
     assert line["tests"] == before[0]["tests"]
     assert (line["width"], line["trials"]) == (before[0]["width"], before[0]["trials"])
 
@@ -935,15 +939,14 @@ def test_a_file_in_the_way_of_the_boards_is_said(tmp_path):
 
 
 def test_every_line_carries_what_it_is_grouped_by():
-    board = build(flat(three()[0]))
-    assert set(GROUP) <= set(board)
-    assert isinstance(board, pd.DataFrame)
-    assert not any(isinstance(x, float) and math.isnan(x) for x in board.to_numpy().ravel())
+    for record in lines(flat(three()[0])):
+        assert set(GROUP) <= set(record)
+        assert not any(isinstance(x, float) and math.isnan(x) for x in record.values())
 
 
 def test_accuracy_stands_beside_another_metric_and_guessing_below_it():
     one = searched("lstm", task="copy_memory:T=500")
-    text = columns.to_markdown(build([one.study(), *one.finals(*GOOD)]))
+    text = renderings.to_markdown(rank_rows([one.study(), *one.finals(*GOOD)]))
     head = table(text)[0]
     assert "test nats ↓" in head
     assert "accuracy %" in head

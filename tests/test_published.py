@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from test_leaderboard import GOOD, HERE, content, searched
 
 from drnn_bench.board import publish
-from drnn_bench.results.ranking import build
+from drnn_bench.results.board_line import as_records
+from drnn_bench.results.ranking import rank_rows
 from drnn_bench.results.records import read_folder
 
 TINY = ("run", "--trials", "1", "--steps", "4", "--seeds", "1", "--workers", "1",
@@ -81,7 +82,7 @@ ELSEWHERE = {"processor": "Processor B, 2 cores"}
 
 
 def line_of(rows, study: str):
-    return next(x for x in build(rows).to_dict("records") if x["study"] == study)
+    return next(x for x in as_records(rank_rows(rows)) if x["study"] == study)
 
 
 def test_a_busier_machine_replaces_no_speed_and_an_idler_one_does():

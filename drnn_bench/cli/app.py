@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -128,31 +127,22 @@ def run(
         ) from None
     if dry_run:
         return
-    from drnn_bench.board import publish
     from drnn_bench.board.terminal import print_board
-    from drnn_bench.results import records  # pandas and scipy: the search need not wait for them
-    from drnn_bench.results.ranking import build, select
+    from drnn_bench.jobs.finish import publish_board, run_board  # scipy: not before the search
 
-    rows, notes = records.read(Path(runs_dir) / "records.jsonl")
-    for note in notes:
+    board = run_board(plan)
+    for note in board.notes:
         say_error(note)
-    board = build(rows)
-    wanted = {spec.identity for spec in plan.specs}
-    if board.empty or not board["study"].isin(wanted).any():
-        raise JobError("no family has a complete trial: nothing to rank")
-    same = board[board["task"] == plan.task.key]
-    same = same[same["steps"].isin({s.steps for s in plan.specs})]
-    same = same[same["budget"].isin({s.budget for s in plan.specs})]
-    print_board(console, select(same))
-    others = publish.of_others(rows, plan.task.key)
-    if others and not publish:
+    print_board(console, board.groups)
+    published = publish_board(plan, board, force=publish)
+    if published.path is None:
         say(
-            f"leaderboards/ is left as it is: {others} rows of {plan.task.key} there are not from "
-            f"{runs_dir}. `bench leaderboard` shows this board; --publish adds its rows there."
+            f"leaderboards/ is left as it is: {published.others} rows of {plan.task.key} there are "
+            f"not from {runs_dir}. `bench leaderboard` shows this board; --publish adds its rows "
+            "there."
         )
         return
-    path = publish.publish(rows, plan.task.key)
-    say(f"Written to {path} and {path.with_suffix('.csv')}")
+    say(f"Written to {published.path} and {published.path.with_suffix('.csv')}")
 
 
 app.command()(leaderboard)

@@ -31,7 +31,7 @@ def svg(chart: Chart, what: str) -> str:
         from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
     except ImportError:
         raise UserError("--figures needs matplotlib: pip install 'drnn-bench[figures]'") from None
-    with mpl.rc_context(SETTINGS), warnings.catch_warnings():
+    with mpl.rc_context(SETTINGS), warnings.catch_warnings():  # pyright: ignore[reportArgumentType]
         # Text stays text: whoever opens the file has the font, or has not.
         warnings.filterwarnings("ignore", message="Glyph")
         figure = Figure(figsize=(6.4, 4), layout="constrained")

@@ -12,9 +12,9 @@ import json
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from drnn_bench.board import columns
+from drnn_bench.board.caption import caption, heading
+from drnn_bench.board.columns import as_text
 from drnn_bench.board.reproduce import again
 from drnn_bench.report.chart import Chart
 from drnn_bench.report.plotly_figure import figure
@@ -24,6 +24,7 @@ from drnn_bench.report.sections import (
     provenance_rows,
     warnings,
 )
+from drnn_bench.results.board_line import BoardGroup
 from drnn_bench.system.escape import html
 
 HERE = Path(__file__).parent
@@ -88,12 +89,12 @@ def _section(section: Section, number: int) -> str:
 
 
 def _board(board: Board) -> str:
-    lines = board.group.lines
-    shown = "\n".join(map(html, again(lines).split("\n")))
+    group = board.ranked
+    shown = "\n".join(map(html, again(group.lines).split("\n")))
     return (
-        f"<section><h3>{html(columns.heading(lines))}</h3>"
-        f"{_ranked(lines)}"
-        f'<p class="prose">{html(columns.caption(lines))}</p>'
+        f"<section><h3>{html(heading(group))}</h3>"
+        f"{_ranked(group)}"
+        f'<p class="prose">{html(caption(group))}</p>'
         f"<pre><code>{shown}</code></pre>"
         f"{_warnings('Warnings', warnings(board.group, board.winners), 4)}</section>"
     )
@@ -101,7 +102,7 @@ def _board(board: Board) -> str:
 
 def _details(board: Board) -> str:
     """Its charts, and its winners' drawings."""
-    budget = board.group.lines[0]["budget"]
+    budget = board.ranked.budget
     drawings = "".join(
         f"<h5>{html(winner.name)}: {html(winner.architecture)}</h5>"
         f'<div class="scroll" role="region" tabindex="0" '
@@ -122,21 +123,21 @@ def _details(board: Board) -> str:
     )
 
 
-def _ranked(lines: list[dict[str, Any]]) -> str:
+def _ranked(group: BoardGroup) -> str:
     """The board's table: the cells of every other rendering of it."""
-    text = columns.as_text(lines)
+    text = as_text(group)
     head = "".join(
         f'<th scope="col"{_side(column.right)}>{html(title)}</th>'
         for column, title in zip(text.columns, text.titles, strict=True)
     )
     body = ""
-    for line, cells in zip(lines, text.cells, strict=True):
-        body += '<tr class="best">' if line["rank_low"] == 1 else "<tr>"
+    for line, cells in zip(group.lines, text.cells, strict=True):
+        body += '<tr class="best">' if line.rank_low == 1 else "<tr>"
         for column, cell in zip(text.columns, cells, strict=True):
             tag = 'th scope="row"' if column.title == "family" else "td"
             body += f"<{tag}{_side(column.right)}>{html(cell)}</{tag.split()[0]}>"
         body += "</tr>"
-    said = f"{columns.heading(lines)}. Best first; marked rows may be the best."
+    said = f"{heading(group)}. Best first; marked rows may be the best."
     return _region(said, f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>", "board")
 
 

@@ -148,10 +148,10 @@ def fault(row: Row) -> str | None:
     if not isinstance(role, str) or role not in {known for known, _ in ROLES}:
         return f"its role is {_shown(role)}, which is unknown here"
     wrong = difference(row, EVERY)
-    if wrong is None and (role, state) not in ROLES:
-        wrong = f"its state is {_shown(state)}, which is unknown here"
     if wrong is None:
-        wrong = difference(row, ROLES[role, state])
+        keys = ROLES.get((role, str(state)))
+        unknown = f"its state is {_shown(state)}, which is unknown here"
+        wrong = unknown if keys is None else difference(row, keys)
     if wrong is None and (role, state) == ("final", "complete") and row["metric"] == "accuracy":
         wrong = difference(row, {"validation": SHARE, "test": SHARE})
     if wrong is None:
