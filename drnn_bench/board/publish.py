@@ -1,8 +1,8 @@
 """The published boards: `leaderboards/TASK.csv` and `.md`, and the records behind them.
 
 A board is made from `leaderboards/records/TASK.jsonl` and from nothing else. A run adds its rows
-there (by id: no row is replaced or doubled) and writes the board again. Where rows of somebody else
-stand there, it does so only when asked to (`bench run --publish`): who tries a fresh checkout
+there (by id: no row is replaced or doubled) and writes the board again. Where the file has rows of
+others, it does so only when asked to (`bench run --publish`): a first run in a fresh checkout
 changes none of its boards.
 """
 

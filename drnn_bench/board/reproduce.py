@@ -54,7 +54,7 @@ def _command(lines: list[BoardLine]) -> str:
 
 
 def _task(key: str) -> str:
-    """The key for a command line: a record names a text or data set, not where it lies."""
+    """The task for a command line: its key names a text or data set, a command gives its path."""
     name, pairs = split_spec(key)
     named = [("path" if option in ("text", "data") else option, text) for option, text in pairs]
     return join_spec(name, named)
@@ -67,7 +67,7 @@ def _bench(line: BoardLine) -> tuple[str, ...]:
 
 
 def _own_space(line: BoardLine) -> bool:
-    """Whether a line's search space is another than the one that comes with its family."""
+    """Whether a line's search space or recipe differs from those that come with its family."""
     try:
         shipped = read_space(default_path(line.family))
     except UserError:  # a family of a plug-in that is not here
@@ -95,7 +95,7 @@ def _key(key: str) -> str:
 
 
 def _value(value: Any) -> str:
-    """Numbers, words and lists are written in TOML as in JSON; infinity is a word of a record."""
+    """TOML writes numbers, words and lists as JSON does. Infinity is the word `inf` in a record."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + " }"
     if isinstance(value, list):
@@ -109,6 +109,6 @@ def _text(text: str) -> str:
     """A TOML string, which has no surrogate pairs and no bare control characters."""
     return re.sub(
         r"[\x7f-\x9f]",
-        lambda found: f"\\u{ord(found[0]):04x}",
+        lambda match: f"\\u{ord(match[0]):04x}",
         json.dumps(text, ensure_ascii=False),
     )

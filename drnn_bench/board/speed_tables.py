@@ -1,4 +1,4 @@
-"""What `bench measure` found, as text: a table for each number of threads, length and batch."""
+"""The figures of `bench measure` as text: a table for each length, batch and number of threads."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ def titles() -> list[str]:
 
 
 def shown(row: Row, form: str) -> list[str]:
-    """A model's cells: what it is, then for each figure its ratio and itself in a form."""
+    """A model's cells: its name and parameters, then each figure with its ratio to the base.
+
+    `form` is a format of the ratio and the figure.
+    """
     text = [row["model"], f"{row['parameters']:,}"]
     for key, (_, digits) in FIGURES.items():
         value, ratio = row[key], row[f"{key}_ratio"]
@@ -55,7 +58,7 @@ def shown(row: Row, form: str) -> list[str]:
 
 
 def caption(rows: list[Row]) -> list[str]:
-    """How the figures came about, and how they grow: full sentences."""
+    """How the figures came about, and how they grow with length and batch: full sentences."""
     first = rows[0]
     spreads = [
         (row[f"{key}_high"] - row[f"{key}_low"]) / row[key]
@@ -78,8 +81,8 @@ def caption(rows: list[Row]) -> list[str]:
 
 
 def _growth(rows: list[Row], key: str) -> list[str]:
-    """How many times as long the most of something takes as the least, all else as in the first
-    row."""
+    """A sentence on how time grows from the least to the most of `key`, all else as in the first
+    row; none where `key` does not vary."""
     first, others = rows[0], [other for other in CELL if other != key]
     alike = [row for row in rows if all(row[other] == first[other] for other in others)]
     alike.sort(key=lambda row: row[key])

@@ -24,7 +24,7 @@ def accuracy_by_parameters(group: Group) -> Chart:
     tested = [x for x in group.lines if x.n]
     families = {b: {x.family for x in tested if x.budget == b} for b in _budgets(tested)}
     alone = [
-        b for b, found in families.items() if len(found) == 1 < max(map(len, families.values()))
+        b for b, names in families.items() if len(names) == 1 < max(map(len, families.values()))
     ]
     tested = [x for x in tested if x.budget not in alone]
     group, budgets = replace(group, lines=tested or group.lines), _budgets(tested)
@@ -80,8 +80,9 @@ def _budgets(lines: list[BoardLine]) -> list[int]:
 
 
 def _beside(line: BoardLine, budgets: list[int], place: int, places: int) -> float:
-    """Where a line stands: with several budgets, side by side around its own, within a third of
-    the way to the next; nets that use nearly the same number would hide one another."""
+    """A line's place on the axis of parameters. With several budgets the lines stand side by side
+    around their budget, at most a third of the way to the next: nets that use nearly the same
+    number would hide one another."""
     if len(budgets) == 1:
         return line.parameters
     ratio = min(b / a for a, b in itertools.pairwise(budgets))
@@ -130,7 +131,7 @@ def pareto(group: Group) -> Chart:
 
 
 def learning_curves(group: Group) -> Chart:
-    """How the finalists' validation went on with training."""
+    """The finalists' validation against training steps."""
     series, rows = [], []
     for line in group.lines:
         curves = _alike(
@@ -161,7 +162,7 @@ def learning_curves(group: Group) -> Chart:
 
 
 def _alike(curves: list[list[list[float]]]) -> list[list[list[float]]]:
-    """Those that were evaluated at the steps that most were: all, unless a record was edited."""
+    """The curves that were evaluated at the usual steps: all, unless a record was edited."""
     steps = [tuple(step for step, _ in curve) for curve in curves]
     usual = max(steps, key=steps.count, default=None)
     return [curve for curve, at in zip(curves, steps, strict=True) if at == usual]

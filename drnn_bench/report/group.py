@@ -1,4 +1,4 @@
-"""Lines of a board that are drawn together: how they are named, marked and scaled."""
+"""Lines of a board that one chart shows: how they are named, marked and scaled."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Group:
-    """Lines of a board that belong together, the newest row of each one's study, and the rows of
-    its finalist, one a seed."""
+    """Lines that one chart shows: of one task, at one budget or several.
+
+    `studies` has the row of each line's study, `finals` the rows of its finalist, one a seed, both
+    by the study's digest.
+    """
 
     lines: Sequence[BoardLine]
     studies: dict[str, Row]
@@ -45,8 +48,8 @@ class Group:
         return Point(x, self.scaled(line.test_mean), words, low, high)
 
     def name(self, line: BoardLine) -> str:
-        """The family; with what tells its searches apart where the group has several of it: the
-        kind of search, and what their spaces fix differently."""
+        """The family. Where the group has several searches of it, the name also has the kind of
+        search and the options that their spaces fix differently."""
         kinds = self._kinds(line.family)
         twins = [x for x in kinds[_kind(line)] if x.budget == line.budget]
         words = list(_kind(line)) if len(kinds) > 1 else []
@@ -55,8 +58,8 @@ class Group:
         return f"{line.family} ({', '.join(words)})" if words else line.family
 
     def look(self, line: BoardLine) -> tuple[int, int]:
-        """Colour and marker: a family has its own colour, and its searches their own marks; where
-        there is no other family, colours tell the searches apart too."""
+        """Colour and marker, as `Series` has them: a family has its own colour, and each of its
+        searches its own marker; where there is no other family, each search has its own colour."""
         names = dict.fromkeys(self.name(x) for x in self.lines if x.family == line.family)
         family_hue, number = hue(line.family), list(names).index(self.name(line))
         alone = len({x.family for x in self.lines}) == 1
@@ -84,8 +87,8 @@ def _kind(line: BoardLine) -> tuple[str, ...]:
 
 
 def _fixed_apart(line: BoardLine, twins: list[BoardLine]) -> list[str]:
-    """The options that a search's space fixes and those of its twins do not fix alike; none where
-    two would have the same."""
+    """The options that a search's space fixes and those of its twins fix differently; none where
+    two searches would be named alike."""
 
     def words(of: BoardLine) -> list[str]:
         fixed = {k: v for k, v in of.space.items() if not isinstance(v, (list, dict))}

@@ -1,4 +1,4 @@
-"""What a report holds, in order: a section for each task, with its groups and their warnings."""
+"""The content of a report: a section for each task, with its boards and their warnings."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Winner:
-    """The net of a line that may be the best, drawn; where it cannot be, `svg` is None and `why`
-    says so."""
+    """The net of a line that may be the best. Where it cannot be drawn, `svg` is None and `why`
+    gives the reason."""
 
     name: str
     family: str
@@ -58,7 +58,7 @@ class Section:
 
 
 def make_sections(groups: Sequence[BoardGroup], rows: list[Row]) -> list[Section]:
-    """Everything that is shown of a board, from it and the rows that it was built from."""
+    """The sections of a board; `rows` are those that the board was made from."""
     studies = searches(rows)
     tasks: dict[tuple, list[BoardGroup]] = {}  # budgets side by side
     for group in groups:
@@ -99,8 +99,8 @@ def _winner(group: Group, line: BoardLine) -> Winner:
 
 
 def warnings(group: Group, winners: Iterable[Winner] = ()) -> list[str]:
-    """Everything that should make a reader of this group careful, and which of its winners are
-    not drawn."""
+    """Sentences on everything that should make a reader of this group careful, and on winners that
+    are not drawn."""
     sentences = [f"{winner.name}: {winner.why}" for winner in winners if winner.why]
     for line in group.lines:
         name, study, trials = group.name(line), group.studies[line.study], line.trials
@@ -139,7 +139,7 @@ def warnings(group: Group, winners: Iterable[Winner] = ()) -> list[str]:
 
 
 def provenance_rows(section: Section) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """A head, and a row for each study: everything that it was run with."""
+    """The titles of the columns, and a row for each study: what it was run with."""
     head = ("family", "budget", "study", "sampler", "pruner", "search seed", "recipe", "last run",
             "harness", "commit", "python", "torch", "optuna", "searched on", "speed measured on",
             "data")  # fmt: skip

@@ -24,7 +24,7 @@ def words(config: Row) -> str:
 
 
 def mrl_against_metric(group: Group) -> Chart:
-    """The paper's claim, over the complete trials of the random studies."""
+    """The paper's claim (Chang et al. 2017), over the complete trials of the random studies."""
     samples = [x for x in group.lines if is_sample(group.studies[x.study])]
     trials = [
         (
@@ -37,7 +37,7 @@ def mrl_against_metric(group: Group) -> Chart:
         for trial in group.studies[line.study]["complete"]
     ]
     finite = [mrl for _, mrl, _, _ in trials if math.isfinite(mrl)]
-    # Infinity stands to the right of everything else, on a tick of its own.
+    # Infinity has a tick of its own, to the right of all other values.
     beyond = 1.15 * max(finite, default=1.0)
     ticks: tuple[tuple[float, str], ...] = ()
     if len(finite) < len(trials):
@@ -90,8 +90,8 @@ def mrl_against_metric(group: Group) -> Chart:
 
 
 class BestSoFar(NamedTuple):
-    """A search after so many trials: the seconds that training them took, None where a record
-    does not tell; its best value; whether the last trial gave it."""
+    """A search after `trials` of its trials: the seconds of their training, None where the record
+    lacks them; the best value; whether the last of these trials gave it."""
 
     trials: int
     seconds: float | None
@@ -146,7 +146,7 @@ def best_so_far(group: Group) -> list[Chart]:
 
 
 def _unit_of_time(longest: float) -> tuple[str, int]:
-    """The unit in which a time of so many seconds is shown, and its seconds."""
+    """The unit in which times of at most `longest` seconds are shown, and its length in seconds."""
     for unit, scale in (("hours", 3600), ("minutes", 60)):
         if longest >= scale or not longest:
             return unit, scale
@@ -154,8 +154,8 @@ def _unit_of_time(longest: float) -> tuple[str, int]:
 
 
 def _best_steps(study: Row) -> list[BestSoFar]:
-    """From the first complete trial on. Records without a history have their complete trials in
-    order."""
+    """The best value after each trial, from the first complete one on. In records without a history
+    only complete trials count."""
     history = study.get("history") or [
         {"value": t["value"], "seconds": None} for t in study["complete"]
     ]
@@ -175,7 +175,7 @@ def _best_steps(study: Row) -> list[BestSoFar]:
 
 
 def importances(group: Group) -> Chart:
-    """Which options of the space mattered."""
+    """How much each option of the search space mattered."""
     shares_of = {x.study: group.studies[x.study].get("importance") for x in group.lines}
     known = [(x, shares) for x in group.lines if (shares := shares_of[x.study])]
     unknown = [group.name(x) for x in group.lines if not shares_of[x.study]]
@@ -211,7 +211,7 @@ def importances(group: Group) -> Chart:
 
 
 def _first_dilation(config: Row) -> int | None:
-    """That of a dilated RNN's lowest layer; None where its config does not say, or no cell."""
+    """The dilation of a dilated RNN's lowest layer; None where its config does not say."""
     dilations, base, start = (config.get(key) for key in ("dilations", "base", "start"))
     if config.get("cell") not in CELLS:
         return None

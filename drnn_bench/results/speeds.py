@@ -1,4 +1,4 @@
-"""Which speed row a board shows of a finalist: rows alone, as in `ranking`."""
+"""The speed row of a finalist that a board shows, chosen from rows alone."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ def shown_speeds(
 ) -> dict[str, tuple[Row | None, str | None]]:
     """The speed row of each study's finalist, or why none of its rows is shown.
 
-    Rows of one thread count where there are such, else any. Speeds of other hardware, threads or
-    torch never stand in one table: each group shows those that most of its studies were measured
-    on. Of several, an idle machine's row goes before a busy one's, and a later one before an
-    earlier: who measures a published net again on a busier machine, or on another, replaces
-    nothing.
+    Rows of one thread go before rows of several. A group shows one kind of hardware, thread count,
+    torch and dtype: the kind on which most of its studies were measured. Of several rows, an idle
+    machine's goes before a busy one's, and a later one before an earlier: a published speed is not
+    replaced when the net is measured again on a busier machine, or on another.
     """
     timed = {digest: _timed(study, rows) for digest, study in studies.items()}
     usual: dict[tuple, Counter[tuple[str, int]]] = {}

@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 def searches(rows: list[Row]) -> dict[str, Row]:
     """The row of each study by its digest: of several rows the one that has most trials, and of
-    these the first. Whoever runs a published search again, or a part of it, displaces nothing."""
+    these the first. A published search is not replaced when it is run again, or in part."""
     studies: dict[str, Row] = {}
     for row in sorted((r for r in rows if r["role"] == "study"), key=lambda row: row["started"]):
         known = studies.get(row["study"])
@@ -126,7 +126,7 @@ def gain(direction: str, value: float | None, over: float | None) -> float | Non
 
 
 def _one_a_seed(rows: Iterable[Row]) -> list[Row]:
-    """The first final of each seed: whoever trains a published net again displaces nothing."""
+    """The first final of each seed. A published final is not replaced when it is trained again."""
     first: dict[int, Row] = {}
     for row in rows:
         if row["role"] == "final":
