@@ -26,7 +26,9 @@ def leaderboard(
     without; `budget` a number of parameters. Published boards are read too: name their folder.
 
         >>> board = drnn_bench.leaderboard("runs", task="pixel_digits")
-        >>> board[["family", "test_mean", "rank_low", "rank_high"]]
+        >>> board[["family", "n", "rank_low", "rank_high"]]
+          family  n  rank_low  rank_high
+        0   lstm  3         1          1
 
     Raises ValueError where nothing has been run, or nothing of what was asked for; warns of rows
     that cannot be read.

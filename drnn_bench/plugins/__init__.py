@@ -39,6 +39,8 @@ VARIABLE = "DRNN_BENCH_PLUGINS"
 def plugin(path: str | os.PathLike[str]) -> None:
     """Takes a Python file's tasks and families into this process and the workers it starts.
 
+        >>> drnn_bench.plugin("my_nets.py")
+
     Raises ValueError where there is no such file. What is wrong inside it is said when a task or a
     family is first asked for.
     """

@@ -50,6 +50,8 @@ def write_figures(sections: list[Section], folder: Path) -> int:
 def _write(path: Path, data: bytes) -> None:
     if path.is_dir():
         raise UserError(f"output {path}: is a folder; name a file")
+    if not path.parent.is_dir():  # a mistyped path makes no folders
+        raise UserError(f"output {path}: cannot be written (there is no folder {path.parent})")
     try:
         write_whole(path, data)
     except OSError as error:
