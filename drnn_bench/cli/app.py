@@ -127,22 +127,12 @@ def run(
         ) from None
     if dry_run:
         return
+    # scipy: the search need not wait for it.
     from drnn_bench.board.terminal import print_board
-    from drnn_bench.jobs.finish import publish_board, run_board  # scipy: not before the search
+    from drnn_bench.jobs.finish import board_of, publish_run
 
-    board = run_board(plan)
-    for note in board.notes:
-        say_error(note)
-    print_board(console, board.groups)
-    published = publish_board(plan, board, force=publish)
-    if published.path is None:
-        say(
-            f"leaderboards/ is left as it is: {published.others} rows of {plan.task.key} there are "
-            f"not from {runs_dir}. `bench leaderboard` shows this board; --publish adds its rows "
-            "there."
-        )
-        return
-    say(f"Written to {published.path} and {published.path.with_suffix('.csv')}")
+    print_board(console, board_of(plan, job.records, say_error))
+    say(publish_run(plan, job.records, publish))
 
 
 app.command()(leaderboard)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drnn_bench.jobs.finish import publish_board, run_board
+from drnn_bench.jobs.finish import board_of, publish_run
 from drnn_bench.jobs.job import Run
 from drnn_bench.jobs.plan import Request, make_plan
 from drnn_bench.jobs.reporter import Silent
@@ -88,9 +88,8 @@ def run(
     )
     plan = make_plan(request)
     check_boards(plan.task.key)
-    Run(plan, Silent()).run()
-    board = run_board(plan)
-    for note in board.notes:
-        warnings.warn(note, stacklevel=2)
-    publish_board(plan, board, force=publish)
-    return to_frame(board.groups)
+    job = Run(plan, Silent())
+    job.run()
+    groups = board_of(plan, job.records, lambda line: warnings.warn(line, stacklevel=4))
+    publish_run(plan, job.records, publish)
+    return to_frame(groups)

@@ -1,13 +1,12 @@
-"""What follows a run: the board of what was run, and the published board of its task.
+"""What comes after a run: its board, and the published board of its task.
 
-`bench run` prints what these give, `drnn_bench.run` returns it.
+`bench run` prints it, `drnn_bench.run` returns the board.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from drnn_bench.board.publish import of_others, publish
 from drnn_bench.errors import JobError
@@ -17,44 +16,39 @@ from drnn_bench.results.board_line import BoardGroup
 from drnn_bench.results.ranking import rank_rows
 
 
-@dataclass(frozen=True)
-class RunBoard:
-    """The groups that a run belongs to, all rows of its runs folder, and a line on each row that
-    cannot be read."""
+def board_of(
+    plan: Plan, records_path: Path, note: Callable[[str], None] = lambda line: None
+) -> list[BoardGroup]:
+    """The groups of a plan's task, steps and budgets, from the rows of its runs folder.
 
-    groups: list[BoardGroup]
-    rows: list[dict[str, Any]]
-    notes: list[str]
-
-
-def run_board(plan: Plan) -> RunBoard:
-    """The board of a plan that has run: the groups of its task, steps and budgets.
-
-    Raises JobError where none of the plan's searches has a complete trial.
+    `note` takes a line on each row that cannot be read. Raises JobError where no study of the plan
+    has a line.
     """
-    rows, notes = records.read(Path(plan.request.runs_dir) / "records.jsonl")
+    rows, notes = records.read(records_path)
+    for line in notes:
+        note(line)
     groups = rank_rows(rows)
     planned = {spec.identity for spec in plan.specs}
     if not any(line.study in planned for group in groups for line in group.lines):
         raise JobError("no family has a complete trial: nothing to rank")
-    conditions = {(spec.steps, spec.budget) for spec in plan.specs}
-    groups = [x for x in groups if x.task == plan.task.key and (x.steps, x.budget) in conditions]
-    return RunBoard(groups, rows, notes)
+    conditions = {(plan.task.key, spec.steps, spec.budget) for spec in plan.specs}
+    return [group for group in groups if (group.task, group.steps, group.budget) in conditions]
 
 
-@dataclass(frozen=True)
-class Published:
-    """The board that was written, its Markdown file; or None and how many published rows of the
-    task are not this runs folder's."""
+def publish_run(plan: Plan, records_path: Path, beside_others: bool) -> str:
+    """Adds the task's rows to the published ones and writes its board; where rows of others stand
+    there, only if `beside_others`. Returns a line on what was done.
 
-    path: Path | None
-    others: int = 0
-
-
-def publish_board(plan: Plan, board: RunBoard, *, force: bool) -> Published:
-    """Adds a run's rows to the published board of its task. A board that holds rows of others is
-    left as it is, unless `force`. Raises UserError where it cannot be written."""
-    others = of_others(board.rows, plan.task.key)
-    if others and not force:
-        return Published(None, others)
-    return Published(publish(board.rows, plan.task.key))
+    Raises UserError where the board cannot be written.
+    """
+    rows, _ = records.read(records_path)
+    task = plan.task.key
+    others = of_others(rows, task)
+    if others and not beside_others:
+        return (
+            f"leaderboards/ is left as it is: {others} rows of {task} there are not from "
+            f"{plan.request.runs_dir}. `bench leaderboard` shows this board; --publish adds its "
+            "rows there."
+        )
+    path = publish(rows, task)
+    return f"Written to {path} and {path.with_suffix('.csv')}"
