@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -128,31 +127,12 @@ def run(
         ) from None
     if dry_run:
         return
-    from drnn_bench.board import publish
+    # scipy: the search need not wait for it.
     from drnn_bench.board.terminal import print_board
-    from drnn_bench.results import records  # pandas and scipy: the search need not wait for them
-    from drnn_bench.results.ranking import build, select
+    from drnn_bench.jobs.finish import board_of, publish_run
 
-    rows, notes = records.read(Path(runs_dir) / "records.jsonl")
-    for note in notes:
-        say_error(note)
-    board = build(rows)
-    wanted = {spec.identity for spec in plan.specs}
-    if board.empty or not board["study"].isin(wanted).any():
-        raise JobError("no family has a complete trial: nothing to rank")
-    same = board[board["task"] == plan.task.key]
-    same = same[same["steps"].isin({s.steps for s in plan.specs})]
-    same = same[same["budget"].isin({s.budget for s in plan.specs})]
-    print_board(console, select(same))
-    others = publish.of_others(rows, plan.task.key)
-    if others and not publish:
-        say(
-            f"leaderboards/ is left as it is: {others} rows of {plan.task.key} there are not from "
-            f"{runs_dir}. `bench leaderboard` shows this board; --publish adds its rows there."
-        )
-        return
-    path = publish.publish(rows, plan.task.key)
-    say(f"Written to {path} and {path.with_suffix('.csv')}")
+    print_board(console, board_of(plan, job.records, say_error))
+    say(publish_run(plan, job.records, publish))
 
 
 app.command()(leaderboard)

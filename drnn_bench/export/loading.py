@@ -42,6 +42,10 @@ COUNTS, MANY = ("depth", "modules", "start"), 64
 def load(folder: str | Path) -> nn.Module:
     """The net that `bench export` wrote into a folder, in evaluation mode on the CPU.
 
+        >>> model = drnn_bench.load("net")
+        >>> model(torch.zeros(1, 64, 1), last=1).shape
+        torch.Size([1, 1, 10])
+
     `model(x_BTI)` takes (batch, steps, input_size) float32 and gives logits (batch, steps,
     output_size), the same to the last bit as when it was exported. What the inputs must be is in
     the folder's README.md. A family of your own must be there first (`drnn_bench.plugin`).

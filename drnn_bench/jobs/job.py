@@ -16,9 +16,9 @@ from drnn_bench.execution.carry import carry
 from drnn_bench.execution.job import Executor, Returned
 from drnn_bench.execution.local import LocalExecutor
 from drnn_bench.jobs.finals import FinalJob, final_seed, keep_final
-from drnn_bench.jobs.plan import Plan, Request, make_plan
+from drnn_bench.jobs.plan import Plan
 from drnn_bench.jobs.progress import study_progress
-from drnn_bench.jobs.reporter import Reporter, Silent
+from drnn_bench.jobs.reporter import Reporter
 from drnn_bench.results import records
 from drnn_bench.search.ask import DrivenStudy
 from drnn_bench.search.driver import Driver
@@ -42,25 +42,11 @@ from drnn_bench.training.snapshots import Snapshots
 
 if TYPE_CHECKING:
     import optuna
-    import pandas as pd
 
 Row = dict[str, Any]
 SHOW = 0.5  # seconds between two looks at the search
 # What a trainer imports before its first job: a trial should not begin with it.
 MODULES = ("drnn_bench.training.loop", "drnn_bench.speed.throughput")
-
-
-def run(**request: Any) -> pd.DataFrame:
-    """The whole job from Python: `run(task="pixel_digits", trials=20)` -> the leaderboard.
-
-    Takes the fields of `plan.Request`. Raises ValueError for wrong input, RuntimeError where the
-    job failed.
-    """
-    from drnn_bench.results.ranking import leaderboard
-
-    asked = Request(**request)
-    Run(make_plan(asked), Silent()).run()
-    return leaderboard(runs_dir=asked.runs_dir, task=asked.task)
 
 
 class Run:

@@ -24,7 +24,12 @@ from drnn_bench.models.architecture import Architecture, Paths, at_least
 
 
 def mean_recurrent_length(config: Architecture, horizon: int | None = None) -> float:
-    """MRL over the spans 1..horizon; by default over one period m, as the paper has it.
+    """MRL over the spans 1..horizon, in edges; by default over one period m, as the paper has it
+    (Chang et al. 2017, section 3).
+
+        >>> net = drnn_bench.configure("dilated_rnn", input_size=1, output_size=10, width=20)
+        >>> round(drnn_bench.mean_recurrent_length(net), 4)
+        13.0039
 
     Infinite where some span cannot be crossed. Raises UserError for a horizon below 1, or for a
     convolution without a horizon: it has no period.

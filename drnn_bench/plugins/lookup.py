@@ -14,7 +14,9 @@ VARIABLE = "DRNN_BENCH_PLUGINS"
 
 
 def plugin(path: str | os.PathLike[str]) -> None:
-    """Adds a Python file's tasks and families to this process and the workers it starts.
+    """Adds a Python file's tasks and families to this process and the trainers it starts.
+
+        >>> drnn_bench.plugin("my_nets.py")
 
     Raises ValueError where there is no such file. Errors in the file are raised when a task or a
     family is first asked for.

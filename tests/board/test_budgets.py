@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drnn_bench.board import budgets
-from drnn_bench.results.ranking import (
-    build,
-)
+from drnn_bench.results.ranking import rank_rows
 from tests.support.markdown import table
 from tests.support.searched import (
     flat,
@@ -18,13 +16,13 @@ from tests.support.searched import (
 
 def test_the_speed_ratio_may_be_to_any_family():
     rows, _ = three()
-    board = build(flat(rows), base="dilated_cnn")
-    ratios = dict(zip(board["family"], board["speed_ratio"], strict=True))
+    board = rank_rows(flat(rows), base="dilated_cnn")
+    ratios = {x.family: x.speed_ratio for x in board[0].lines}
     assert ratios == pytest.approx({"dilated_rnn": 0.16, "lstm": 0.4, "dilated_cnn": 1.0})
     shown = budgets.to_text(board, "dilated_cnn", csv=False)
     [_, _, *body] = table(shown)
     assert dict(body)["dilated_rnn"] == "95.1 ± 0.2 [{:,}, 0.16x, {:.1f}]".format(
-        *board[board["family"] == "dilated_rnn"][["parameters", "mrl"]].iloc[0]
+        *next((x.parameters, x.mrl) for x in board[0].lines if x.family == "dilated_rnn")
     )
     assert "training speed/dilated_cnn, MRL over the spans 1 to 63" in shown
     one = budgets.to_records(board, "dilated_cnn")[0]
@@ -38,5 +36,5 @@ def test_budgets_side_by_side_stand_as_they_rank_at_the_largest():
     rows = [small.study(), *small.finals(0.9, 0.91), large.study(), *large.finals(0.3, 0.31),
             other.study(), *other.finals(0.5, 0.51),
             only_small.study(), *only_small.finals(0.8, 0.81)]  # fmt: skip
-    [_, _, *body] = table(budgets.to_text(build(rows), "lstm", csv=False))
+    [_, _, *body] = table(budgets.to_text(rank_rows(rows), "lstm", csv=False))
     assert [family for family, *_ in body] == ["gru", "lstm", "rnn"]

@@ -9,11 +9,10 @@ import random
 
 import pytest
 
-from drnn_bench.board import columns
-from drnn_bench.results.ranking import (
-    build,
-    select,
-)
+from drnn_bench.board import columns, renderings
+from drnn_bench.board.cells import MISSING
+from drnn_bench.results.board_line import as_records
+from drnn_bench.results.ranking import rank_rows, select
 from drnn_bench.results.recipe import Recipe
 from tests.support.markdown import table
 from tests.support.searched import (
@@ -35,7 +34,7 @@ def test_a_board_says_what_it_left_out_and_why():
     wide, later = searched(budget=2000, steps=200), searched(version=2)
     rows = [first.study(), *first.finals(*POOR), better.study(), *better.finals(*GOOD),
             wide.study(), *wide.finals(*FAIR), later.study(), *later.finals(*FAIR)]  # fmt: skip
-    text = columns.to_markdown(select(build(rows), budget=1000))
+    text = renderings.to_markdown(select(rank_rows(rows), budget=1000))
     assert "Left out: lstm (3 finals of a net that is no longer the best)." in text
     assert "Ranked apart, never with these: 2,000 parameters, 200 steps; task version 2." in text
 
@@ -44,14 +43,14 @@ def test_the_correlation_with_mrl_stands_below_the_board_of_a_random_search():
     one = at_random(searched())
     trials = [{"index": i, "value": 0.9 - 0.1 * i, "mrl": 3.0 + i, "config": {}, "learning_rate": 1}
               for i in range(4)]  # fmt: skip
-    board = build([one.study(complete=trials)])
-    assert board["mrl_correlation"][0]["lstm"]["rho"] == pytest.approx(-1)
-    assert "over random trials, lstm: -1.00 (n = 4, no interval)" in columns.to_markdown(board)
+    board = rank_rows([one.study(complete=trials)])
+    assert board[0].first.mrl_correlation["lstm"].rho == pytest.approx(-1)
+    assert "over random trials, lstm: -1.00 (n = 4, no interval)" in renderings.to_markdown(board)
 
 
 def test_the_caption_names_the_hardware_of_the_speeds_that_are_shown():
     rows, order = three()
-    text = columns.to_markdown(build(on_two_machines(rows, order[0])))
+    text = renderings.to_markdown(rank_rows(on_two_machines(rows, order[0])))
     assert "Speed: Processor A" in text
     assert "Speed: Processor B" not in text
     assert f"Left out: {order[0]} (speed measured elsewhere (Processor B" in text
@@ -60,8 +59,8 @@ def test_the_caption_names_the_hardware_of_the_speeds_that_are_shown():
 def test_a_busy_machine_is_said_to_have_been_busy():
     one = searched()
     rows = [one.study(), *one.finals(*GOOD)]
-    assert "on an idle machine" in columns.to_markdown(build([*rows, one.speed(1.0)]))
-    assert "BUSY" in columns.to_markdown(build([*rows, one.speed(1.0, machine="busy")]))
+    assert "on an idle machine" in renderings.to_markdown(rank_rows([*rows, one.speed(1.0)]))
+    assert "BUSY" in renderings.to_markdown(rank_rows([*rows, one.speed(1.0, machine="busy")]))
 
 
 JSON_KEYS = (
@@ -83,7 +82,7 @@ def refuse(constant: str) -> None:
 def test_json_has_every_promised_key_and_is_strict_json():
     rows, order = three()
     untested = searched("clockwork_rnn", modules=2)
-    text = columns.to_json(build([*flat(rows), untested.study()]))
+    text = renderings.to_json(rank_rows([*flat(rows), untested.study()]))
     found = json.loads(text, parse_constant=refuse)
     assert [x["family"] for x in found] == [*order, "clockwork_rnn"]
     for one in found:
@@ -103,14 +102,18 @@ def test_json_has_every_promised_key_and_is_strict_json():
     assert by_family["lstm"]["config"] == searched("lstm").best["config"]
 
 
+NESTED = ("config", "trials", "recipe", "space", "tests", "on_edge", "mrl_correlation", "left_out",
+          "apart")  # fmt: skip
+
+
 def test_csv_has_a_line_a_study_and_its_nested_cells_are_json():
     rows, order = three()
-    board = build(flat(rows))
-    found = list(csv.DictReader(io.StringIO(columns.to_csv(board))))
+    board = rank_rows(flat(rows))
+    found = list(csv.DictReader(io.StringIO(renderings.to_csv(board))))
     assert [x["family"] for x in found] == order
-    assert found[0].keys() == set(board)
-    for text, line_ in zip(found, board.to_dict("records"), strict=True):
-        for key in columns.NESTED:
+    assert found[0].keys() == set(as_records(board)[0])
+    for text, line_ in zip(found, as_records(board), strict=True):
+        for key in NESTED:
             assert json.loads(text[key]) == line_[key]
         assert int(text["rank_low"]) == line_["rank_low"]
         assert float(text["test_mean"]) == line_["test_mean"]
@@ -120,7 +123,7 @@ def test_csv_has_a_line_a_study_and_its_nested_cells_are_json():
 def test_markdown_is_a_table_with_as_many_cells_in_each_row():
     rows, order = three()
     untested = searched("clockwork_rnn", modules=2)
-    cells = table(columns.to_markdown(build([*flat(rows), untested.study()])))
+    cells = table(renderings.to_markdown(rank_rows([*flat(rows), untested.study()])))
     assert len(cells) == 2 + 4
     # Accuracy stands once, each family too, and no random search has been run.
     assert {len(row) for row in cells} == {len(columns.COLUMNS) - 3}
@@ -128,34 +131,34 @@ def test_markdown_is_a_table_with_as_many_cells_in_each_row():
     assert all(set(cell) <= set(":-") and "-" in cell for cell in rule)
     assert [row[1] for row in body] == [*order, "clockwork_rnn"]
     shown = [dict(zip(head, row, strict=True)) for row in body]
-    assert [row["rank"] for row in shown] == ["1", "2", "3", columns.MISSING]
+    assert [row["rank"] for row in shown] == ["1", "2", "3", MISSING]
     assert shown[0]["test accuracy % ↑"] == "95.1 ± 0.2"
     assert shown[0]["speed/lstm"] == "0.40x"
     assert shown[2]["MRL"] == "∞"
     assert shown[3]["test accuracy % ↑"] == "search only"
-    assert shown[3]["train seq/s"] == columns.MISSING
+    assert shown[3]["train seq/s"] == MISSING
     assert shown[0]["trials"] == "3+2 (1 diverged)"
 
 
 def test_markdown_of_a_loss_counts_in_nats_downwards():
     one = searched(task="copy_memory:T=5")
-    cells = table(columns.to_markdown(build([one.study(), *one.finals(1.25, 1.75)])))
+    cells = table(renderings.to_markdown(rank_rows([one.study(), *one.finals(1.25, 1.75)])))
     [row] = cells[2:]
     shown = dict(zip(cells[0], row, strict=True))
     assert shown["test nats ↓"].startswith("1.5000 ± ")
-    assert shown["test s.e."] == columns.MISSING
+    assert shown["test s.e."] == MISSING
 
 
 def test_shared_ranks_are_shown_as_a_range():
     one, other = searched("lstm"), searched("dilated_rnn")
     rows = [one.study(), *one.finals(0.8), other.study(), *other.finals(0.7)]
-    assert [row[0] for row in table(columns.to_markdown(build(rows)))[2:]] == ["1–2", "1–2"]
+    assert [row[0] for row in table(renderings.to_markdown(rank_rows(rows)))[2:]] == ["1–2", "1–2"]
 
 
 def test_the_caption_says_what_one_must_know():
     edgy = searched().with_best(on_edge=["depth"])
     rows = [edgy.study(), *edgy.finals(0.8, 0.9, None), edgy.speed(3.0)]
-    text = columns.to_markdown(build(rows))
+    text = renderings.to_markdown(rank_rows(rows))
     for said in (
         "2 fresh seeds",
         "Holm",
@@ -173,23 +176,23 @@ def test_the_caption_says_what_one_must_know():
         assert said in text
 
 
-@pytest.mark.parametrize("render", [columns.to_csv, columns.to_markdown, columns.to_json])
+@pytest.mark.parametrize("render", [renderings.to_csv, renderings.to_markdown, renderings.to_json])
 def test_the_order_of_studies_in_the_records_does_not_matter(render):
     rows = different_studies()
-    text = render(build(flat(rows)))
+    text = render(rank_rows(flat(rows)))
     for seed in range(5):
         random.Random(seed).shuffle(rows)
-        assert render(build(flat(rows))) == text
+        assert render(rank_rows(flat(rows))) == text
 
 
 def test_the_order_of_studies_without_finals_does_not_matter_where_they_tie():
     one, other = searched("lstm").study(), searched("dilated_rnn").study()
-    assert columns.to_csv(build([one, other])) == columns.to_csv(build([other, one]))
+    assert renderings.to_csv(rank_rows([one, other])) == renderings.to_csv(rank_rows([other, one]))
 
 
 def test_accuracy_stands_beside_another_metric_and_guessing_below_it():
     one = searched("lstm", task="copy_memory:T=500")
-    text = columns.to_markdown(build([one.study(), *one.finals(*GOOD)]))
+    text = renderings.to_markdown(rank_rows([one.study(), *one.finals(*GOOD)]))
     head = table(text)[0]
     assert "test nats ↓" in head
     assert "accuracy %" in head

@@ -8,13 +8,12 @@ import re
 
 import pytest
 
-from drnn_bench.board import columns, publish
+from drnn_bench.board import publish, renderings
+from drnn_bench.board.frame import leaderboard
 from drnn_bench.errors import UserError
 from drnn_bench.results import records
-from drnn_bench.results.ranking import (
-    build,
-    leaderboard,
-)
+from drnn_bench.results.board_line import as_records
+from drnn_bench.results.ranking import rank_rows
 from tests.support.command import ROOT
 from tests.support.folders import content
 from tests.support.markdown import table
@@ -37,8 +36,8 @@ def test_publishing_writes_the_records_of_the_task_and_both_boards(tmp_path):
     }  # fmt: skip
     mine = [row for row in rows if row["task"] == "pixel_digits"]
     assert records.read(tmp_path / "records" / "pixel_digits.jsonl") == (mine, [])
-    assert path.with_suffix(".csv").read_text() == columns.to_csv(build(mine))
-    assert columns.to_markdown(build(mine)) in path.read_text()
+    assert path.with_suffix(".csv").read_text() == renderings.to_csv(rank_rows(mine))
+    assert renderings.to_markdown(rank_rows(mine)) in path.read_text()
     assert "pixel_mnist" not in path.read_text()
 
 
@@ -80,12 +79,12 @@ def test_who_runs_less_of_a_published_search_displaces_nothing(tmp_path):
     whole = dataclasses.replace(searched(), complete=28)
     published = [whole.study(), *whole.finals(*GOOD)]
     publish.publish(published, "pixel_digits", tmp_path)
-    before = build(records.read_folder(tmp_path)[0]).to_dict("records")
+    before = as_records(rank_rows(records.read_folder(tmp_path)[0]))
     part = dataclasses.replace(whole, complete=8, best=searched(width=11).best)
     publish.publish(
         [part.study(), *part.finals(0.1), *whole.finals(*POOR)], "pixel_digits", tmp_path
     )
-    [line] = build(records.read_folder(tmp_path)[0]).to_dict("records")
+    [line] = as_records(rank_rows(records.read_folder(tmp_path)[0]))
     assert line["tests"] == before[0]["tests"]
     assert (line["width"], line["trials"]) == (before[0]["width"], before[0]["trials"])
 

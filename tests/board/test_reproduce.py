@@ -6,11 +6,9 @@ import dataclasses
 import math
 import subprocess
 
-from drnn_bench.board import budgets, columns
+from drnn_bench.board import budgets, renderings
 from drnn_bench.board.reproduce import again
-from drnn_bench.results.ranking import (
-    build,
-)
+from drnn_bench.results.ranking import rank_rows
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.search.space import read_space
 from tests.support.searched import (
@@ -21,7 +19,7 @@ from tests.support.searched import (
 
 def test_each_kind_of_search_has_a_command_that_makes_it_again():
     one, other, wild = searched(), searched("gru"), at_random(searched(), seed=7)
-    text = columns.to_markdown(build([one.study(), other.study(), wild.study()]))
+    text = renderings.to_markdown(rank_rows([one.study(), other.study(), wild.study()]))
     again = [line_.strip() for line_ in text.splitlines() if line_.startswith("    bench run")]
     where = "--budget 1000 --steps 100 --trials 5 --seeds 1"
     assert sorted(again) == [
@@ -30,7 +28,7 @@ def test_each_kind_of_search_has_a_command_that_makes_it_again():
         f"bench run --task pixel_digits --family lstm {where} "
         "--sampler random --pruner none --seed 7",
     ]
-    board = build([one.study(), other.study(), wild.study()])
+    board = rank_rows([one.study(), other.study(), wild.study()])
     assert "of several searches" in budgets.to_text(board, "lstm", csv=False)
 
 
@@ -42,7 +40,7 @@ def test_a_search_space_of_ones_own_comes_with_its_command(tmp_path):
     one = searched()
     spec = dataclasses.replace(one.spec, space=table, recipe=recipe.table)
     own = dataclasses.replace(one, spec=spec)
-    shell = again(build([one.study(), own.study()]).to_dict("records"))
+    shell = again(rank_rows([one.study(), own.study()])[0].lines)
     write, _, runs = shell.partition("\nbench run")
     subprocess.run(["sh", "-c", write], cwd=tmp_path, check=True)
     [path] = tmp_path.iterdir()

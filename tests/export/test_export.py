@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -15,7 +16,7 @@ import pytest
 import torch
 
 import drnn_bench
-from drnn_bench.board import columns
+from drnn_bench.board.cells import result_text
 from drnn_bench.board.reproduce import commands
 from drnn_bench.errors import JobError, UserError
 from drnn_bench.execution.carry import finish
@@ -31,7 +32,8 @@ from drnn_bench.jobs.plan import Request, make_plan
 from drnn_bench.jobs.reporter import Silent
 from drnn_bench.models import weights
 from drnn_bench.results import records
-from drnn_bench.results.ranking import build, finals_of, select
+from drnn_bench.results.ranking import rank_rows, select
+from drnn_bench.results.study_lines import finals_of
 from drnn_bench.search.study import open_study
 from drnn_bench.search.summary import study_row, summarise
 from drnn_bench.tasks.prepared import all_prepared
@@ -79,7 +81,7 @@ def runs(place, tmp_path) -> Path:
 
 def read(runs: Path):
     rows, _ = records.read(runs / "records.jsonl")
-    return rows, columns.groups(build(rows))[0]
+    return rows, rank_rows(rows)[0]
 
 
 def test_every_final_keeps_its_weights(place):
@@ -98,8 +100,8 @@ def test_a_finalist_is_exported_and_does_again_what_its_record_says(place, typed
     folder = tmp_path / "a" / "net"
     assert {path.name for path in folder.iterdir()} == {WEIGHTS, CONFIG, CARD}
     assert list(folder.parent.iterdir()) == [folder]
-    rows, lines = read(place / "runs")
-    best = max(finals_of(lines[1], rows), key=lambda row: row["validation"])
+    rows, board = read(place / "runs")
+    best = max(finals_of(board.lines[1], rows), key=lambda row: row["validation"])
     [[prepared], []] = all_prepared(place / "runs" / "data")
     model, arrays = drnn_bench.load(folder), prepared.arrays()
     for split in ("validation", "test"):
@@ -115,49 +117,50 @@ def test_a_finalist_is_exported_and_does_again_what_its_record_says(place, typed
     assert {row.tobytes() for row in entering} == {row.tobytes() for row in seen}
 
     card = (folder / CARD).read_text()
-    assert columns.shown_interval(lines[1]) in card
+    assert result_text(board.lines[1]) in card
     assert f"n = {SEEDS}" in card
     assert f"{best['parameters']:,} of at most 300" in card
     assert f"SHA-256 {best['weights']}" in card
     assert "adam, batch 128" in card
-    assert commands([lines[1]])[0] in card
+    assert commands([board.lines[1]])[0] in card
     assert parse_task("own").licence.capitalize()[:20] in card
     assert str(place) not in card + json.dumps(told)
     assert re.search(r"\b(nan|None)\b", card) is None
 
 
 def test_the_seed_is_chosen_by_validation_and_never_by_test(place):
-    rows, lines = read(place / "runs")
+    rows, board = read(place / "runs")
     kept = place / "runs" / "weights"
-    for line, order in itertools.product(lines, itertools.permutations(range(SEEDS))):
+    for line, order in itertools.product(board.lines, itertools.permutations(range(SEEDS))):
         finals = [
             row | {"validation": 0.5 + i / 10, "test": 0.9 - i / 10}
             for row, i in zip(finals_of(line, rows), order, strict=True)
         ]
         assert best_final(line, finals, kept)["validation"] == 0.5 + (SEEDS - 1) / 10
-        down = best_final(line | {"direction": "min"}, finals, kept)
+        down = best_final(dataclasses.replace(line, direction="min"), finals, kept)
         assert down["validation"] == 0.5
 
 
 def refused(runs: Path, output: Path, rank: int = 1) -> str:
     """What an export is refused with; checked to have left nothing behind."""
     before = sorted(output.parent.iterdir()) if output.parent.is_dir() else None
-    rows, lines = read(runs)
-    said = refusal(export_to, output, lines, rank, rows, runs)
+    rows, board = read(runs)
+    said = refusal(export_to, output, board, rank, rows, runs)
     assert before is None or sorted(output.parent.iterdir()) == before
     return said
 
 
 def best_of(runs: Path, rank: int = 1):
-    rows, lines = read(runs)
-    return best_final(lines[rank - 1], finals_of(lines[rank - 1], rows), runs / "weights")
+    rows, board = read(runs)
+    line = board.lines[rank - 1]
+    return best_final(line, finals_of(line, rows), runs / "weights")
 
 
 def test_nothing_is_overwritten(runs, tmp_path):
-    rows, lines = read(runs)
+    rows, board = read(runs)
     output = tmp_path / "net"
     output.mkdir()  # an empty one will do
-    export_to(output, lines, 1, rows, runs)
+    export_to(output, board, 1, rows, runs)
     before = {path.name: path.read_bytes() for path in output.iterdir()}
     assert "not empty" in refused(runs, output)
     assert {path.name: path.read_bytes() for path in output.iterdir()} == before
@@ -197,35 +200,35 @@ def test_a_search_without_finals_and_data_that_is_gone(runs, tmp_path):
     shutil.rmtree(runs / "data")
     assert "the same `bench run` prepares it again" in refused(runs, tmp_path / "net")
     studies = [row for row in rows if row["role"] == "study"]
-    bare = columns.groups(build(studies))[0]
+    [bare] = rank_rows(studies)
     assert "no finals yet" in refusal(export_to, tmp_path / "net", bare, 1, studies, runs)
     diverged = [
         r | {"state": "diverged", "test": None} if r["role"] == "final" else r for r in rows
     ]
-    bare = columns.groups(build(diverged))[0]
+    [bare] = rank_rows(diverged)
     assert "diverged" in refusal(export_to, tmp_path / "net", bare, 1, diverged, runs)
 
 
 def test_one_board_is_meant_or_said(place):
-    rows, lines = read(place / "runs")
+    rows, only = read(place / "runs")
     studies = [row for row in rows if row["role"] == "study"]
 
     def other(**changes):
         return [r | changes | {"study": f"other {r['study']} {changes}"} for r in studies]
 
     many = studies + other(budget=900) + other(budget=900, steps=99)
-    board = build(many)
+    board = rank_rows(many)
     said = refusal(choose, board, many, None)
     for choice in ("--budget 300 --steps 12", "--budget 900 --steps 12", "--budget 900 --steps 99"):
         assert choice in said
-    assert choose(board, many, 99)[0]["budget"] == 900
+    assert choose(board, many, 99).budget == 900
     said = refusal(choose, select(board, budget=900), many, None)
     assert said.endswith("add --steps 12 or --steps 99")
     assert "--steps 7: known: 12, 99" in refusal(choose, board, many, 7)
     # Boards of the same name and other data: the one last run.
     for many in (studies + other(data_hash="f" * 16), other(data_hash="0" * 16) + studies):
-        assert choose(build(many), many, None)[0]["data_hash"] == many[-1]["data_hash"]
-    assert choose(build(rows), rows, None) == lines
+        assert choose(rank_rows(many), many, None).first.data_hash == many[-1]["data_hash"]
+    assert choose(rank_rows(rows), rows, None) == only
 
 
 @pytest.mark.parametrize(

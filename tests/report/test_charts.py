@@ -20,12 +20,13 @@ from drnn_bench.report.group import Group
 from drnn_bench.report.page import page
 from drnn_bench.report.sections import make_sections, warnings
 from drnn_bench.report.trial_charts import _best_steps, best_so_far, mrl_against_metric
-from drnn_bench.results.ranking import build
+from drnn_bench.results.board_line import BoardLine
+from drnn_bench.results.ranking import rank_rows
 from tests.support.searched import FAIR, GOOD, POOR, Row, at_random, searched
 
 
 def group(rows: list[Row]) -> Group:
-    return make_sections(build(rows), rows)[0].boards[0].group
+    return make_sections(rank_rows(rows), rows)[0].boards[0].group
 
 
 speeds = st.tuples(st.integers(1, 5), st.integers(1, 5))
@@ -33,20 +34,21 @@ speeds = st.tuples(st.integers(1, 5), st.integers(1, 5))
 
 @given(st.lists(speeds, max_size=8), st.sampled_from(["max", "min"]))
 def test_the_front_is_what_no_other_beats_in_both(drawn, direction):
+    [line] = rank_rows([searched().study()])[0].lines
     lines = [
-        {"train_per_s": speed, "test_mean": metric, "direction": direction, "id": i}
+        replace(line, train_per_s=speed, test_mean=metric, direction=direction, study=str(i))
         for i, (speed, metric) in enumerate(drawn)
     ]
     sign = 1 if direction == "max" else -1
 
-    def dominates(a: Row, b: Row) -> bool:
-        gain, quality = a["train_per_s"] - b["train_per_s"], a["test_mean"] - b["test_mean"]
+    def dominates(a: BoardLine, b: BoardLine) -> bool:
+        gain, quality = a.train_per_s - b.train_per_s, a.test_mean - b.test_mean
         return gain >= 0 and sign * quality >= 0 and (gain, quality) != (0, 0)
 
-    expected = {x["id"] for x in lines if not any(dominates(y, x) for y in lines)}
+    expected = {x.study for x in lines if not any(dominates(y, x) for y in lines)}
     front = pareto_front(lines)
-    assert {x["id"] for x in front} == expected
-    assert [x["train_per_s"] for x in front] == sorted(x["train_per_s"] for x in front)
+    assert {x.study for x in front} == expected
+    assert [x.train_per_s for x in front] == sorted(x.train_per_s for x in front)
 
 
 def test_learning_curves_are_means_over_the_seeds_that_have_one():
@@ -97,7 +99,7 @@ def test_a_value_that_is_no_number_is_shown_as_none():
     complete = [{"index": i, "value": v, "mrl": 3.0 + i, "config": {}, "learning_rate": 1}
                 for i, v in enumerate((0.5, math.nan, 0.7))]  # fmt: skip
     rows = [one.study(complete=complete, startup_mean=math.nan), *one.finals(0.5, math.nan)]
-    html = page(make_sections(build(rows), rows), [], "today")
+    html = page(make_sections(rank_rows(rows), rows), [], "today")
     assert "NaN" not in html.partition("<main")[2].partition("</main>")[0]
     chart = mrl_against_metric(group(rows))
     assert [row[2] for row in chart.rows] == ["50.0", "–", "70.0"]
@@ -142,7 +144,7 @@ def test_a_family_has_one_colour_beside_others_and_its_searches_each_their_mark(
     twin = replace(one, spec=replace(one.spec, space={"learning_rate": 0.1}))
     mine, other = [one.study(), twin.study()], searched("gru").study()
     alone, beside = group(mine), group([*mine, other])
-    looks = [beside.look(line) for line in beside.lines if line["family"] == "lstm"]
+    looks = [beside.look(line) for line in beside.lines if line.family == "lstm"]
     assert len({hue for hue, _ in looks}) == 1
     assert len({mark for _, mark in looks}) == 2
     assert len({hue for hue, _ in map(alone.look, alone.lines)}) == 2
@@ -152,7 +154,7 @@ def test_a_budget_of_one_family_compares_nothing():
     one, other = searched(), searched("gru")
     alone = at_random(searched(budget=2000, width=12))
     rows = [x for s in (one, other, alone) for x in (s.study(), *s.finals(*GOOD))]
-    section = make_sections(build(rows), rows)[0]
+    section = make_sections(rank_rows(rows), rows)[0]
     whole = next(chart for chart in section.charts if chart.key == "parameters")
     assert [series.name for series in whole.series] == ["gru", "lstm"]
     assert "Left out, with one family alone: 2,000." in whole.caption
@@ -164,7 +166,7 @@ def test_budgets_stand_side_by_side_and_other_data_apart():
     small, large = searched(budget=1000), searched(budget=2000, width=12)
     other = searched(data_hash="fedcba9876543210")
     rows = [x for s in (small, large, other) for x in (s.study(), *s.finals(*GOOD))]
-    sections = make_sections(build(rows), rows)
+    sections = make_sections(rank_rows(rows), rows)
     assert [len(section.boards) for section in sections] == [2, 1]
     assert [section.title for section in sections] == [
         "pixel_digits, 100 steps (version 1, data 0123456789abcdef)",
@@ -172,7 +174,7 @@ def test_budgets_stand_side_by_side_and_other_data_apart():
     ]
     small, longer = searched(budget=1000), searched(budget=1000, steps=800)
     rows = [x for s in (small, longer) for x in (s.study(), *s.finals(*GOOD))]
-    titles = [section.title for section in make_sections(build(rows), rows)]
+    titles = [section.title for section in make_sections(rank_rows(rows), rows)]
     assert titles == ["pixel_digits, 100 steps", "pixel_digits, 800 steps"]
     [series] = sections[0].charts[0].series
     assert (series.name, len(series.points)) == ("lstm", 2)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from drnn_bench.board import columns
+from drnn_bench.board import renderings
 from drnn_bench.cli.report import report
 from drnn_bench.execution.carry import finish
 from drnn_bench.jobs.finals import FinalJob
@@ -24,7 +24,7 @@ from drnn_bench.report.chart import COLOURS
 from drnn_bench.report.files import write_figures
 from drnn_bench.report.sections import make_sections
 from drnn_bench.results import records
-from drnn_bench.results.ranking import build
+from drnn_bench.results.ranking import rank_rows
 from drnn_bench.search.importance import importance
 from drnn_bench.search.study import open_study
 from drnn_bench.search.summary import study_row, summarise
@@ -173,8 +173,8 @@ def tables(visit: Visit, selector: str) -> list[list[list[str]]]:
 
 
 def test_the_boards_are_those_of_the_csv(wide, runs):
-    board = build(records.read(runs / "runs" / "records.jsonl")[0])
-    expected = list(csv.DictReader(io.StringIO(columns.to_csv(board))))
+    board = rank_rows(records.read(runs / "runs" / "records.jsonl")[0])
+    expected = list(csv.DictReader(io.StringIO(renderings.to_csv(board))))
     shown = []
     for head, *rows in tables(wide, ".board table"):
         shown += [dict(zip(head, row, strict=True)) for row in rows]
@@ -342,7 +342,7 @@ def test_a_folder_without_results_exits_with_2(typed):
 def test_figures_are_svg_files_that_say_what_they_show(tmp_path):
     pytest.importorskip("matplotlib")
     rows, _ = records.read(EARLIER)
-    sections = make_sections(build(rows), rows)
+    sections = make_sections(rank_rows(rows), rows)
     count = write_figures(sections, tmp_path / "figs")
     files = {path.name: path.read_text() for path in (tmp_path / "figs").iterdir()}
     assert len(files) == count
@@ -362,5 +362,5 @@ def test_without_matplotlib_the_figures_say_what_to_install(tmp_path, monkeypatc
     one = searched()
     rows = [one.study(), *one.finals(*GOOD)]
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    said = refusal(write_figures, make_sections(build(rows), rows), tmp_path)
+    said = refusal(write_figures, make_sections(rank_rows(rows), rows), tmp_path)
     assert said == "--figures needs matplotlib: pip install 'drnn-bench[figures]'"

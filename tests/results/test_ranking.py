@@ -9,15 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from drnn_bench.board import columns
+from drnn_bench.board import renderings
+from drnn_bench.board.frame import leaderboard
 from drnn_bench.errors import UserError
 from drnn_bench.results import records
-from drnn_bench.results.ranking import (
-    GROUP,
-    build,
-    leaderboard,
-    select,
-)
+from drnn_bench.results.board_line import GROUP, as_records
+from drnn_bench.results.ranking import rank_rows, select
 from tests.support.markdown import table
 from tests.support.rows import real_rows
 from tests.support.searched import (
@@ -107,18 +104,18 @@ DIFFERENT = {
 def test_what_was_run_under_other_conditions_is_never_ranked_together(what):
     options = {"task": "copy_memory:T=500"} if what == "task option" else {}
     one, other = searched(**options), searched(**{**options, **DIFFERENT[what]})
-    board = build([one.study(), *one.finals(*GOOD), other.study(), *other.finals(*POOR)])
-    assert [(x["rank_low"], x["rank_high"]) for x in board.to_dict("records")] == [(1, 1), (1, 1)]
-    assert [len(group) for group in columns.groups(board)] == [1, 1]
-    assert columns.to_markdown(board).count("### ") == 2
+    board = rank_rows([one.study(), *one.finals(*GOOD), other.study(), *other.finals(*POOR)])
+    assert [(x["rank_low"], x["rank_high"]) for x in as_records(board)] == [(1, 1), (1, 1)]
+    assert [len(group.lines) for group in board] == [1, 1]
+    assert renderings.to_markdown(board).count("### ") == 2
 
 
 @pytest.mark.parametrize("changes", [{"seed": 1}, {"family": "dilated_rnn"}])
 def test_what_was_run_under_the_same_conditions_is_ranked_together(changes):
     one, other = searched(), searched(**changes)
-    board = build([one.study(), *one.finals(*GOOD), other.study(), *other.finals(*POOR)])
-    assert [len(group) for group in columns.groups(board)] == [2]
-    assert [(x["rank_low"], x["rank_high"]) for x in board.to_dict("records")] == [(1, 1), (2, 2)]
+    board = rank_rows([one.study(), *one.finals(*GOOD), other.study(), *other.finals(*POOR)])
+    assert [len(group.lines) for group in board] == [2]
+    assert [(x["rank_low"], x["rank_high"]) for x in as_records(board)] == [(1, 1), (2, 2)]
 
 
 # -- what counts -------------------------------------------------------------------------------
@@ -188,13 +185,13 @@ def test_lines_without_finals_are_last_and_have_no_rank():
     assert [x["n"] for x in found] == [3, 0, 0]
     assert [x["rank_low"] for x in found] == [1, None, None]
     assert [x["rank_high"] for x in found] == [1, None, None]  # nobody to be tied with
-    assert "search only" in columns.to_markdown(build(rows))
+    assert "search only" in renderings.to_markdown(rank_rows(rows))
 
 
 def test_rows_without_a_study_make_no_line():
     one = searched()
-    assert build([*one.finals(*GOOD), one.speed(3.0)]).empty
-    assert build([]).empty
+    assert rank_rows([*one.finals(*GOOD), one.speed(3.0)]) == []
+    assert rank_rows([]) == []
 
 
 # -- gains, and what is left out ---------------------------------------------------------------
@@ -217,7 +214,7 @@ def test_the_gain_over_random_search_is_over_the_random_study_of_the_same_space(
     gains = {x["study"]: x["gain_over_random"] for x in lines(rows)}
     assert gains == {tpe.spec.identity: pytest.approx(0.15), random_.spec.identity: None,
                      short.spec.identity: None}  # fmt: skip
-    text = columns.to_markdown(build(rows))
+    text = renderings.to_markdown(rank_rows(rows))
     assert "over random search" in text
     kinds = {"tpe, asha, seed 0", "random, none, seed 3", "random, none, seed 4"}
     assert {row[table(text)[0].index("search")] for row in table(text)[2:]} == kinds
@@ -242,7 +239,7 @@ def test_there_is_no_gain_over_another_kind_of_random_search(other):
     tpe = searched()
     rows = [tpe.study(), *tpe.finals(*GOOD), other.study(), *other.finals(*POOR)]
     assert {x["gain_over_random"] for x in lines(rows)} == {None}
-    assert "over random search" not in columns.to_markdown(build(rows))
+    assert "over random search" not in renderings.to_markdown(rank_rows(rows))
 
 
 def test_a_test_result_that_is_no_number_counts_as_diverged():
@@ -272,9 +269,12 @@ def test_a_folder_is_read_and_what_is_asked_for_is_kept(runs):
 
 def test_a_task_with_options_is_found_by_its_name_too():
     one, other = searched(task="copy_memory:T=5"), searched(task="copy_memory:T=50")
-    board = build([one.study(), other.study(), searched().study()])
-    assert len(select(board, task="copy_memory")) == 2
-    assert select(board, task="copy_memory:T=50")["task"].tolist() == ["copy_memory:T=50"]
+    board = rank_rows([one.study(), other.study(), searched().study()])
+    assert [x.task for x in select(board, task="copy_memory")] == [
+        "copy_memory:T=5",
+        "copy_memory:T=50",
+    ]
+    assert [x.task for x in select(board, task="copy_memory:T=50")] == ["copy_memory:T=50"]
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_an_empty_folder_is_said_to_be_one(tmp_path):
 
 
 def test_every_line_carries_what_it_is_grouped_by():
-    board = build(flat(three()[0]))
+    board = rank_rows(flat(three()[0]))
     assert set(GROUP) <= set(board)
     assert isinstance(board, pd.DataFrame)
     assert not any(isinstance(x, float) and math.isnan(x) for x in board.to_numpy().ravel())

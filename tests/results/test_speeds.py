@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drnn_bench.board import columns
-from drnn_bench.results.ranking import (
-    build,
-)
+from drnn_bench.board import renderings
+from drnn_bench.results.board_line import as_records
+from drnn_bench.results.ranking import rank_rows
 from tests.support.markdown import table
 from tests.support.searched import (
     GOOD,
@@ -64,13 +63,13 @@ def test_speeds_that_were_measured_before_there_was_more_to_measure_still_make_a
     rows, _ = three()
     new, titles = flat(rows), ["latency ms", "stream µs", "peak MiB"]
     old = [{k: v for k, v in row.items() if not k.startswith(LATER)} for row in new]
-    assert set(titles) <= set(table(columns.to_markdown(build(new)))[0])
-    assert not set(titles) & set(table(columns.to_markdown(build(old)))[0])
+    assert set(titles) <= set(table(renderings.to_markdown(rank_rows(new)))[0])
+    assert not set(titles) & set(table(renderings.to_markdown(rank_rows(old)))[0])
     found = line(old, "lstm")
     assert found["train_per_s"] == 100.0
     assert [found[key] for key in LATER] == [None] * 3
     mixed = [a if a["family"] == "lstm" else b for a, b in zip(old, new, strict=True)]
-    head, _, *body = table(columns.to_markdown(build(mixed)))
+    head, _, *body = table(renderings.to_markdown(rank_rows(mixed)))
     shown = {row[1]: row[head.index("peak MiB")] for row in body}
     assert shown == {"lstm": "–", "dilated_cnn": "50.0", "dilated_rnn": "50.0"}
 
@@ -102,7 +101,7 @@ ELSEWHERE = {"processor": "Processor B, 2 cores"}
 
 
 def line_of(rows, study: str):
-    return next(x for x in build(rows).to_dict("records") if x["study"] == study)
+    return next(x for x in as_records(rank_rows(rows)) if x["study"] == study)
 
 
 def test_a_busier_machine_replaces_no_speed_and_an_idler_one_does():

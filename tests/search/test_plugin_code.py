@@ -14,10 +14,11 @@ import pytest
 
 import drnn_bench
 from drnn_bench import plugins
-from drnn_bench.board.columns import to_csv, to_markdown
+from drnn_bench.board.renderings import to_csv, to_markdown
 from drnn_bench.errors import UserError
 from drnn_bench.jobs.plan import Request, make_plan
-from drnn_bench.results.ranking import build
+from drnn_bench.results.board_line import as_records
+from drnn_bench.results.ranking import rank_rows
 from drnn_bench.search.plugin_code import changes, check, codes
 from drnn_bench.search.study import StudySpec, of_other_code
 from tests.support.command import ENV, ROOT
@@ -113,14 +114,14 @@ def of_code(one, digits: str):
 
 def test_rows_of_other_code_stand_under_their_own_hash_and_commands_name_the_file():
     one = searched("rnn")
-    board = build([*of_code(one, "a"), *of_code(one, "b"), searched("lstm").study()])
-    kinds = {line["search"] for line in board.to_dict("records") if line["family"] == "leaky_rnn"}
+    board = rank_rows([*of_code(one, "a"), *of_code(one, "b"), searched("lstm").study()])
+    kinds = {line["search"] for line in as_records(board) if line["family"] == "leaky_rnn"}
     assert kinds == {f"tpe, asha, seed 0, code {x * 8}" for x in "ab"}
     text = to_markdown(board)
     assert "From plug-ins: family leaky_rnn, my nets.py (code aaaaaaaa, bbbbbbbb)." in text
     assert "bench --plugin 'my nets.py' run --task pixel_digits" in text
     assert '""file"": ""my nets.py""' in to_csv(board)
-    assert "plugins" not in build([one.study()])
+    assert "plugins" not in as_records(rank_rows([one.study()]))[0]
 
 
 @pytest.mark.slow

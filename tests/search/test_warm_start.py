@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import pytest
 from optuna.trial import TrialState
 
-from drnn_bench.board import columns
+from drnn_bench.board import renderings
 from drnn_bench.jobs.plan import Request, make_plan
 from drnn_bench.models.budget import Infeasible, solve_width
 from drnn_bench.models.mrl import mean_recurrent_length, reach
 from drnn_bench.models.names import FAMILIES
-from drnn_bench.results.ranking import build
+from drnn_bench.results.ranking import rank_rows
 from drnn_bench.search.samplers import make_sampler
 from drnn_bench.search.space import default_path, make_space, read_space
 from drnn_bench.search.study import STARTUP, StudySpec, open_study
@@ -168,7 +168,7 @@ def test_they_come_first_count_as_trials_and_the_board_says_whether_they_won(tmp
     for won in (True, False):
         best = summary["best"] | {"warm": won}
         row = study_row(spec, DIGITS, summary | {"best": best}, "cpu") | {"started": "2026-01-01"}
-        text = columns.to_markdown(build([row]))
+        text = renderings.to_markdown(rank_rows([row]))
         assert f"best is one of them for {'dilated_cnn' if won else 'no family'}." in text
         assert "2 warm)" in text
         assert "--warm-start 2 --seed 0" in text

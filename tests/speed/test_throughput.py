@@ -17,7 +17,7 @@ from torch.utils.benchmark import Measurement
 from torch.utils.benchmark.utils.common import TaskSpec
 
 from drnn_bench.board import speed_tables
-from drnn_bench.board.columns import MISSING
+from drnn_bench.board.cells import MISSING
 from drnn_bench.cli.measure import measure
 from drnn_bench.models.build import configure
 from drnn_bench.models.names import FAMILIES

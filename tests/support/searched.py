@@ -9,7 +9,8 @@ from typing import Any
 
 from drnn_bench.models.registry import make_config
 from drnn_bench.results import records
-from drnn_bench.results.ranking import build
+from drnn_bench.results.board_line import as_records
+from drnn_bench.results.ranking import rank_rows
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.search.space import default_path, read_space
 from drnn_bench.search.study import StudySpec
@@ -143,7 +144,7 @@ def flat(lists: list[list[Row]]) -> list[Row]:
 
 
 def lines(rows: list[Row]) -> list[Row]:
-    return build(rows).to_dict("records")
+    return as_records(rank_rows(rows))
 
 
 def line(rows: list[Row], family: str = "lstm") -> Row:

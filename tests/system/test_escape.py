@@ -19,14 +19,14 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 from rich.table import Table
 
-from drnn_bench.board import budgets, columns, publish
+from drnn_bench.board import budgets, publish, renderings
 from drnn_bench.board.terminal import print_board
 from drnn_bench.export import folder
 from drnn_bench.export.model_card import model_card
 from drnn_bench.report.figures import svg
 from drnn_bench.report.page import page
 from drnn_bench.report.sections import make_sections
-from drnn_bench.results.ranking import build
+from drnn_bench.results.ranking import rank_rows
 from drnn_bench.system import escape
 from drnn_bench.tasks.prepared import Prepared
 from drnn_bench.tasks.registry import make_task, parse_task
@@ -92,7 +92,7 @@ def hostile_board(name: str):
             study["spec"] |= {"space": {"depth": [1, 2], "learning_rate": 0.01}}
         rows = [study, *one.finals(*tests), one.speed(10.0)]
         made += [row | named for row in rows]
-    return build(made), made
+    return rank_rows(made), made
 
 
 # -- commands --------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def test_a_shell_gets_exactly_the_words(words):
 def test_a_printed_command_runs_what_it_says_and_nothing_else(name, reader, tmp_path):
     board, rows = hostile_board(name)
     if reader == "markdown":
-        blocks = re.findall(r"(?m)^(?: {4}.*\n)+", columns.to_markdown(board))
+        blocks = re.findall(r"(?m)^(?: {4}.*\n)+", renderings.to_markdown(board))
         script = "".join(map(textwrap.dedent, blocks))
     else:
         text = page(make_sections(board, rows), [], "now")
@@ -128,7 +128,7 @@ def test_a_printed_command_runs_what_it_says_and_nothing_else(name, reader, tmp_
 def test_what_tells_boards_apart_can_be_pasted(tmp_path):
     rows = [row for name in ("a;touch X", "b c") for row in hostile_board(name)[1]]
     rows = [row | {"study": f"{row['study']}{row['task']}"} for row in rows]
-    said = refusal(folder.choose, build(rows), rows, None)
+    said = refusal(folder.choose, rank_rows(rows), rows, None)
     for options in said.partition(" add ")[2].split(" or "):
         [argv] = shell_argv(f"bench {options}", tmp_path)
         assert argv[0] == "--task"
@@ -238,7 +238,7 @@ def test_markdown_shows_a_name_as_it_is(name):
 @pytest.mark.parametrize("name", NASTY)
 def test_a_board_in_markdown_has_its_own_columns_and_no_markup(name):
     board, _ = hostile_board(name)
-    text = columns.to_markdown(board)
+    text = renderings.to_markdown(board)
     assert text == "\n".join(map(escape.plain, text.split("\n")))
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     assert not [t for t in tokens if t.type.startswith("html")]
@@ -257,8 +257,7 @@ def test_a_model_card_has_no_markup_of_a_name(name):
     task = parse_task("pixel_digits")
     prepared = Prepared(task, "0" * 16, "nowhere")
     final = next(row for row in rows if row["role"] == "final")
-    lines = columns.groups(board)[0]
-    text = model_card(lines, lines[0], final, prepared)
+    text = model_card(board[0], board[0].first, final, prepared)
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     assert not [t for t in tokens if t.type.startswith("html")]
     inline = [child for t in tokens for child in t.children or []]
@@ -329,7 +328,7 @@ def test_names_that_differ_only_where_they_are_cut_have_files_of_their_own():
 
 def test_a_board_of_a_name_of_240_characters_is_written(tmp_path):
     board, rows = hostile_board("x" * 240)
-    path = publish.publish(rows, board["task"].iloc[0], tmp_path / "leaderboards")
+    path = publish.publish(rows, board[0].task, tmp_path / "leaderboards")
     assert path.is_file()
     assert publish.check(tmp_path / "leaderboards") == []
     assert isinstance(pd.read_csv(path.with_suffix(".csv")), pd.DataFrame)
