@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ENV, ROOT, refusal
-from executor_contract import ExecutorContract, next_event
+from executor_contract import ExecutorContract, next_event, ready
 from kills import faults, row_faults, undisturbed, words
 from runs import counts, in_training, start, total, wait_for
 from toy_jobs import Count, Damaged, Hangs, Where
@@ -100,12 +100,6 @@ def two_nodes(cluster):
     yield nodes
     for node in nodes:
         cluster.remove_node(node, allow_graceful=True)
-
-
-def ready(executor, size):
-    while executor.free < size:
-        assert executor.wait(0.2) == []
-    return executor
 
 
 @inside

@@ -136,9 +136,9 @@ def test_a_study_without_a_warm_start_is_the_one_it_was():
         budget=5000, steps=800, recipe={"optimizer": "adam", "evaluations": 8}, sampler="tpe",
         pruner="asha", space={"depth": 1, "learning_rate": 0.001}, seed=0,
     )  # fmt: skip
-    assert spec.identity == "746d41f42080"
-    others = {replace(spec, warm_start=n).identity for n in (1, 2)}
-    assert len({*others, spec.identity}) == 3
+    assert spec.digest == "746d41f42080"
+    others = {replace(spec, warm_start=n).digest for n in (1, 2)}
+    assert len({*others, spec.digest}) == 3
 
 
 # -- in a search ---------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ def run(
     for note in notes:
         say_error(note)
     board = build(rows)
-    wanted = {spec.identity for spec in plan.specs}
+    wanted = {spec.digest for spec in plan.specs}
     if board.empty or not board["study"].isin(wanted).any():
         raise JobError("no family has a complete trial: nothing to rank")
     same = board[board["task"] == plan.task.key]

@@ -63,7 +63,7 @@ class FinalJob:
     def _facts(self) -> dict[str, Any]:
         best = self.best
         return {
-            "study": self.spec.identity,
+            "study": self.spec.digest,
             "config": best["config"],
             "learning_rate": best["learning_rate"],
             "seed": self.seed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from drnn_bench.search.ask import DrivenStudy
 from drnn_bench.search.driver import Driver
 from drnn_bench.search.feasible import count_feasible
 from drnn_bench.search.importance import importance
-from drnn_bench.search.lock import StudyLock, only_driver
+from drnn_bench.search.lock import only_driver
 from drnn_bench.search.storage import (
     PatientStorage,
     answering,
@@ -80,13 +80,15 @@ class Run:
             self.reporter.say(note)
         with (
             answering(plan.storage),
-            LocalExecutor(plan.workers or 1, log, plan.prepared, MODULES) as executor,
+            contextlib.closing(
+                LocalExecutor(plan.workers or 1, log, plan.prepared, MODULES)
+            ) as executor,
         ):
             begun = has_tables(plan.storage)
             storage = open_storage(plan.storage, create=False) if begun else None
-            known = {s.identity: study for s, study in studies_of(storage)} if begun else {}
+            known = {s.digest: study for s, study in studies_of(storage)} if begun else {}
             trials = [
-                known[s.identity].get_trials(deepcopy=False) if s.identity in known else []
+                known[s.digest].get_trials(deepcopy=False) if s.digest in known else []
                 for s in plan.specs
             ]
             counts = [*map(count_trials, trials)]
@@ -94,15 +96,15 @@ class Run:
 
     def run(self) -> None:
         """Does what is left of the plan. Where a signal stops it, what was running stays owed."""
-        plan, identities = self.plan, [spec.identity for spec in self.plan.specs]
+        plan, identities = self.plan, [spec.digest for spec in self.plan.specs]
         with (
             answering(plan.storage),
-            only_driver(plan.storage, self.runs_dir, identities) as lock,
+            only_driver(plan.storage, self.runs_dir, identities) as confirm_lock,
             self._trainers() as (local, executor),  # they start up meanwhile
         ):
             for note in plan.prepared.notes:
                 self.reporter.say(note)
-            self._open(lock)
+            self._open(confirm_lock)
             if self._complete():
                 return
             seconds = self._pace(local)
@@ -121,7 +123,8 @@ class Run:
         """Those of this machine, which measure, and those that train: the same, or a cluster's."""
         plan, log = self.plan, self.runs_dir / "trainers.log"
         asked = plan.request
-        with LocalExecutor(plan.workers or 1, log, plan.prepared, MODULES) as local:
+        local = LocalExecutor(plan.workers or 1, log, plan.prepared, MODULES)
+        with contextlib.closing(local):
             if asked.ray is None:
                 yield local, local
                 return
@@ -131,13 +134,12 @@ class Run:
             shared = InMemory(prepared.task, prepared.data_hash, prepared.arrays())
             most, gpus = plan.workers or None, asked.gpus_per_trial
             named = {plugins.VARIABLE: os.environ.get(plugins.VARIABLE, "")}
-            with RayExecutor(
-                asked.ray, shared, MODULES, most=most, gpus=gpus, variables=named
-            ) as cluster:
+            cluster = RayExecutor(asked.ray, shared, MODULES, most=most, gpus=gpus, variables=named)
+            with contextlib.closing(cluster):
                 self.signals.install()  # Ray has put a handler of its own in
                 yield local, cluster
 
-    def _open(self, lock: StudyLock) -> None:
+    def _open(self, confirm_lock: Callable[[], None]) -> None:
         """Finds or makes the studies."""
         opened = open_storage(self.plan.storage)
         if any(spec.plugins for spec in self.plan.specs):
@@ -145,7 +147,7 @@ class Run:
             for spec in self.plan.specs:
                 for line in of_other_code(spec, known):
                     self.reporter.say(line)
-        self.storage = PatientStorage(opened, lock, self.reporter.say, self.signals.check)
+        self.storage = PatientStorage(opened, confirm_lock, self.reporter.say, self.signals.check)
         self.studies = self.storage.do(lambda: [self._study(opened, s) for s in self.plan.specs])
 
     def _study(
@@ -167,7 +169,7 @@ class Run:
         rows, _ = records.read(self.records)
         known = {row["study"] for row in rows if row["role"] == "study"}
         return (
-            all(spec.identity in known for spec in self.plan.specs if self._best(spec))
+            all(spec.digest in known for spec in self.plan.specs if self._best(spec))
             and not self._final_jobs(rows)
             and not self._speed_models(rows)
         )
@@ -194,8 +196,8 @@ class Run:
         jobs = [PaceJob(spec, self.plan.device) for spec in self.plan.specs]
         paces: dict[str, float | None] = {}
         for job, value in self._carry(executor, jobs):
-            paces[job.spec.identity] = value.value
-        return [paces.get(spec.identity) for spec in self.plan.specs]
+            paces[job.spec.digest] = value.value
+        return [paces.get(spec.digest) for spec in self.plan.specs]
 
     def _feasible(self) -> list[str]:
         """How many architectures each study may choose among, from a small sample of the many."""
@@ -281,7 +283,7 @@ class Run:
             if summary is None:
                 self.reporter.say(f"{spec.family} at {spec.budget}: no complete trial, no finalist")
                 continue
-            before = latest.get(spec.identity)
+            before = latest.get(spec.digest)
             if before is None or before["trials"] != summary["trials"]:
                 study = next(study for known, study in self.studies if known == spec)
                 summary["importance"] = importance(study, spec.make_space())
@@ -298,7 +300,7 @@ class Run:
             for number in range(self.plan.seeds)
             for spec, summary in bests
             if summary
-            and (spec.identity, _config_key(summary["best"]), seed := final_seed(spec, number))
+            and (spec.digest, _config_key(summary["best"]), seed := final_seed(spec, number))
             not in done
         ]
 
@@ -324,7 +326,7 @@ class Run:
                 sessions.setdefault(row["session"], set()).add((row["study"], _config_key(row)))
         found = [(spec, self._best(spec)) for spec in self.plan.specs]
         models = tuple((spec, summary["best"]) for spec, summary in found if summary)
-        wanted = {(spec.identity, _config_key(best)) for spec, best in models}
+        wanted = {(spec.digest, _config_key(best)) for spec, best in models}
         return () if any(wanted <= seen for seen in sessions.values()) else models
 
 

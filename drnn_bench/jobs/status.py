@@ -30,21 +30,21 @@ class Status:
     @property
     def running(self) -> int:
         """Trials that are running now. What a dead driver left behind does not count."""
-        return sum(row.counts.running for row in self.rows if row.spec.identity in self.driven)
+        return sum(row.counts.running for row in self.rows if row.spec.digest in self.driven)
 
     def state(self, row: StudyProgress) -> str:
         if not row.left or row.ended:
             return "finished"
-        return "running" if row.spec.identity in self.driven else "stopped"
+        return "running" if row.spec.digest in self.driven else "stopped"
 
     def facts(self, row: StudyProgress) -> dict[str, Any]:
         """A study's progress as JSON values."""
-        driven = row.spec.identity in self.driven
+        driven = row.spec.digest in self.driven
         return {
             "task": row.spec.task,
             "family": row.spec.family,
             "budget": row.spec.budget,
-            "study": row.spec.identity,
+            "study": row.spec.digest,
             "state": self.state(row),
             "trials": row.trials,
             "done": row.counts.done,
@@ -63,7 +63,7 @@ def status(url: str) -> Status:
         found = studies_of(open_storage(url, create=False), notes.append)
         rows = [study_progress(spec, study, study.user_attrs["trials"]) for spec, study in found]
         trials = [trial for _, study in found for trial in study.get_trials(deepcopy=False)]
-        driven = drivers_at_work(url, [spec.identity for spec, _ in found])
+        driven = drivers_at_work(url, [spec.digest for spec, _ in found])
     return Status(rows, driven, _per_hour(trials, datetime.now()), tuple(notes))
 
 

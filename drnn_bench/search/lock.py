@@ -3,83 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
 from drnn_bench.errors import JobError, UserError
-from drnn_bench.search.database import (
-    TROUBLE,
-    connecting,
-    connection,
-    engine_settings,
-    is_sqlite,
-)
+from drnn_bench.search.database import TROUBLE, connecting, connection, is_sqlite
 
 PATIENCE = 5.0  # seconds: a driver that was killed lets go at once, one that ends needs a moment
 
 
-class StudyLock:
-    """Held by the driver of some studies."""
-
-    def confirm(self) -> None:
-        """Call before anything is written: whether it is still held, taken again where a database
-        has lost it with its connection. Raises JobError where another driver has it now."""
-
-
-class _AdvisoryLock(StudyLock):
-    """PostgreSQL's, one a study; it lasts as long as its connection."""
-
-    def __init__(self, url: str, digests: Sequence[str]):
-        self._engine = create_engine(url, **engine_settings(url))
-        self._keys = {digest: advisory_key(digest) for digest in sorted(digests)}
-        self._connection: Connection | None = None
-
-    def take(self) -> str | None:
-        """Takes all or none. The digest of a study that another driver holds, if any."""
-        opened = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        for digest, key in self._keys.items():
-            if not opened.execute(text(f"SELECT pg_try_advisory_lock({key})")).scalar():
-                opened.invalidate()  # its end lets go of all
-                opened.close()
-                return digest
-        self._connection = opened
-        return None
-
-    def confirm(self) -> None:
-        if self._connection is not None:
-            try:
-                self._connection.execute(text("SELECT 1"))
-                return
-            except TROUBLE:
-                self._drop()
-        held = self.take()
-        if held is not None:
-            raise JobError(f"another driver has taken study {held} while the database was gone")
-
-    def _drop(self) -> None:
-        with contextlib.suppress(*TROUBLE):
-            self._connection.invalidate()
-            self._connection.close()
-        self._connection = None
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._drop()
-        self._engine.dispose()
-
-
-def advisory_key(digest: str) -> int:
-    """A study's digest as PostgreSQL's 64 signed bits."""
-    return int(digest[:15], 16)
-
-
 @contextlib.contextmanager
-def only_driver(url: str, runs_dir: Path, digests: Sequence[str]) -> Iterator[StudyLock]:
+def only_driver(url: str, runs_dir: Path, digests: Sequence[str]) -> Iterator[Callable[[], None]]:
     """Held by the one driver of these studies, and of this runs folder.
+
+    Gives a function to call before anything is written: it takes the lock again where a database
+    has lost it with its connection, and raises JobError where another driver has it now.
 
     Raises UserError where another driver is at work and does not end within a few seconds.
     """
@@ -90,18 +32,60 @@ def only_driver(url: str, runs_dir: Path, digests: Sequence[str]) -> Iterator[St
         for path in dict.fromkeys(paths):
             stack.enter_context(_file_lock(path))
         if is_sqlite(url):
-            yield StudyLock()
+            yield lambda: None
             return
         lock = _AdvisoryLock(url, digests)
         stack.callback(lock.close)
         with connecting(url):
-            held = lock.take()
-        if held is not None:
+            taken = lock.take()
+        if taken is not None:
             raise UserError(
-                f"another `bench run` is at work on study {held} of this storage: wait for it, or "
+                f"another `bench run` is at work on study {taken} of this storage: wait for it, or "
                 "stop it"
             )
-        yield lock
+        yield lock.confirm
+
+
+class _AdvisoryLock:
+    """PostgreSQL's, one a study; it lasts as long as its connection."""
+
+    def __init__(self, url: str, digests: Sequence[str]):
+        self._url, self._digests = url, sorted(digests)
+        self._stack = contextlib.ExitStack()
+        self._connection: Connection | None = None
+
+    def take(self) -> str | None:
+        """Takes all or none. The digest of a study that another driver holds, if any."""
+        opened = self._stack.enter_context(connection(self._url))
+        opened = opened.execution_options(isolation_level="AUTOCOMMIT")
+        for digest in self._digests:
+            statement = text(f"SELECT pg_try_advisory_lock({advisory_key(digest)})")
+            if not opened.execute(statement).scalar():
+                self.close()
+                return digest
+        self._connection = opened
+        return None
+
+    def confirm(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(*TROUBLE):
+                self._connection.execute(text("SELECT 1"))
+                return
+        self.close()
+        taken = self.take()
+        if taken is not None:
+            raise JobError(f"another driver has taken study {taken} while the database was gone")
+
+    def close(self) -> None:
+        """Lets go of all, for the connection ends."""
+        self._connection = None
+        with contextlib.suppress(*TROUBLE):
+            self._stack.close()
+
+
+def advisory_key(digest: str) -> int:
+    """A study's digest as PostgreSQL's 64 signed bits."""
+    return int(digest[:15], 16)
 
 
 def drivers_at_work(url: str, digests: Sequence[str]) -> set[str]:
@@ -120,8 +104,8 @@ def drivers_at_work(url: str, digests: Sequence[str]) -> set[str]:
         "AND granted AND objsubid = 1"
     )
     with connection(url) as opened:
-        held = set(opened.execute(statement).scalars())
-    return {digest for digest in digests if advisory_key(digest) in held}
+        keys = set(opened.execute(statement).scalars())
+    return {digest for digest in digests if advisory_key(digest) in keys}
 
 
 def _beside(url: str) -> Path:

@@ -17,17 +17,9 @@ from sqlalchemy.engine import make_url
 
 from drnn_bench.errors import JobError, one_line
 from drnn_bench.search.database import (
-    TROUBLE,
-    connecting,
-    connection,
-    engine_settings,
-    hide_password,
-    hopeless,
-    is_sqlite,
-    why,
+    TROUBLE, connecting, connection, engine_settings, hide_password, hopeless, is_sqlite, why,
     why_of,
-)
-from drnn_bench.search.lock import StudyLock
+)  # fmt: skip
 
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
@@ -99,24 +91,25 @@ class PatientStorage:
     def __init__(
         self,
         optuna_storage: optuna.storages.RDBStorage,
-        lock: StudyLock,
+        confirm_lock: Callable[[], None],
         say: Callable[[str], None],
         check: Callable[[], None],
-        recover: Callable[[], None] = lambda: None,
     ):
-        """`check` is called while it waits, and may raise to end it."""
-        self.optuna, self.lock, self.recover = optuna_storage, lock, recover
-        self._say, self._check = say, check
+        """`confirm_lock` is called before every operation. `check` is called while it waits, and
+        may raise to end it."""
+        self.optuna = optuna_storage
+        self.recover: Callable[[], None] = lambda: None
+        self._confirm_lock, self._say, self._check = confirm_lock, say, check
         self._name = hide_password(optuna_storage.url)
 
     def do(self, operation: Callable[[], Result]) -> Result:
         """What the operation returns. Raises JobError where the database does not come back."""
         began: float | None = None
-        said = ""
+        reported = ""
         while True:
             try:
                 with self._saying_silence():
-                    self.lock.confirm()
+                    self._confirm_lock()
                     if began is not None:
                         self.recover()
                     result = operation()
@@ -129,12 +122,12 @@ class PatientStorage:
                         f"storage {self._name}: {reason}; what is finished is saved, and the same "
                         "command continues once it works"
                     ) from None
-                if reason != said:
+                if reason != reported:
                     self._say(
                         f"storage {self._name}: {reason}; waiting for it up to "
                         f"{PATIENCE / 60:.0f} minutes"
                     )
-                    said = reason
+                    reported = reason
                 self._pause(min(1.0, 0.1 + (now - began) / 10))
             else:
                 if began is not None:
@@ -145,7 +138,7 @@ class PatientStorage:
         """For an end in trouble: what this would write, the next driver finds out by itself."""
         with contextlib.suppress(*TROUBLE, JobError):
             self.optuna.remove_session()  # an interrupted operation may have left it open
-            self.lock.confirm()
+            self._confirm_lock()
             operation()
 
     def _pause(self, seconds: float) -> None:

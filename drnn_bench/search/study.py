@@ -68,7 +68,7 @@ class StudySpec:
     plugins: dict[str, Any] = field(default_factory=dict)  # the code of the user's, if any is
 
     @property
-    def identity(self) -> str:
+    def digest(self) -> str:
         told = asdict(self)
         if not self.warm_start:  # as it was before there was one
             del told["warm_start"]
@@ -81,7 +81,7 @@ class StudySpec:
 
     @property
     def name(self) -> str:
-        return f"{self.task}/{self.family}/{self.budget}/{self.identity}"
+        return f"{self.task}/{self.family}/{self.budget}/{self.digest}"
 
     def check_code(self) -> None:
         """Raises UserError where a plug-in's code is here another than that of this search."""
@@ -141,11 +141,11 @@ def studies_of(
 def of_other_code(spec: StudySpec, known: list[StudySpec]) -> list[str]:
     """A line on each search that is like this one but for the code of its plug-ins."""
     return [
-        f"{spec.family}: the code of its plug-in has changed since the search {other.identity}; "
-        f"this is another search, {spec.identity}"
+        f"{spec.family}: the code of its plug-in has changed since the search {other.digest}; "
+        f"this is another search, {spec.digest}"
         for other in known
         if other != spec and replace(other, plugins={}) == replace(spec, plugins={})
-        if other.identity != spec.identity
+        if other.digest != spec.digest
     ]
 
 

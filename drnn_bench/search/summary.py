@@ -25,7 +25,7 @@ def describe_run(spec: StudySpec, task: Task, best: dict[str, Any]) -> dict[str,
     net = restore_config(task, spec.family, best["config"])
     horizon = task.length - 1
     return {
-        "study": spec.identity,
+        "study": spec.digest,
         "task": spec.task,
         "task_version": spec.task_version,
         "data_hash": spec.data_hash,
