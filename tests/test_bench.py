@@ -238,7 +238,7 @@ def test_a_users_mistake_is_one_line_and_exit_2(words, said, tmp_path, monkeypat
     assert ended.value.code == 2
     assert said in done.err
     assert done.err.count("\n") == 1
-    assert re.fullmatch(r"(reading \S+\n)?", done.out)
+    assert re.fullmatch(r"(loading\n)?(reading \S+\n)?", done.out)
     assert not (tmp_path / "leaderboards").exists()
 
 
@@ -246,7 +246,7 @@ def test_a_mistake_ends_a_real_process_the_same_way(bench):
     done = bench("run", "--task", "pixel_digit", code=2)
     assert "did you mean 'pixel_digits'" in done.stderr
     assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
+    assert done.stdout == "loading\n"
 
 
 def test_a_database_that_does_not_answer_is_one_line_and_exit_1(bench):

@@ -22,7 +22,7 @@ from drnn_bench.search.places import (
     next_place,
     open_place,
 )
-from drnn_bench.search.space import default_path, read_space
+from drnn_bench.search.space_file import default_path, read_space
 from drnn_bench.search.storage import open_storage
 from drnn_bench.search.study import STARTUP, seed_for
 from drnn_bench.search.summary import summarise

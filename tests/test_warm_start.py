@@ -17,7 +17,7 @@ from drnn_bench.models.mrl import mean_recurrent_length, reach
 from drnn_bench.models.names import FAMILIES
 from drnn_bench.results.ranking import build
 from drnn_bench.search.samplers import make_sampler
-from drnn_bench.search.space import default_path, make_space, read_space
+from drnn_bench.search.space_file import default_path, make_space, read_space
 from drnn_bench.search.study import STARTUP, StudySpec, open_study
 from drnn_bench.search.summary import study_row, summarise
 from drnn_bench.search.trial_facts import TrialFacts, count_trials

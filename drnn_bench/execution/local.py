@@ -53,14 +53,13 @@ class _Process:
 
     def stop(self) -> str:
         """Returns how the process ended; one that has not after a second is killed."""
-        try:
-            code = self.process.wait(timeout=1)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            code = self.process.wait()
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+        with self.process:  # closes its standard input, and waits
+            try:
+                self.process.wait(timeout=1)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
         self.pipe.close()
+        code = self.process.returncode
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return self.reason or how
 
@@ -113,7 +112,7 @@ class LocalExecutor:
         for pipe in wait(list(by_pipe), timeout=seconds):
             process = by_pipe[pipe]
             try:
-                event, self._stillborn = pipe.recv(), 0
+                event, self._stillborn = process.pipe.recv(), 0
             except (EOFError, OSError):
                 event = Lost(self._replace(process))
             if event is None:

@@ -48,7 +48,7 @@ class FinalJob:
     """
 
     spec: StudySpec
-    best: dict[str, Any]  # the study's best trial, as `study.summarise` tells it
+    best: dict[str, Any]  # the study's best trial, as `summarise` gives it
     seed: int
     device: str
     threads: int = 1

@@ -23,6 +23,7 @@ class Reporter(Protocol):
         """Shows the plan; False: do not start. Seconds are of one training step, per study;
         `feasible` says how many architectures are, nothing outside a dry run. `trainers` work
         side by side."""
+        ...
 
     def search(self, rows: list[StudyProgress]) -> None:
         """Shows how far the search is."""

@@ -35,7 +35,7 @@ class DrivenStudy:
     task: Task
     device: str
     longest: float | None = None  # seconds of training of its longest trial; before one, expected
-    changed: bool = True  # since `refresh`
+    changed: bool = True  # since `owes` looked
     owed: OpenPlace | None = None  # the place of its next trial
     filled: int = 0  # places filled or being filled
 
@@ -49,15 +49,15 @@ class DrivenStudy:
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=states or None)
 
-    def refresh(self, target: int) -> None:
-        """Computes what the study owes of so many trials, where it may have changed."""
-        if not self.changed:
-            return
-        trials, self.changed = self.trials(), False
-        count = count_trials(trials)
-        self.filled = count.taken - count.waiting
-        ended = "ended" in self.study.user_attrs
-        self.owed = None if ended else next_place(trials, target)
+    def owes(self, target: int) -> bool:
+        """Whether one of so many trials is still to be drawn, as the storage says."""
+        if self.changed:
+            trials, self.changed = self.trials(), False
+            count = count_trials(trials)
+            self.filled = count.taken - count.waiting
+            ended = "ended" in self.study.user_attrs
+            self.owed = None if ended else next_place(trials, target)
+        return self.owed is not None
 
     def tell(
         self, trial: Trial | FrozenTrial, state: TrialState, value: float | None = None
@@ -124,13 +124,12 @@ def ask(study: DrivenStudy) -> RunningTrial | None:
 
 
 def _described(drawn: Drawn, task: Task) -> dict[str, Any]:
-    mrl = mean_recurrent_length(drawn.config, task.length - 1)
     return {
         "architecture": drawn.config.words,
         "learning_rate": drawn.learning_rate,
         "width": min(drawn.config.widths),
         "parameters": count_parameters(drawn.config),
-        "mrl": to_json(mrl),
+        "mrl": to_json(mean_recurrent_length(drawn.config, task.length - 1)),
         "config": drawn.config.config,
     }
 

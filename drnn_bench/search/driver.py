@@ -92,9 +92,7 @@ class Driver:
         return bool(self.running)
 
     def _owing(self) -> list[DrivenStudy]:
-        for study in self.studies:
-            study.refresh(self.trials)
-        return [study for study in self.studies if study.owed is not None]
+        return [study for study in self.studies if study.owes(self.trials)]
 
     def _take(self, ticket: int, event: Event) -> None:
         running = self.running[ticket]

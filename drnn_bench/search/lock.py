@@ -8,10 +8,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, text
-from sqlalchemy.engine import make_url
 
 from drnn_bench.errors import JobError, UserError
-from drnn_bench.search.database import TROUBLE, connecting, connection, is_sqlite
+from drnn_bench.search.database import TROUBLE, connecting, connection, is_sqlite, sqlite_path
 
 PATIENCE = 5.0  # seconds: a driver that was killed lets go at once, one that ends needs a moment
 
@@ -27,10 +26,10 @@ def only_driver(url: str, runs_dir: Path, digests: Sequence[str]) -> Iterator[Ca
     """
     paths = [runs_dir / "lock"]
     if is_sqlite(url):
-        paths.append(_beside(url))
+        paths.append(_beside(sqlite_path(url)))
     with contextlib.ExitStack() as stack:
         for path in dict.fromkeys(paths):
-            stack.enter_context(_file_lock(path))
+            stack.callback(_acquired(path).release)
         if is_sqlite(url):
             yield lambda: None
             return
@@ -91,7 +90,7 @@ def advisory_key(digest: str) -> int:
 def drivers_at_work(url: str, digests: Sequence[str]) -> set[str]:
     """Which of these studies a driver is at work on. Writes nothing."""
     if is_sqlite(url):
-        path = _beside(url)
+        path = _beside(sqlite_path(url))
         if not path.exists():
             return set()
         try:
@@ -108,12 +107,11 @@ def drivers_at_work(url: str, digests: Sequence[str]) -> set[str]:
     return {digest for digest in digests if advisory_key(digest) in keys}
 
 
-def _beside(url: str) -> Path:
-    return Path(f"{make_url(url).database}.run")
+def _beside(database: Path) -> Path:
+    return database.with_name(f"{database.name}.run")
 
 
-@contextlib.contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
+def _acquired(path: Path) -> FileLock:
     if not path.parent.is_dir():  # FileLock would make it
         raise UserError(f"{path.parent}: No such file or directory; make the folder first")
     lock = FileLock(path, timeout=PATIENCE)
@@ -126,7 +124,4 @@ def _file_lock(path: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror})") from None
-    try:
-        yield
-    finally:
-        lock.release()
+    return lock

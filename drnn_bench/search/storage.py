@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TypeVar
 
 import optuna
 from sqlalchemy import inspect, text
-from sqlalchemy.engine import make_url
 
 from drnn_bench.errors import JobError, one_line
 from drnn_bench.search.database import (
-    TROUBLE, connecting, connection, engine_settings, hide_password, hopeless, is_sqlite, why,
+    TROUBLE,
+    connecting,
+    connection,
+    engine_settings,
+    hide_password,
+    hopeless,
+    is_sqlite,
+    sqlite_path,
     why_of,
-)  # fmt: skip
+)
 
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
@@ -48,37 +52,14 @@ def open_storage(url: str, create: bool = True) -> optuna.storages.RDBStorage:
             raise JobError(f"storage {hide_password(url)}: {one_line(error)}") from None
 
 
-@contextlib.contextmanager
-def reading(what: str) -> Iterator[None]:
-    """A database that is damaged, or gone, is one line about `what` was to be read: JobError."""
-    try:
-        yield
-    except TROUBLE as error:
-        raise JobError(f"{what} cannot be read: {why(error)}") from None
-    except json.JSONDecodeError as error:  # an attribute in Optuna's tables
-        raise JobError(f"{what} cannot be read: an attribute is no JSON ({error})") from None
-
-
 def has_tables(url: str) -> bool:
     """Whether a search was ever begun there. Raises as `open_storage` does."""
-    if is_sqlite(url) and not Path(make_url(url).database).exists():
+    if is_sqlite(url) and not sqlite_path(url).exists():
         return False  # SQLite would make the file
     with connecting(url), connection(url) as opened:
         # A study comes after the tables are whole.
         tables = inspect(opened).has_table("studies")
         return bool(tables and opened.execute(text("SELECT 1 FROM studies")).first())
-
-
-@contextlib.contextmanager
-def answering(url: str) -> Iterator[None]:
-    """Within it, a database that fails is one line: JobError."""
-    try:
-        yield
-    except TROUBLE as error:
-        raise JobError(
-            f"storage {hide_password(url)} no longer answers: {why_of(url, error)}; what is "
-            "finished is saved, and the same command continues once it does"
-        ) from None
 
 
 class PatientStorage:

@@ -22,8 +22,9 @@ from drnn_bench.errors import JobError
 from drnn_bench.results import schema
 from drnn_bench.results.codec import from_json
 from drnn_bench.search import plugin_code
-from drnn_bench.search.space import SearchSpace, make_space
-from drnn_bench.search.storage import reading
+from drnn_bench.search.database import reading
+from drnn_bench.search.space import SearchSpace
+from drnn_bench.search.space_file import make_space
 from drnn_bench.search.trial_facts import TrialFacts
 from drnn_bench.tasks.task import Task
 

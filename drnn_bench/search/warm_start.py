@@ -51,8 +51,8 @@ def warm_start(spec: StudySpec, task: Task) -> list[dict[str, Value]]:
             candidate.fit(space, task, spec.budget)
         except Infeasible:
             continue
-        if candidate.asked not in chosen:
-            chosen.append(candidate.asked)
+        if candidate.params not in chosen:
+            chosen.append(candidate.params)
     if len(chosen) < spec.warm_start:
         raise UserError(
             f"--warm-start {spec.warm_start}: the search space of {spec.family} has only "

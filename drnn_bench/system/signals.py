@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator
 
 FORCE = 3  # seconds
+_WORDS: dict[int, str] = {signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 
 
 class Stopped(KeyboardInterrupt):
@@ -27,7 +28,7 @@ class Stopped(KeyboardInterrupt):
 
     @property
     def word(self) -> str:
-        return {signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}.get(self.signum, "stopped")
+        return _WORDS.get(self.signum, "stopped")
 
 
 class Signals:
@@ -66,22 +67,22 @@ class Signals:
         signal.setitimer(signal.ITIMER_REAL, FORCE)
 
     def _force(self, signum: int, frame: object) -> None:
-        raise Stopped(self.asked)
+        raise Stopped(self.asked or signum)
 
 
 @contextlib.contextmanager
 def handled() -> Iterator[Signals]:
     """Within it, signals are ours. HUP stays ignored where it was: `nohup` asked for that."""
     signals = Signals()
-    asking = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        asking.append(signal.SIGHUP)
-    signals._handlers = dict.fromkeys(asking, signals._arrive) | {signal.SIGALRM: signals._force}
-    before = {each: signal.getsignal(each) for each in signals._handlers}
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:
+            signals._handlers[signum] = signals._arrive
+    signals._handlers[signal.SIGALRM] = signals._force
+    before = {signum: signal.getsignal(signum) for signum in signals._handlers}
     try:
         signals.install()
         yield signals
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
