@@ -95,11 +95,11 @@ def ls_space(
         )
     sized = sized_task(task, data_dir)
     parameters = parse_budget(budget) if budget else sized.default_budget
-    found = count_feasible(space, sized, parameters)
+    count = count_feasible(space, sized, parameters)
     if as_json:
-        print(json.dumps(to_record(found, family, sized, parameters), indent=2))
+        print(json.dumps(to_record(count, family, sized, parameters), indent=2))
         return
-    for line in to_text(found, family, sized, parameters).split("\n"):
+    for line in to_text(count, family, sized, parameters).split("\n"):
         say(line)
 
 

@@ -44,10 +44,10 @@ def status(
         raise UserError("no search was begun there: `bench run` with the same --storage begins one")
     console = make_console()
     for task in dict.fromkeys(row.spec.task for row in rows):
-        these = [row for row in rows if row.spec.task == task]
+        of_task = [row for row in rows if row.spec.task == task]
         say(task)
-        console.print(table(these, console.width))
-        for line in failures(these):
+        console.print(table(of_task, console.width))
+        for line in failures(of_task):
             say(line)
     left, running = sum(row.left for row in rows), searches.running
     line = f"{left} trials left, {running} running"

@@ -77,7 +77,7 @@ class Run:
             self.reporter.plan(plan, counts, pace, self._feasible(), executor.size)
 
     def run(self) -> None:
-        """Does what is left of the plan. Where a signal stops it, what was running stays owed."""
+        """Does what is left of the plan. When a signal stops it, what was running stays owed."""
         plan = self.plan
         digests = [spec.digest for spec in plan.specs]
         with (
@@ -123,7 +123,7 @@ class Run:
 
     @contextlib.contextmanager
     def _trainers(self) -> Iterator[tuple[LocalExecutor, Executor]]:
-        """Those of this machine, which measure, and those that train: the same, or a cluster's."""
+        """Trainers of this machine, which measure, and those that train: the same, or a cluster's."""
         prepared, request = self.plan.prepared, self.plan.request
         with self._local() as local:
             if request.ray is None:
@@ -211,7 +211,7 @@ class Run:
         self.reporter.rest()
 
     def _record_studies(self, studies: Studies) -> None:
-        """One row for each search as it now stands, unless the last one says the same."""
+        """Records how far each search is, unless its last row has the same counts."""
         latest = {row["study"]: row for row in self._rows() if row["role"] == "study"}
         for spec, study, summary in studies.summaries():
             if not summary["best"]:
@@ -235,7 +235,7 @@ class Run:
         jobs = [self._continued(replace(job, threads=threads)) for job in owed]
         for job, value in self._carry(executor, jobs):
             if not isinstance(value, Returned):
-                if value.snapshot is not None:  # it has none where it is told again
+                if value.snapshot is not None:  # an evaluation from before a resumption has none
                     self.snapshots.write(job.name, value.snapshot)
                 continue
             final = value.value

@@ -1,7 +1,7 @@
 """Asking Optuna for the next trial of a study, and drawing its architecture.
 
-Every function here writes to the storage, and may be called again where the storage was in trouble:
-what an earlier call left behind is a running trial that nobody runs, which the driver fails.
+`ask` writes to the storage, and may be called again when the storage was in trouble: a first call
+may leave a running trial that no trainer has, and the driver fails it.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from drnn_bench.search.trial import TrialJob
 from drnn_bench.search.trial_facts import TrialFacts, count_trials, holds_place
 from drnn_bench.tasks.task import Task
 
-REFUSALS = 50  # so many infeasible draws in a row end a study
+REFUSALS = 50  # infeasible draws one after the other; then the study ends
 
 
 @dataclass
 class DrivenStudy:
-    """A study and what its driver knows of it."""
+    """A study, with what its driver computes from its trials."""
 
     spec: StudySpec
     study: optuna.Study
     task: Task
     device: str
     longest: float | None = None  # seconds of training of its longest trial; before one, expected
-    changed: bool = True  # since `owes` looked
+    changed: bool = True  # since `owes` read its trials
     owed: OpenPlace | None = None  # the place of its next trial
     filled: int = 0  # places filled or being filled
 

@@ -140,14 +140,14 @@ def reading(what: str) -> Iterator[None]:
 
 
 def _torn(parsed: URL) -> bool:
-    """Whether a part of the password may stand in the host or the database, for one of its
-    characters ended it."""
+    """Whether the host or the database may hold a part of the password, because a character of the
+    password was not escaped and ended it."""
     return not parsed.drivername.startswith("sqlite") and "@" in f"{parsed.host}{parsed.database}"
 
 
 def hide_password(url: str) -> str:
-    """The URL for an error or a log. One that cannot be taken apart loses all that stands before
-    its last @, for nobody can tell where the password is."""
+    """The URL for an error or a log. One that cannot be parsed loses everything before its last @,
+    because the password may be anywhere in it."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -160,7 +160,7 @@ def hide_password(url: str) -> str:
 
 
 def why_of(url: str, error: Exception) -> str:
-    """As `why`, without the URL's password, which a driver may quote."""
+    """As `why`, without the URL's password, which a database driver may quote."""
     parsed, reason = make_url(url), why(error)
     options = {f"{key}={value}" for key, value in parsed.query.items()}
     hidden = [option.partition("=")[2] for option in options if _SECRET.fullmatch(option)]

@@ -3,7 +3,7 @@
     while a trainer is free and a study owes a trial: ask, start
     for everything that trainers answer: report, then advance, drop or tell
 
-What is owed is computed from the storage, so the same command continues whoever has died.
+What is owed is computed from the storage, so the same command continues after any process died.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from drnn_bench.search.ask import DrivenStudy, RunningTrial, ask
 from drnn_bench.search.storage import PatientStorage
 from drnn_bench.training.snapshots import Snapshots
 
-ALIKE = 5  # so many trials in a row that failed of one cause end the run
-DEATHS = 50  # so many trainers that died, with no answer of any between, do too
-# A trial may take so many seconds, and so many times the longest of its study, before it counts as
-# hanging: architectures of one family differ twentyfold in speed.
+ALIKE = 5  # trials that fail one after the other for one reason; then the run ends
+DEATHS = 50  # trainers that die one after the other, without an answer between; then the run ends
+# A trial hangs when it takes more than LEAST seconds and TIMES times the longest of its study
+# together: architectures of one family differ twentyfold in speed.
 LEAST, TIMES = 600.0, 20.0
 
 
@@ -68,8 +68,8 @@ class Driver:
             self.storage.try_once(self._fail_orphans)
 
     def _fail_orphans(self) -> None:
-        """Fails the trials that nobody runs: of a driver that died, or of an answer that was
-        lost. Their places are open again."""
+        """Fails the trials that no trainer has, because a driver died or an answer of the storage
+        was lost. Their places are open again."""
         running = {one.trial._trial_id for one in self.running.values()}
         for study in self.studies:
             study.changed = True
@@ -78,8 +78,8 @@ class Driver:
                     study.tell(trial, TrialState.FAIL)
 
     def _start(self) -> bool:
-        """Gives trials to all free trainers, the studies in turn. Whether there is anything to
-        wait for."""
+        """Gives a trial to each free trainer, the studies in turn. Returns whether there is
+        anything to wait for."""
         while owing := self.storage.do(self._owing):
             if not self.executor.free:
                 return True
@@ -121,14 +121,14 @@ class Driver:
                     raise JobError(f"{DEATHS} trainers died in a row; the last: {reason}")
 
     def _report(self, ticket: int, running: RunningTrial, evaluation: Any) -> None:
-        """Reports an evaluation, and lets the trial go on or stops it."""
+        """Reports an evaluation to Optuna. Then the trial goes on or is pruned."""
         running.trained = evaluation.seconds
         if evaluation.snapshot is not None:
             self.snapshots.write(running.job.name, evaluation.snapshot)
 
         def report() -> bool:
             running.trial.report(evaluation.value, evaluation.number)
-            # It takes note of the value too, so it is asked for every trial.
+            # Optuna writes the rung of a value here, so this is called for every trial.
             return running.trial.should_prune()
 
         pruned = self.storage.do(report) and running.prunable
@@ -141,11 +141,11 @@ class Driver:
     def _tell(
         self, ticket: int, state: TrialState, value: float | None = None, **outcome: Any
     ) -> None:
-        """Ends a trial. `outcome`: what its state does not say."""
+        """Ends a trial in the storage, with `outcome` among its attributes."""
         running = self.running[ticket]
 
         def tell() -> None:
-            # Where an answer was lost, it may have ended already.
+            # After an answer of the storage was lost, the trial may have ended already.
             with contextlib.suppress(UpdateFinishedTrialError):
                 running.trial.set_user_attr("outcome", outcome)
             running.study.tell(running.trial, state, value)

@@ -1,8 +1,8 @@
 """What a search still owes, computed from its trials and from nothing else.
 
-A place without a complete, pruned, running or waiting trial is open. Where its last trial was
-wholly drawn and did not fail for good, the place is asked again with the same parameters, so that
-a killed driver or trainer changes nothing. Else it is drawn afresh.
+A place without a complete, pruned, running or waiting trial is open. If its last trial was wholly
+drawn and may be tried again, its next trial has the same parameters, so that a killed driver or
+trainer changes nothing. Otherwise its next trial is drawn afresh.
 """
 
 from __future__ import annotations

@@ -26,12 +26,12 @@ KINDS = {"task": TASK, "family": FAMILY}
 def codes(task: str, family: str) -> dict[str, Code]:
     """The code of a task (its name, options may follow) and a family, of those that are brought by
     a plug-in. Raises UserError where one of them is unknown or broken."""
-    codes = {}
+    by_kind = {}
     for word, name in (("task", task.partition(":")[0]), ("family", family)):
         kind = plugins.find(KINDS[word], name) if name else None
         if kind is not None:
-            codes[word] = _code(kind)
-    return codes
+            by_kind[word] = _code(kind)
+    return by_kind
 
 
 def changes(known: dict[str, Code], task: str, family: str) -> list[str]:

@@ -28,7 +28,7 @@ from drnn_bench.search.database import (
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 PATIENCE = 300.0  # seconds for which a database may be in trouble
-SILENCE = 4.0  # seconds after which an operation that has not answered is said
+SILENCE = 4.0  # seconds without an answer, after which a line says so
 _MAKING_TABLES = 0x6472_6E6E  # a PostgreSQL advisory lock: "drnn"
 
 Result = TypeVar("Result")
@@ -65,8 +65,8 @@ def has_tables(url: str) -> bool:
 class PatientStorage:
     """The storage of one driver, which alone writes to its studies.
 
-    An operation that meets a database in trouble is made again once the database is back, so every
-    operation must be one that may be made twice. `recover` is called in between.
+    An operation that the database fails is repeated until the database answers, so an operation
+    must be safe to repeat. `recover` is called before a repetition.
     """
 
     def __init__(
@@ -116,7 +116,8 @@ class PatientStorage:
                 return result
 
     def try_once(self, operation: Callable[[], None]) -> None:
-        """For an end in trouble: what this would write, the next driver finds out by itself."""
+        """Tries an operation at the end of a run, and gives it up where the database is in trouble:
+        the next driver does what this one leaves undone."""
         with contextlib.suppress(*TROUBLE, JobError):
             self.optuna.remove_session()  # an interrupted operation may have left it open
             self._confirm_lock()
@@ -130,7 +131,7 @@ class PatientStorage:
 
     @contextlib.contextmanager
     def _saying_silence(self) -> Iterator[None]:
-        """Says where an operation takes long: the database may be locked, or stopped."""
+        """Within it, a line says that an operation takes long: the database may be locked."""
         line = f"storage {self._name} has not answered for {SILENCE:.0f} s; still waiting"
         timer = threading.Timer(SILENCE, self._say, [line])
         timer.daemon = True

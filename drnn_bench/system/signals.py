@@ -32,10 +32,10 @@ class Stopped(KeyboardInterrupt):
 
 
 class Signals:
-    """What was asked so far, and whether it may interrupt now."""
+    """The first signal that came, and whether one may interrupt now."""
 
     def __init__(self) -> None:
-        self.asked: int | None = None
+        self.received: int | None = None
         self._deferred = 0
         self._handlers: dict[int, Callable[[int, object], None]] = {}
 
@@ -46,12 +46,12 @@ class Signals:
 
     def check(self) -> None:
         """Raises Stopped where a signal has come."""
-        if self.asked is not None:
-            raise Stopped(self.asked)
+        if self.received is not None:
+            raise Stopped(self.received)
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """Within it a first signal waits for `check`."""
+        """Within it, a first signal waits for `check`."""
         self._deferred += 1
         try:
             yield
@@ -59,15 +59,15 @@ class Signals:
             self._deferred -= 1
 
     def _arrive(self, signum: int, frame: object) -> None:
-        if self.asked is not None:
+        if self.received is not None:
             os._exit(128 + signum)
-        self.asked = signum
+        self.received = signum
         if not self._deferred:
             raise Stopped(signum)
         signal.setitimer(signal.ITIMER_REAL, FORCE)
 
     def _force(self, signum: int, frame: object) -> None:
-        raise Stopped(self.asked or signum)
+        raise Stopped(self.received or signum)
 
 
 @contextlib.contextmanager
