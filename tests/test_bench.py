@@ -267,6 +267,19 @@ def test_help_is_light():
     assert out.stdout.strip() == "[]", out.stderr
 
 
+def test_a_run_says_that_it_loads_before_it_loads_anything_large():
+    code = (
+        "import sys\n"
+        "sys.modules['torch'] = sys.modules['optuna'] = None\n"  # importing one of them fails
+        "from drnn_bench.cli.app import main\n"
+        "sys.argv = ['bench', 'run']\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "loading\n"
+    assert "ModuleNotFoundError" in done.stderr
+
+
 def test_ls_lists_everything(bench):
     from drnn_bench.models.names import FAMILIES
     from drnn_bench.tasks.names import TASKS

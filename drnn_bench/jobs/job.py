@@ -123,7 +123,7 @@ class Run:
 
     @contextlib.contextmanager
     def _trainers(self) -> Iterator[tuple[LocalExecutor, Executor]]:
-        """Trainers of this machine, which measure, and those that train: the same, or a cluster's."""
+        """Trainers of this machine, which measure, and those that train: the same, or others."""
         prepared, request = self.plan.prepared, self.plan.request
         with self._local() as local:
             if request.ray is None:

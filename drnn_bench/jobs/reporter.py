@@ -1,4 +1,4 @@
-"""The interface to whatever shows how a run goes; `terminal` has another one."""
+"""How a run shows what it does: the interface, and a reporter that shows nothing."""
 
 from __future__ import annotations
 
