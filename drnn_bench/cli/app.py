@@ -30,7 +30,7 @@ app = typer.Typer(
     help="Architecture search and benchmarks for long-sequence models under parameter budgets.",
 )
 
-# A path that cannot be; any other trouble with a file is the machine's.
+# Errors of a path that the user gave: exit code 2. Other errors of a file are the machine's: 1.
 _PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
           errno.EACCES, errno.EPERM, errno.EROFS)  # fmt: skip
 

@@ -78,7 +78,7 @@ def candidates(
 
 @dataclass(frozen=True)
 class Refused:
-    """How many were refused for one reason, and some of them: the architecture, what was said."""
+    """The architectures refused for one reason: how many, and examples (architecture, message)."""
 
     reason: str
     count: int
@@ -153,12 +153,12 @@ def to_text(found: Feasible, family: str, task: Task, budget: int) -> str:
         )
     for refused in found.refused:
         lines.append(f"refused: {refused.count:,}, {refused.reason}, such as")
-        lines += [f"  {said}" for _, said in refused.examples]
+        lines += [f"  {message}" for _, message in refused.examples]
     return "\n".join(lines)
 
 
 def to_record(found: Feasible, family: str, task: Task, budget: int) -> dict[str, Any]:
-    """The same as JSON values; `architectures` is null where there is no end of them."""
+    """The same as JSON values; `architectures` is null where the space is endless."""
     low, high = found.interval
     return {
         "family": family,
@@ -229,7 +229,7 @@ def _walk(space: SearchSpace, length: int) -> Iterator[Candidate]:
 
 
 def _draws(space: SearchSpace, length: int, count: int) -> Iterator[Candidate]:
-    """What a random search would draw, an architecture as often as it is drawn."""
+    """What a random search would draw; an architecture may come more than once."""
     import optuna
 
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
