@@ -73,7 +73,7 @@ def guard() -> None:
 
 
 def lost() -> str | None:
-    """A line on why printed output is lost. None where it arrived, or its reader closed the pipe."""
+    """A line on why printed output is lost; None where it arrived or its reader closed the pipe."""
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
