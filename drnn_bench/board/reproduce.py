@@ -10,7 +10,7 @@ from typing import Any
 from drnn_bench.errors import UserError
 from drnn_bench.results.board_line import BoardLine
 from drnn_bench.results.recipe import Recipe
-from drnn_bench.search.space import default_path, read_space
+from drnn_bench.search.space_file import default_path, read_space
 from drnn_bench.system.escape import file_name, shell
 from drnn_bench.tasks.spec import join_spec, split_spec
 

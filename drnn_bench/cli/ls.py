@@ -85,7 +85,7 @@ def ls_space(
     """How many architectures a search space holds, and which a budget refuses."""
     from drnn_bench.jobs.plan import parse_budget
     from drnn_bench.search.feasible import count_feasible, to_record, to_text
-    from drnn_bench.search.space import default_path, read_space
+    from drnn_bench.search.space_file import default_path, read_space
     from drnn_bench.tasks.registry import sized_task
 
     space = read_space(search_space or default_path(family))
@@ -95,11 +95,11 @@ def ls_space(
         )
     sized = sized_task(task, data_dir)
     parameters = parse_budget(budget) if budget else sized.default_budget
-    found = count_feasible(space, sized, parameters)
+    count = count_feasible(space, sized, parameters)
     if as_json:
-        print(json.dumps(to_record(found, family, sized, parameters), indent=2))
+        print(json.dumps(to_record(count, family, sized, parameters), indent=2))
         return
-    for line in to_text(found, family, sized, parameters).split("\n"):
+    for line in to_text(count, family, sized, parameters).split("\n"):
         say(line)
 
 
@@ -109,7 +109,7 @@ def ls_families(as_json: JsonOption = False) -> None:
     from drnn_bench import plugins
     from drnn_bench.models.names import FAMILIES
     from drnn_bench.models.registry import config_type, family_names
-    from drnn_bench.search.space import default_path, read_space
+    from drnn_bench.search.space_file import default_path, read_space
 
     def row(name: str) -> Row:
         what = FAMILIES[name][2] if name in FAMILIES else config_type(name).summary

@@ -28,7 +28,7 @@ def board_of(
     for line in notes:
         note(line)
     groups = rank_rows(rows)
-    planned = {spec.identity for spec in plan.specs}
+    planned = {spec.digest for spec in plan.specs}
     if not any(line.study in planned for group in groups for line in group.lines):
         raise JobError("no family has a complete trial: nothing to rank")
     conditions = {(plan.task.key, spec.steps, spec.budget) for spec in plan.specs}

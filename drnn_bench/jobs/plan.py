@@ -15,7 +15,8 @@ from drnn_bench.models.registry import config_type, family_names
 from drnn_bench.search.database import parse_url, sqlite_url
 from drnn_bench.search.feasible import candidates
 from drnn_bench.search.plugin_code import codes
-from drnn_bench.search.space import SearchSpace, default_path, read_space
+from drnn_bench.search.space import SearchSpace
+from drnn_bench.search.space_file import default_path, read_space
 from drnn_bench.search.study import PRUNERS, SAMPLERS, StudySpec
 from drnn_bench.search.warm_start import warm_start
 from drnn_bench.system.environment import find_device

@@ -37,8 +37,8 @@ def _unfinished(runs_dir: Path, recorded: set[str]) -> tuple[list[Row], list[str
     for each that has trials and not one complete, or that cannot be read. Nothing is written."""
     import optuna
 
-    from drnn_bench.search.database import sqlite_url
-    from drnn_bench.search.storage import has_tables, open_storage, reading
+    from drnn_bench.search.database import reading, sqlite_url
+    from drnn_bench.search.storage import has_tables, open_storage
     from drnn_bench.tasks.prepared import all_prepared
 
     url = sqlite_url(runs_dir)

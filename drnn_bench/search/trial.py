@@ -56,4 +56,4 @@ class TrialJob:
         """What names it in its runs folder."""
         net = json.dumps([self.config, self.learning_rate], sort_keys=True)
         digest = hashlib.sha256(net.encode()).hexdigest()[:8]
-        return f"{self.spec.identity}-trial-{self.place}-{digest}"
+        return f"{self.spec.digest}-trial-{self.place}-{digest}"

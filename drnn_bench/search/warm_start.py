@@ -43,16 +43,16 @@ def warm_start(spec: StudySpec, task: Task) -> list[dict[str, Value]]:
     feasible than are asked for.
     """
     space, chosen = spec.make_space(), []
-    found = candidates(space, task.length, whole=10_000).shown
-    for candidate in _by_mrl(spec.family, found, task.length):
+    listed = candidates(space, task.length, whole=10_000).shown
+    for candidate in _by_mrl(spec.family, listed, task.length):
         if len(chosen) == spec.warm_start:
             break
         try:
             candidate.fit(space, task, spec.budget)
         except Infeasible:
             continue
-        if candidate.asked not in chosen:
-            chosen.append(candidate.asked)
+        if candidate.params not in chosen:
+            chosen.append(candidate.params)
     if len(chosen) < spec.warm_start:
         raise UserError(
             f"--warm-start {spec.warm_start}: the search space of {spec.family} has only "
@@ -62,7 +62,7 @@ def warm_start(spec: StudySpec, task: Task) -> list[dict[str, Value]]:
     return chosen
 
 
-def _by_mrl(family: str, found: tuple[Candidate, ...], length: int) -> list[Candidate]:
+def _by_mrl(family: str, listed: tuple[Candidate, ...], length: int) -> list[Candidate]:
     """Neither MRL nor reach depends on the width, so no budget is solved for them."""
 
     def key(candidate: Candidate) -> tuple[float, float]:
@@ -71,16 +71,16 @@ def _by_mrl(family: str, found: tuple[Candidate, ...], length: int) -> list[Cand
         return mean_recurrent_length(config, length - 1), -math.inf if far is None else -far
 
     keyed = []
-    for candidate in found:
+    for candidate in listed:
         with contextlib.suppress(UserError):  # options that do not go together are no net
             keyed.append((key(candidate), candidate))
     return [candidate for _, candidate in sorted(keyed, key=lambda pair: pair[0])]
 
 
 def enqueue(study: optuna.Study, spec: StudySpec, task: Task) -> None:
-    """Queues a study's warm-started trials where nobody has yet, each in a place of its own.
+    """Queues the warm-started trials of a study, each in a place of its own.
 
-    A driver that dies halfway leaves the rest to the next: what is there already is left alone.
+    Where a driver died halfway, this queues the rest.
     """
     if not spec.warm_start or "warm_started" in study.user_attrs:
         return

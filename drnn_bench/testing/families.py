@@ -28,7 +28,7 @@ from drnn_bench.models.mrl import path_lengths, reach
 from drnn_bench.models.registry import family_names
 from drnn_bench.models.streaming import detach
 from drnn_bench.results.codec import from_json
-from drnn_bench.search.space import default_path, read_space
+from drnn_bench.search.space_file import default_path, read_space
 from drnn_bench.testing.nets import (
     INPUTS,
     OUTPUTS,

@@ -228,7 +228,7 @@ def test_a_users_mistake_is_one_line_and_exit_2(words, said, tmp_path, typed):
     done = typed(*words.split(), code=2)
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
-    assert re.fullmatch(r"(reading \S+\n)?", done.stdout)
+    assert re.fullmatch(r"(loading\n)?(reading \S+\n)?", done.stdout)
     assert not (tmp_path / "leaderboards").exists()
 
 
@@ -236,7 +236,7 @@ def test_a_mistake_ends_a_real_process_the_same_way(bench):
     done = bench("run", "--task", "pixel_digit", code=2)
     assert "did you mean 'pixel_digits'" in done.stderr
     assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
+    assert done.stdout == "loading\n"
 
 
 def test_a_database_that_does_not_answer_is_one_line_and_exit_1(typed):
@@ -283,3 +283,16 @@ def test_doctor_says_what_the_machine_has(typed, mnist_dir):
     assert "lacks ptb.train.txt" in facts["data char_ptb"]
     assert facts["data own"] == "yours: --task own:path=..."
     assert "needs --data-dir" in typed("doctor").stdout
+
+
+def test_a_run_says_that_it_loads_before_it_loads_anything_large():
+    code = (
+        "import sys\n"
+        "sys.modules['torch'] = sys.modules['optuna'] = None\n"  # importing one of them fails
+        "from drnn_bench.cli.app import main\n"
+        "sys.argv = ['bench', 'run']\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "loading\n"
+    assert "ModuleNotFoundError" in done.stderr

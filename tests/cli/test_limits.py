@@ -20,7 +20,7 @@ from drnn_bench.models.build import describe
 from drnn_bench.models.mrl import _over_taps, mean_recurrent_length
 from drnn_bench.models.registry import make_config
 from drnn_bench.report.files import _write
-from drnn_bench.search.space import make_space
+from drnn_bench.search.space_file import make_space
 from drnn_bench.search.study import open_study
 from drnn_bench.search.trial_facts import TrialFacts
 from drnn_bench.system.writable import check_boards, check_room, check_runs

@@ -14,7 +14,7 @@ from drnn_bench.errors import JobError
 from drnn_bench.execution.job import Lost, Returned, Yielded
 from drnn_bench.execution.local import LocalExecutor
 from tests.support.command import ENV, ROOT
-from tests.support.executor_contract import ExecutorContract, next_event
+from tests.support.executor_contract import ExecutorContract, next_event, ready
 from tests.support.inline import InlineExecutor, Vanish
 from tests.support.runs import wait_for
 from tests.support.toy_jobs import Count, Echo, Where
@@ -47,7 +47,7 @@ class TestLocal(ExecutorContract):
 
         def make(size, shared=None, modules=()):
             made.append(LocalExecutor(size, tmp_path / "log", shared, modules))
-            return made[-1]
+            return ready(made[-1], size)
 
         yield make
         for executor in made:
@@ -80,13 +80,12 @@ class TestLocal(ExecutorContract):
         os.kill(pid, signal.SIGKILL)
         while pid in executor.pids:
             assert executor.wait(0.2) == []
+        ready(executor)
         assert next_event(executor, executor.start(Count(0))) == Returned(0)
 
     def test_trainers_that_cannot_start_are_one_line_with_the_cause(self, make):
-        executor = make(1, modules=["no_such_module"])
-        ticket = executor.start(Count(0))
         with pytest.raises(JobError, match=r"no trainer can start .*No module named 'no_such_mod"):
-            next_event(executor, ticket)
+            make(1, modules=["no_such_module"])
 
     @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
     def test_a_signal_to_all_processes_leaves_trainers_to_the_driver(self, make, name):
@@ -114,6 +113,7 @@ class TestLocal(ExecutorContract):
             "import sys, time\nfrom pathlib import Path\nfrom tests.support.toy_jobs import Hangs\n"
             "from drnn_bench.execution.local import LocalExecutor\n"
             f"executor = LocalExecutor(1, Path({str(tmp_path / 'log')!r}))\n"
+            "while not executor.free: executor.wait(0.2)\n"
             "ticket = executor.start(Hangs())\n"
             "while not executor.wait(0.2): pass\n"
             "executor.advance(ticket)\n"

@@ -21,7 +21,7 @@ from drnn_bench.errors import UserError
 from drnn_bench.execution.job import Lost, Returned, Yielded
 from drnn_bench.search.database import sqlite_url
 from tests.support.command import ENV, ROOT
-from tests.support.executor_contract import ExecutorContract, next_event
+from tests.support.executor_contract import ExecutorContract, next_event, ready
 from tests.support.refused import refusal
 from tests.support.runs import counts, in_training, total, wait_for
 from tests.support.toy_jobs import Count, Damaged, Hangs, Where
@@ -100,12 +100,6 @@ def two_nodes(cluster):
     yield nodes
     for node in nodes:
         cluster.remove_node(node, allow_graceful=True)
-
-
-def ready(executor, size):
-    while executor.free < size:
-        assert executor.wait(0.2) == []
-    return executor
 
 
 @inside

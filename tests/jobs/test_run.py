@@ -26,7 +26,7 @@ from drnn_bench.jobs.plan import Request, make_plan
 from drnn_bench.jobs.reporter import Silent
 from drnn_bench.search import storage as storage_module
 from drnn_bench.search.database import sqlite_url
-from drnn_bench.search.lock import StudyLock, drivers_at_work, only_driver
+from drnn_bench.search.lock import drivers_at_work, only_driver
 from drnn_bench.search.storage import PatientStorage, open_storage
 from drnn_bench.search.study import ask_for, open_study, studies_of
 from tests.support.command import ENV, command
@@ -143,7 +143,7 @@ def test_a_final_goes_on_where_it_was_killed(start, typed, tmp_path):
 class TestStorage:
     def patient(self, folder, said, check=lambda: None):
         storage = open_storage(sqlite_url(folder))
-        return PatientStorage(storage, StudyLock(), said.append, check)
+        return PatientStorage(storage, lambda: None, said.append, check)
 
     def test_a_locked_database_is_said_and_waited_for(self, tmp_path):
         said = []
@@ -239,8 +239,8 @@ class TestLocks:
         monkeypatch.setattr("drnn_bench.search.lock.PATIENCE", 0.2)
         url = sqlite_url(tmp_path)
         assert drivers_at_work(url, ["a"]) == set()
-        with only_driver(url, tmp_path, ["a"]) as lock:
-            lock.confirm()
+        with only_driver(url, tmp_path, ["a"]) as confirm:
+            confirm()
             assert drivers_at_work(url, ["a", "b"]) == {"a", "b"}
             with (
                 pytest.raises(UserError, match="another `bench run` is at work"),

@@ -17,7 +17,7 @@ from drnn_bench.models.budget import (
 )
 from drnn_bench.models.names import FAMILIES
 from drnn_bench.models.registry import make_config
-from drnn_bench.search.space import default_path, read_space
+from drnn_bench.search.space_file import default_path, read_space
 
 SIZES = {"input_size": 1, "output_size": 10}
 

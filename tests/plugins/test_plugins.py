@@ -17,7 +17,7 @@ import drnn_bench
 from drnn_bench import plugins
 from drnn_bench.models.registry import config_type, family_names
 from drnn_bench.results import records
-from drnn_bench.search.space import default_path, read_space
+from drnn_bench.search.space_file import default_path, read_space
 from drnn_bench.tasks.registry import parse_task, task_names, task_type
 from tests.support.command import ROOT
 from tests.support.page import COMMANDS, FILES

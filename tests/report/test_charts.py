@@ -124,7 +124,7 @@ def test_several_searches_of_a_family_are_told_apart():
             for x in (s.study(), *s.finals(*tests))]  # fmt: skip
     names = [series.name for series in accuracy_by_parameters(group(rows)).series]
     assert names == [
-        f"lstm (tpe, asha, seed 0, study {one.spec.identity})",
+        f"lstm (tpe, asha, seed 0, study {one.spec.digest})",
         "lstm (random, none, seed 7)",
         "lstm (tpe, asha, seed 0, learning_rate=0.1)",
     ]

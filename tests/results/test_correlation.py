@@ -15,7 +15,7 @@ from scipy import stats
 from drnn_bench.results.correlation import Correlation, mrl_correlations, spearman
 from drnn_bench.results.significance import LEVEL
 from drnn_bench.search.importance import LEAST, importance
-from drnn_bench.search.space import default_path, read_space
+from drnn_bench.search.space_file import default_path, read_space
 
 
 @pytest.mark.parametrize("n", [3, 5, 12, 60])

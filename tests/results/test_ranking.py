@@ -212,8 +212,8 @@ def test_the_gain_over_random_search_is_over_the_random_study_of_the_same_space(
     rows = [tpe.study(), *tpe.finals(0.9, 0.9), random_.study(), *random_.finals(0.7, 0.8),
             short.study(), *short.finals(0.1)]  # fmt: skip
     gains = {x["study"]: x["gain_over_random"] for x in lines(rows)}
-    assert gains == {tpe.spec.identity: pytest.approx(0.15), random_.spec.identity: None,
-                     short.spec.identity: None}  # fmt: skip
+    assert gains == {tpe.spec.digest: pytest.approx(0.15), random_.spec.digest: None,
+                     short.spec.digest: None}  # fmt: skip
     text = renderings.to_markdown(rank_rows(rows))
     assert "over random search" in text
     kinds = {"tpe, asha, seed 0", "random, none, seed 3", "random, none, seed 4"}

@@ -107,21 +107,21 @@ def line_of(rows, study: str):
 def test_a_busier_machine_replaces_no_speed_and_an_idler_one_does():
     one = searched()
     rows = [one.study(), one.speed(100.0), one.speed(7.0, session="s2", machine="busy")]
-    line = line_of(rows, one.spec.identity)
+    line = line_of(rows, one.spec.digest)
     assert (line["train_per_s"], line["machine"]) == (100.0, "idle")
-    line = line_of(rows[:1] + rows[2:] + rows[1:2], one.spec.identity)
+    line = line_of(rows[:1] + rows[2:] + rows[1:2], one.spec.digest)
     assert (line["train_per_s"], line["machine"]) == (100.0, "idle")
     rows.append(one.speed(120.0, session="s3"))
-    assert line_of(rows, one.spec.identity)["train_per_s"] == 120.0
+    assert line_of(rows, one.spec.digest)["train_per_s"] == 120.0
 
 
 def test_other_hardware_replaces_no_speed_of_a_group():
     one, two = searched("lstm"), searched("rnn")
     rows = [one.study(), two.study(), one.speed(100.0), two.speed(50.0)]
     rows.append(one.speed(400.0, session="s2", **ELSEWHERE))
-    line = line_of(rows, one.spec.identity)
+    line = line_of(rows, one.spec.digest)
     assert (line["train_per_s"], line["left_out"]) == (100.0, [])
-    assert line_of(rows, two.spec.identity)["speed_ratio"] == 0.5
+    assert line_of(rows, two.spec.digest)["speed_ratio"] == 0.5
 
 
 @given(
@@ -141,6 +141,6 @@ def test_what_is_added_never_worsens_a_published_speed(later):
     for machine, where, per_s, i in later:
         rows.append(nets[i].speed(per_s, session="s2", machine=machine, **where))
     for net in nets:
-        line = line_of(rows, net.spec.identity)
+        line = line_of(rows, net.spec.digest)
         assert line["machine"] == "idle"
         assert HERE["processor"] in line["hardware"]

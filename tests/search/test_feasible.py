@@ -23,7 +23,7 @@ from drnn_bench.search.feasible import (
     candidates,
     count_feasible,
 )
-from drnn_bench.search.space import default_path, make_space, read_space
+from drnn_bench.search.space_file import default_path, make_space, read_space
 from drnn_bench.tasks.registry import parse_task
 from tests.support.refused import refusal
 
@@ -74,7 +74,7 @@ def test_what_is_listed_is_what_can_be_drawn(base, start, depth, when, length, s
     fusion = {"choices": [False, True], "when": when}
     space = space_of("dilated_rnn", base=base, start=start, depth=depth, fusion=fusion)
     listed = candidates(space, length).shown
-    asked = [tuple(sorted(c.asked.items())) for c in listed]
+    asked = [tuple(sorted(c.params.items())) for c in listed]
     assert len(asked) == len(set(asked))
     # Whatever is drawn is listed ...
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
@@ -87,14 +87,14 @@ def test_what_is_listed_is_what_can_be_drawn(base, start, depth, when, length, s
     for candidate in listed:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            trial = optuna.trial.FixedTrial(candidate.asked)
+            trial = optuna.trial.FixedTrial(candidate.params)
             if candidate.refusal:
                 with pytest.raises(Infeasible):
                     space.options(trial, length)
             else:
                 drawn = space.options(trial, length)
                 assert drawn == candidate.options | {"learning_rate": 1e-3}
-        assert trial.params == candidate.asked
+        assert trial.params == candidate.params
 
 
 def skips_by_hand(length: int) -> int:

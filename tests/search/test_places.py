@@ -48,7 +48,7 @@ class TestPlaces:
         given_out = []
         while (owed := next_place(trials, wanted)) is not None:
             given_out.append(owed.place)
-            assert owed.again is None or owed.again == {"x": owed.place}
+            assert owed.params is None or owed.params == {"x": owed.place}
             trials.append(made(owed.place, "COMPLETE"))
         held = {TrialFacts.of(t).place for t in trials if holds_place(t)}
         assert len(given_out) == len(set(given_out))
@@ -76,4 +76,4 @@ class TestPlaces:
     def test_what_a_place_has_used_up(self, past, attempt, again):
         trials = [made(3, state) for state in past.split()]
         owed = open_place(trials, 3)
-        assert (owed.attempt, owed.again is not None) == (attempt, again)
+        assert (owed.attempt, owed.params is not None) == (attempt, again)

@@ -52,23 +52,23 @@ def test_other_code_is_another_search_and_another_name_is_not(page, monkeypatch)
     renamed.write_text(FILES["leaky_rnn.py"])
     (page / "renamed" / "mine.toml").write_text(FILES["leaky_rnn.toml"])
     second = plan_with(edited, monkeypatch)
-    assert second.identity != first.identity
+    assert second.digest != first.digest
     [line] = of_other_code(second, [first, second])
     assert line.startswith("leaky_rnn: the code of its plug-in has changed since the search ")
-    assert replace(first, plugins=codes("", "leaky_rnn")).identity == second.identity
+    assert replace(first, plugins=codes("", "leaky_rnn")).digest == second.digest
     with pytest.raises(UserError, match=r"the code of plug-in leaky_rnn\.py was \w+ and has \w+"):
         first.check_code()
     second.check_code()
     # Put back under another name, the earlier search goes on.
     monkeypatch.setenv(plugins.VARIABLE, str(renamed))
-    assert replace(first, plugins=codes("", "leaky_rnn")).identity == first.identity
+    assert replace(first, plugins=codes("", "leaky_rnn")).digest == first.digest
 
 
 def test_a_search_without_plug_ins_keeps_its_identity():
     spec = searched().spec
     assert spec.plugins == {}
     written = json.loads((ROOT / "tests/data/pixel_digits.jsonl").read_text().splitlines()[0])
-    assert StudySpec(**written["spec"]).identity == written["study"]
+    assert StudySpec(**written["spec"]).digest == written["study"]
 
 
 def test_an_absent_plug_in_is_no_change_that_passes(page, monkeypatch):

@@ -97,21 +97,21 @@ class TestLock:
         assert drivers_at_work(database, [DIGEST, OTHER]) == set()
 
     def test_a_lock_that_was_lost_is_taken_again(self, postgres, database, tmp_path):
-        with only_driver(database, tmp_path, [DIGEST]) as lock:
-            lock.confirm()
+        with only_driver(database, tmp_path, [DIGEST]) as confirm:
+            confirm()
             self.cut(postgres, database)
-            lock.confirm()
+            confirm()
             assert drivers_at_work(database, [DIGEST]) == {DIGEST}
 
     def test_a_lock_that_another_has_taken_meanwhile_ends_the_run(
         self, postgres, database, tmp_path
     ):
-        with only_driver(database, tmp_path, [DIGEST]) as lock:
+        with only_driver(database, tmp_path, [DIGEST]) as confirm:
             self.cut(postgres, database)
             with postgres.connect(database.rpartition("/")[2]) as other:
                 other.execute(f"SELECT pg_advisory_lock({advisory_key(DIGEST)})")
                 with pytest.raises(JobError, match=f"another driver has taken study {DIGEST}"):
-                    lock.confirm()
+                    confirm()
 
 
 @pytest.mark.slow

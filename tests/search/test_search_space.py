@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from drnn_bench.errors import UserError
 from drnn_bench.models.budget import Infeasible, count_parameters
 from drnn_bench.models.names import FAMILIES
-from drnn_bench.search.space import default_path, make_space, read_space
+from drnn_bench.search.space_file import default_path, make_space, read_space
 from tests.support.command import ROOT
 
 PIXELS = {"input_size": 1, "output_size": 10}

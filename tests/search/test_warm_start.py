@@ -15,7 +15,7 @@ from drnn_bench.models.mrl import mean_recurrent_length, reach
 from drnn_bench.models.names import FAMILIES
 from drnn_bench.results.ranking import rank_rows
 from drnn_bench.search.samplers import make_sampler
-from drnn_bench.search.space import default_path, make_space, read_space
+from drnn_bench.search.space_file import default_path, make_space, read_space
 from drnn_bench.search.study import STARTUP, StudySpec, open_study
 from drnn_bench.search.summary import study_row, summarise
 from drnn_bench.search.trial_facts import TrialFacts, count_trials
@@ -136,9 +136,9 @@ def test_a_study_without_a_warm_start_is_the_one_it_was():
         budget=5000, steps=800, recipe={"optimizer": "adam", "evaluations": 8}, sampler="tpe",
         pruner="asha", space={"depth": 1, "learning_rate": 0.001}, seed=0,
     )  # fmt: skip
-    assert spec.identity == "746d41f42080"
-    others = {replace(spec, warm_start=n).identity for n in (1, 2)}
-    assert len({*others, spec.identity}) == 3
+    assert spec.digest == "746d41f42080"
+    others = {replace(spec, warm_start=n).digest for n in (1, 2)}
+    assert len({*others, spec.digest}) == 3
 
 
 # -- in a search ---------------------------------------------------------------------------------

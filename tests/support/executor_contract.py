@@ -10,12 +10,7 @@ import pytest
 
 from drnn_bench.errors import JobError
 from drnn_bench.execution.carry import carry
-from drnn_bench.execution.job import (
-    Failed,
-    Lost,
-    Returned,
-    Yielded,
-)
+from drnn_bench.execution.job import Failed, Lost, Returned, Yielded
 from tests.support.inline import InlineExecutor
 from tests.support.toy_jobs import Count, Dies, Echo, Hangs, Raises, Shared
 
@@ -30,9 +25,16 @@ def next_event(executor, ticket, seconds=300.0):
     raise AssertionError("nothing happened")
 
 
+def ready(executor, size=1):
+    """The executor, when so many of its trainers take jobs."""
+    while executor.free < size:
+        assert executor.wait(0.2) == []
+    return executor
+
+
 class ExecutorContract:
-    """What every executor does. `make(size, shared)` gives one; `survives` says whether a job may
-    kill its trainer."""
+    """What every executor does. `make(size, shared)` gives one that is ready; `survives` says
+    whether a job may kill its trainer."""
 
     survives = True
 
@@ -90,8 +92,7 @@ class ExecutorContract:
         executor.advance(ticket)
         executor.end(ticket, "it hangs")
         assert next_event(executor, ticket) == Lost("it hangs")
-        while not executor.free:  # another takes its place
-            assert executor.wait(0.2) == []
+        ready(executor)  # another takes its place
         assert next_event(executor, executor.start(Count(0))) == Returned(0)
 
     def test_many_jobs_on_few_trainers_are_each_done_once(self, make):

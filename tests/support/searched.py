@@ -12,7 +12,7 @@ from drnn_bench.results import records
 from drnn_bench.results.board_line import as_records
 from drnn_bench.results.ranking import rank_rows
 from drnn_bench.results.recipe import Recipe
-from drnn_bench.search.space import default_path, read_space
+from drnn_bench.search.space_file import default_path, read_space
 from drnn_bench.search.study import StudySpec
 from drnn_bench.search.summary import describe_run, study_row
 from drnn_bench.system.provenance import provenance

@@ -11,7 +11,6 @@ from drnn_bench.execution.job import Job
 from drnn_bench.jobs.plan import Request, make_plan
 from drnn_bench.search.ask import DrivenStudy
 from drnn_bench.search.driver import Driver
-from drnn_bench.search.lock import StudyLock
 from drnn_bench.search.storage import PatientStorage, open_storage
 from drnn_bench.search.study import StudySpec, open_study
 from drnn_bench.search.trial_facts import TrialFacts
@@ -36,7 +35,7 @@ class World:
         size: int = 1,
         change: Callable[[Job], Job] = lambda job: job,
     ) -> Driver:
-        storage = PatientStorage(self.storage, StudyLock(), self.said.append, lambda: None)
+        storage = PatientStorage(self.storage, lambda: None, self.said.append, lambda: None)
         studies = []
         for spec in specs or self.plan.specs:
             study = open_study(self.storage, spec, self.plan.task)
