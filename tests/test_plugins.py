@@ -16,7 +16,7 @@ from conftest import ENV, ROOT, refusal
 
 import drnn_bench
 from drnn_bench import plugins
-from drnn_bench.models.registry import config_type, family_names
+from drnn_bench.models.registry import architecture_type, family_names
 from drnn_bench.results import records
 from drnn_bench.search.space import default_path, read_space
 from drnn_bench.tasks.registry import parse_task, task_names, task_type
@@ -189,7 +189,7 @@ def test_what_comes_with_drnn_bench_is_found_without_looking_at_packages():
         "from drnn_bench import plugins\n"
         "from drnn_bench.models import registry as models\n"
         "from drnn_bench.tasks import registry as tasks\n"
-        "tasks.parse_task('pixel_digits'), models.config_type('lstm')\n"
+        "tasks.parse_task('pixel_digits'), models.architecture_type('lstm')\n"
         "print(plugins.entry_points_of.cache_info().misses)\n"
         "tasks.task_names()\n"
         "print(plugins.entry_points_of.cache_info().misses)"
@@ -317,7 +317,7 @@ def test_a_file_that_is_wrong_is_refused_in_one_line_that_names_it(tmp_path, mon
     path.write_text(text)
     monkeypatch.setenv(plugins.VARIABLE, str(path))
     # Whatever is asked for, that the file is no good is said: a name in it may be what was meant.
-    for said in (refusal(task_type, "pixel_digits"), refusal(config_type, "lstm")):
+    for said in (refusal(task_type, "pixel_digits"), refusal(architecture_type, "lstm")):
         assert says in said
         assert said.startswith(f"plug-in {path}")
 

@@ -22,7 +22,7 @@ from drnn_bench.export.loading import (
 )
 from drnn_bench.export.model_card import model_card
 from drnn_bench.models import weights
-from drnn_bench.models.registry import config_type, restore_config
+from drnn_bench.models.registry import architecture_type, restore_architecture
 from drnn_bench.results.ranking import finals_of
 from drnn_bench.search.plugin_code import named, needed
 from drnn_bench.system.escape import shell
@@ -96,7 +96,7 @@ def export_to(output: Path, lines: list[Row], rank: int, rows: list[Row], runs_d
 
 def _check_here(line: Row) -> None:
     """Raises UserError naming the plug-in that a line's task or family needs and that is absent."""
-    for kind, find in (("task", task_type), ("family", config_type)):
+    for kind, find in (("task", task_type), ("family", architecture_type)):
         try:
             find(line[kind].partition(":")[0])
         except UserError:
@@ -138,7 +138,7 @@ def describe(final: Row, prepared: Prepared) -> Row:
     """config.json: what `load` needs, then what a user needs to give the net what it was trained
     on."""
     task = prepared.task
-    config = restore_config(task, final["family"], final["config"])
+    config = restore_architecture(task, final["family"], final["config"])
     return {
         "format": FORMAT,
         "family": final["family"],

@@ -244,10 +244,10 @@ def one_of(name: str, value: Any, known: tuple[str, ...]) -> None:
 
 
 @functools.cache
-def option_types(config_type: type[Architecture]) -> dict[str, Any]:
+def option_types(kind: type[Architecture]) -> dict[str, Any]:
     """Option name -> type, for reading `key=value` and search spaces. (Not to be changed.)"""
-    hints = typing.get_type_hints(config_type)
+    hints = typing.get_type_hints(kind)
     skip = {"input_size", "output_size", "width"}
-    names = [f.name for f in dataclasses.fields(config_type) if f.name not in skip]
+    names = [f.name for f in dataclasses.fields(kind) if f.name not in skip]
     names.sort(key=lambda name: name == "embedding")  # a family's own options first
     return {name: int if hints[name] == int | None else hints[name] for name in names}

@@ -14,7 +14,7 @@ from typing import Any
 
 from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import Architecture, at_least, shortened
-from drnn_bench.models.registry import TooFar, make_config
+from drnn_bench.models.registry import TooFar, make_architecture
 
 ENOUGH = 0.95  # use at least this share of the budget where integer widths allow it
 LEAST = 0.90  # an architecture that cannot use this share is refused
@@ -57,7 +57,7 @@ def solve_width(
     """
 
     def make(width: int | tuple[int, ...]) -> Architecture:
-        return make_config(
+        return make_architecture(
             family, input_size=input_size, output_size=output_size, width=width, **options
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from drnn_bench.errors import UserError
 from drnn_bench.models.budget import count_parameters, solve_width
 from drnn_bench.models.mrl import mean_recurrent_length, reach
-from drnn_bench.models.registry import config_type, make_config
+from drnn_bench.models.registry import architecture_type, make_architecture
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,12 +26,12 @@ def configure(
     **options: Any,
 ) -> Architecture:
     """The frozen config of a network, its width given or solved from a parameter budget."""
-    config_type(family)  # an unknown family is said before anything else is
+    architecture_type(family)  # an unknown family is said before anything else is
     if (width is None) == (budget is None):
         raise UserError(f"{family}: give either width or budget")
     sizes = {"input_size": input_size, "output_size": output_size}
     if width is not None:
-        return make_config(family, **sizes, width=width, **options)
+        return make_architecture(family, **sizes, width=width, **options)
     return solve_width(family, options, **sizes, budget=budget, length=length)
 
 

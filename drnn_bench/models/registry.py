@@ -24,7 +24,7 @@ def family_names() -> list[str]:
     return [*FAMILIES, *plugins.names(FAMILY)]
 
 
-def config_type(family: str) -> type[Architecture]:
+def architecture_type(family: str) -> type[Architecture]:
     brought = plugins.find(FAMILY, family)
     if brought is not None:
         return brought
@@ -37,13 +37,13 @@ def config_type(family: str) -> type[Architecture]:
     return getattr(importlib.import_module(f"drnn_bench.models.{module}"), name)
 
 
-def make_config(
+def make_architecture(
     family: str, *, input_size: int, output_size: int, width: Any, **options: Any
 ) -> Architecture:
     """The frozen config of a named family. Raises UserError naming the bad option."""
     from drnn_bench.models.architecture import LARGEST, option_types, shortened
 
-    kind = config_type(family)
+    kind = architecture_type(family)
     known = option_types(kind)
     for option in options:
         if option not in known:
@@ -59,8 +59,8 @@ def make_config(
     return net
 
 
-def restore_config(task: Task, family: str, config: dict[str, Any]) -> Architecture:
+def restore_architecture(task: Task, family: str, config: dict[str, Any]) -> Architecture:
     """A config as it stands in a record, with the task's sizes."""
     options = from_json(config)
     sizes = {"input_size": task.input_size, "output_size": task.output_size}
-    return make_config(family, **sizes, **options)
+    return make_architecture(family, **sizes, **options)

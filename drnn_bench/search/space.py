@@ -30,7 +30,7 @@ from drnn_bench.errors import UserError, nearest
 from drnn_bench.models.architecture import Architecture, at_most, option_types
 from drnn_bench.models.budget import Infeasible, solve_width
 from drnn_bench.models.names import FAMILIES
-from drnn_bench.models.registry import TooFar, config_type, make_config
+from drnn_bench.models.registry import TooFar, architecture_type, make_architecture
 from drnn_bench.plugins import source_file
 from drnn_bench.results.recipe import Recipe
 
@@ -120,7 +120,7 @@ class SearchSpace:
     def options(self, trial: optuna.Trial, length: int) -> dict[str, Any]:
         """What a trial suggests, the learning rate among it. Raises Infeasible where the length
         leaves nothing of a range."""
-        kind = config_type(self.family)
+        kind = architecture_type(self.family)
         defaults = {name: getattr(kind, name) for name in option_types(kind)}
         drawn: dict[str, Any] = {}
         for entry in self.entries:
@@ -159,7 +159,7 @@ class SearchSpace:
             return False
         below = {entry.name: entry.low - 1}
         try:
-            make_config(self.family, input_size=1, output_size=1, width=64, **below)
+            make_architecture(self.family, input_size=1, output_size=1, width=64, **below)
         except TooFar:
             return False
         except UserError:
@@ -170,7 +170,7 @@ class SearchSpace:
 def default_path(family: str) -> Path:
     """The file that comes with drnn_bench, inside the wheel or at the root of a checkout; of a
     plug-in's family, the one beside the file that defines it."""
-    kind = config_type(family)
+    kind = architecture_type(family)
     if family not in FAMILIES:
         beside = source_file(kind).with_name(f"{family}.toml")
         if not beside.is_file():
@@ -214,7 +214,7 @@ def make_space(table: dict[str, Any]) -> SearchSpace:
     if not isinstance(table.get("family"), str):
         raise UserError('it must say its family: family = "dilated_rnn"')
     family, space = table["family"], table.get("space")
-    kind = config_type(family)
+    kind = architecture_type(family)
     if not isinstance(space, dict) or "learning_rate" not in space:
         raise UserError("a [space] table with at least learning_rate is needed")
     # Drawn in the order of the config's fields, so that a file may list them in any order.
@@ -243,7 +243,9 @@ def _check_values(family: str, entry: Entry) -> None:
         if value is True:  # may need other options beside it
             continue
         with contextlib.suppress(TooFar):  # beside the defaults; with fewer layers it may be fine
-            make_config(family, input_size=1, output_size=1, width=4096, **{entry.name: value})
+            make_architecture(
+                family, input_size=1, output_size=1, width=4096, **{entry.name: value}
+            )
 
 
 def _entry(name: str, given: Any, types: dict[str, Any]) -> Entry:

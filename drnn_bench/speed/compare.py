@@ -11,7 +11,7 @@ from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import Architecture
 from drnn_bench.models.budget import count_parameters
 from drnn_bench.models.options import parse_options
-from drnn_bench.models.registry import config_type
+from drnn_bench.models.registry import architecture_type
 from drnn_bench.tasks.task import Task
 
 Row = dict[str, Any]
@@ -46,7 +46,7 @@ def parse_models(
     models: list[Model] = []
     for word in words:
         family, _, rest = word.partition(":")
-        config_type(family)
+        architecture_type(family)
         pairs = _pairs(rest)
         options = parse_options(family, pairs)
         for size in ("input_size", "output_size"):

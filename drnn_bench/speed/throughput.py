@@ -20,7 +20,7 @@ import torch
 from drnn_bench import kernels
 from drnn_bench.errors import JobError, out_of_memory
 from drnn_bench.execution.job import Note
-from drnn_bench.models.registry import restore_config
+from drnn_bench.models.registry import restore_architecture
 from drnn_bench.results import records
 from drnn_bench.search.space import Infeasible
 from drnn_bench.search.study import StudySpec, seed_for
@@ -100,7 +100,7 @@ def measure(
     session = uuid.uuid4().hex[:12]
     works = [
         Workload.of(
-            restore_config(task, spec.family, best["config"]), task, spec.make_space().recipe
+            restore_architecture(task, spec.family, best["config"]), task, spec.make_space().recipe
         )
         for spec, best in models
     ]

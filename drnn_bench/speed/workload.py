@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from drnn_bench.models.architecture import Architecture
-from drnn_bench.models.registry import make_config
+from drnn_bench.models.registry import make_architecture
 from drnn_bench.results.codec import from_json
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.tasks.task import Task
@@ -60,7 +60,7 @@ class Workload:
     @classmethod
     def from_told(cls, told: dict[str, Any]) -> Workload:
         return cls(
-            net=make_config(told["family"], **from_json(told["net"])),
+            net=make_architecture(told["family"], **from_json(told["net"])),
             recipe=Recipe.from_json(told["recipe"]),
             **told["shapes"],
         )

@@ -34,8 +34,8 @@ from drnn_bench.testing.nets import (
     OUTPUTS,
     STEPS,
     Options,
+    architecture_of,
     close,
-    config_of,
     doubled,
     long_tensors,
     make,
@@ -213,7 +213,7 @@ class FamilyContract:
         matrix, `cumsum`): where their number does not grow, nothing is told. Nor does a trace
         tell several layers from one, whose steps cost more operations.
         """
-        config = config_of(family, options)
+        config = architecture_of(family, options)
         unit = math.lcm(*(config.layer_dilations or (1,)), config.period or 1)
         unit *= max(1, -(-8 // unit))
         lengths = [unit, 2 * unit, 4 * unit]
@@ -226,13 +226,13 @@ class FamilyContract:
 
     def test_counted_parameters_are_those_of_the_built_model(self, family, options):
         model = make(family, options)
-        counted = count_parameters(config_of(family, options))
+        counted = count_parameters(architecture_of(family, options))
         assert counted == sum(p.numel() for p in model.parameters())
 
     def test_a_budget_finds_a_width_that_meets_it(self, family, options):
         """More width is more parameters, so that the largest within a budget can be looked for."""
         shape = {k: v for k, v in options.items() if k != "width"}
-        wide = [config_of(family, {**shape, "width": width}) for width in (16, 17, 32)]
+        wide = [architecture_of(family, {**shape, "width": width}) for width in (16, 17, 32)]
         assert sorted({count_parameters(c) for c in wide}) == [count_parameters(c) for c in wide]
         budget = count_parameters(wide[2]) + 1
         solved = solve_width(family, shape, input_size=INPUTS, output_size=OUTPUTS, budget=budget)
@@ -245,7 +245,7 @@ class FamilyContract:
         assert all(torch.equal(a, b) for a, b in pairs)
 
     def test_the_claimed_reach_is_what_gradients_see(self, family, options):
-        far = reach(config_of(family, options))
+        far = reach(architecture_of(family, options))
         seen = np.flatnonzero(seen_spans(family, options, back=1)[0])
         if far is None:
             assert seen.max() > 50
@@ -255,7 +255,7 @@ class FamilyContract:
     def test_the_claimed_paths_are_those_that_gradients_take(self, family, options):
         """A span counts as crossed where it is from every start; the starts of one period, or of
         16 steps of it, are tried. How many edges a path has, no gradient can tell."""
-        config = config_of(family, options)
+        config = architecture_of(family, options)
         period = config.period or 1
         claimed = np.isfinite(path_lengths(config.paths, STEPS - 16))
         crossed = np.all(seen_spans(family, options, back=min(period, 16)), axis=0)
@@ -265,13 +265,13 @@ class FamilyContract:
             assert not np.any(crossed & ~claimed)
 
     def test_a_config_is_rebuilt_from_its_record(self, family, options):
-        config = config_of(family, options)
+        config = architecture_of(family, options)
         record = json.loads(json.dumps(config.config))
         again = from_json(record)
-        assert config_of(family, again) == config
+        assert architecture_of(family, again) == config
 
     def test_its_facts_are_numbers(self, family, options):
-        config = config_of(family, options)
+        config = architecture_of(family, options)
         assert config.family == family in family_names()
         assert config.recurrent_edges_per_node >= 0
         steps = [config.sequential_steps(length) for length in (1, 10, 100)]

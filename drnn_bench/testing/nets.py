@@ -28,7 +28,7 @@ def make(family: str, options: Options, seed: int = 0) -> nn.Module:
     return build(family, input_size=INPUTS, output_size=OUTPUTS, **options).eval()
 
 
-def config_of(family: str, options: Options) -> Architecture:
+def architecture_of(family: str, options: Options) -> Architecture:
     return configure(family, input_size=INPUTS, output_size=OUTPUTS, **options)
 
 
