@@ -10,9 +10,8 @@ from drnn_bench.models.mrl import mean_recurrent_length, reach
 from drnn_bench.models.registry import architecture_type, make_architecture
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from drnn_bench.models.architecture import Architecture
+    from drnn_bench.models.inputs import Net
 
 
 def configure(
@@ -25,27 +24,32 @@ def configure(
     length: int | None = None,
     **options: Any,
 ) -> Architecture:
-    """The frozen config of a network, its width given or solved from a parameter budget."""
-    architecture_type(family)  # an unknown family is said before anything else is
-    if (width is None) == (budget is None):
-        raise UserError(f"{family}: give either width or budget")
+    """The architecture of a network, its width given or computed from a parameter budget.
+
+    Raises UserError, which is a ValueError, for a bad option; Infeasible where no width meets the
+    budget.
+    """
+    architecture_type(family)  # so that an unknown family is the first error
     sizes = {"input_size": input_size, "output_size": output_size}
-    if width is not None:
+    if width is not None and budget is None:
         return make_architecture(family, **sizes, width=width, **options)
-    return solve_width(family, options, **sizes, budget=budget, length=length)
+    if budget is not None and width is None:
+        return solve_width(family, options, **sizes, budget=budget, length=length)
+    raise UserError(f"{family}: give either width or budget")
 
 
-def build(family: str, **config: Any) -> nn.Module:
+def build(family: str, **config: Any) -> Net:
     """A network by name: `build("dilated_rnn", input_size=1, output_size=10, width=20)`.
 
     Give `width` (units per layer, one number or one per layer) or `budget` (parameters); every
     other option has a default. `model(x_BTI)` takes (batch, steps, input_size) at any length and
-    gives logits (batch, steps, output_size); `model(x_BTI, last=n)` gives those of the last n
-    steps only, n from 1 to steps. Raises ValueError naming a bad option and its bound.
+    returns logits (batch, steps, output_size); `model(x_BTI, last=n)` returns those of the last n
+    steps, n from 1 to steps. `model.stream(x_BTI, state)` continues a sequence. Raises UserError,
+    which is a ValueError, naming a bad option and its bound.
 
-    The net refuses what it does not take in one line (ValueError): another rank, width, dtype or
-    device, symbols that it does not have, a state of another net or batch. It computes in the dtype
-    of its weights, under autocast too.
+    The network raises UserError, one line, for inputs that it does not take: another rank, width,
+    dtype or device, unknown symbols, a state of another net or batch. It computes in the dtype of
+    its weights, under autocast too.
     """
     return configure(family, **config).build()
 
@@ -53,23 +57,24 @@ def build(family: str, **config: Any) -> nn.Module:
 def describe(family: str, *, length: int | None = None, **config: Any) -> dict[str, Any]:
     """What a network is: sizes, parameters, dilations, mean recurrent length, reach.
 
-    `length` is the sequence length T: MRL is then taken over the spans 1..T-1; without it over
-    the net's own period (null for convolutions, which have none).
+    `length` is the sequence length T. With it, the mean recurrent length (MRL) is that over the
+    spans 1..T-1, else that over the period of the network: None for convolutions, which have no
+    period. Raises UserError for a bad option.
     """
-    net = configure(family, length=length, **config)
-    period = None if net.period is None else mean_recurrent_length(net)
-    horizon = length - 1 if length else net.period
+    architecture = configure(family, length=length, **config)
+    period = None if architecture.period is None else mean_recurrent_length(architecture)
+    horizon = length - 1 if length else architecture.period
     return {
         "family": family,
-        "config": net.config,
-        "width": min(net.widths),
-        "parameters": count_parameters(net),
+        "config": architecture.config,
+        "width": min(architecture.widths),
+        "parameters": count_parameters(architecture),
         "budget": config.get("budget"),
-        "dilations": net.layer_dilations and list(net.layer_dilations),
-        "mrl": None if horizon is None else mean_recurrent_length(net, horizon),
+        "dilations": architecture.layer_dilations and list(architecture.layer_dilations),
+        "mrl": None if horizon is None else mean_recurrent_length(architecture, horizon),
         "mrl_horizon": horizon,
         "mrl_period": period,
-        "reach": reach(net),
-        "recurrent_edges_per_node": net.recurrent_edges_per_node,
-        "sequential_steps": net.sequential_steps(length) if length else None,
+        "reach": reach(architecture),
+        "recurrent_edges_per_node": architecture.recurrent_edges_per_node,
+        "sequential_steps": architecture.sequential_steps(length) if length else None,
     }
