@@ -108,11 +108,11 @@ def ls_families(as_json: JsonOption = False) -> None:
     """The families and what each searches."""
     from drnn_bench import plugins
     from drnn_bench.models.names import FAMILIES
-    from drnn_bench.models.registry import config_type, family_names
+    from drnn_bench.models.registry import architecture_type, family_names
     from drnn_bench.search.space_file import default_path, read_space
 
     def row(name: str) -> Row:
-        what = FAMILIES[name][2] if name in FAMILIES else config_type(name).summary
+        what = FAMILIES[name][2] if name in FAMILIES else architecture_type(name).summary
         try:
             searched = ", ".join(entry.name for entry in read_space(default_path(name)).entries)
         except UserError as error:

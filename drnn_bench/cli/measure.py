@@ -34,7 +34,7 @@ def measure(
     """Throughput, latency and memory of named models, measured in turns."""
     from drnn_bench.jobs.plan import parse_budget
     from drnn_bench.results.recipe import Recipe
-    from drnn_bench.speed.compare import measure_models, parse_models
+    from drnn_bench.speed.compare import measure_candidates, parse_candidates
     from drnn_bench.system.allocator import keep_freed_memory
     from drnn_bench.system.environment import find_device
     from drnn_bench.system.provenance import cores
@@ -45,13 +45,13 @@ def measure(
     all_batches = _numbers("batches", batches) or [Recipe().batch_size]
     if threads is not None and not 1 <= threads <= cores():
         raise UserError(f"--threads must be 1 to {cores()}, the cores that are here: {threads}")
-    named = parse_models(
+    named = parse_candidates(
         models, sized, None if budget is None else parse_budget(budget), all_lengths
     )
     keep_freed_memory()  # as trainers do
     console, device_name = make_console(), find_device(device)
     with console.status("", spinner="line") as status:
-        rows = measure_models(
+        rows = measure_candidates(
             named,
             sized,
             lengths=all_lengths,

@@ -23,7 +23,7 @@ from drnn_bench.export.loading import (
 )
 from drnn_bench.export.model_card import model_card
 from drnn_bench.models import weights
-from drnn_bench.models.registry import config_type, restore_config
+from drnn_bench.models.registry import architecture_type, restore_architecture
 from drnn_bench.results.board_line import BoardGroup, BoardLine
 from drnn_bench.results.study_lines import finals_of
 from drnn_bench.search.plugin_code import named, needed
@@ -97,7 +97,7 @@ def _check_here(line: BoardLine) -> None:
     """Raises UserError naming the plug-in that a line's task or family needs and that is absent."""
     for kind, name, find in (
         ("task", line.task, task_type),
-        ("family", line.family, config_type),
+        ("family", line.family, architecture_type),
     ):
         try:
             find(name.partition(":")[0])
@@ -139,7 +139,7 @@ def describe(final: Row, prepared: Prepared) -> Row:
     """config.json: what `load` needs, then what a user needs to give the net what it was trained
     on."""
     task = prepared.task
-    config = restore_config(task, final["family"], final["config"])
+    config = restore_architecture(task, final["family"], final["config"])
     net = {
         "format": FORMAT,
         "family": final["family"],

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from drnn_bench.errors import UserError, one_line
 from drnn_bench.models import weights
-from drnn_bench.models.registry import config_type, make_config
+from drnn_bench.models.registry import architecture_type, make_architecture
 from drnn_bench.results import schema
 from drnn_bench.results.codec import from_json
 from drnn_bench.search.plugin_code import changes, named, needed
@@ -120,7 +120,7 @@ def _config(described: dict[str, Any], tensors: int, path: Path) -> Architecture
     family = described["family"]
     brought = described.get("plugins", {}).get("family")
     try:
-        config_type(family)
+        architecture_type(family)
     except UserError:
         if brought is None:
             raise
@@ -132,7 +132,7 @@ def _config(described: dict[str, Any], tensors: int, path: Path) -> Architecture
         warnings.warn(f"{path}: {line}; the net may compute something else", stacklevel=4)
     try:
         sizes = {"input_size": described["input_size"], "output_size": described["output_size"]}
-        return make_config(family, **sizes, **options)
+        return make_architecture(family, **sizes, **options)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     except Exception as error:  # an option of another kind than its name says

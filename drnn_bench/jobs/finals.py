@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from drnn_bench.errors import JobError
 from drnn_bench.models import weights
-from drnn_bench.models.registry import restore_config
+from drnn_bench.models.registry import restore_architecture
 from drnn_bench.results import records
 from drnn_bench.search.study import StudySpec, seed_for
 from drnn_bench.search.summary import describe_run
@@ -82,7 +82,7 @@ class FinalJob:
             )
         spec.check_code()
         arrays = prepared.verified()
-        net = restore_config(task, spec.family, self.best["config"])
+        net = restore_architecture(task, spec.family, self.best["config"])
         kernels.used()  # forgets which kernels ran before
         started, outcome, packed = records.now(), {"validation": None, "test": None}, None
         with kernels.shared(self.threads):

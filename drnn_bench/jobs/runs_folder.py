@@ -66,7 +66,7 @@ def _unfinished(runs_dir: Path, recorded: set[str]) -> tuple[list[Row], list[str
 
 def _row(study: optuna.Study, tasks: dict[tuple[str, str], Task]) -> tuple[Row | None, str | None]:
     """The row of a search as it stands, or why there is none; neither where it is not ours."""
-    from drnn_bench.models.registry import config_type
+    from drnn_bench.models.registry import architecture_type
     from drnn_bench.search.study import spec_of
     from drnn_bench.search.summary import study_row, summarise
     from drnn_bench.tasks.registry import task_type
@@ -75,7 +75,7 @@ def _row(study: optuna.Study, tasks: dict[tuple[str, str], Task]) -> tuple[Row |
         return None, None
     spec = spec_of(study)
     task_type(spec.task.partition(":")[0])
-    config_type(spec.family)
+    architecture_type(spec.family)
     task = tasks.get((spec.task, spec.data_hash))
     if task is None:
         return None, None

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 from drnn_bench.errors import UserError
 from drnn_bench.models.budget import count_parameters, solve_width
 from drnn_bench.models.mrl import mean_recurrent_length, reach
-from drnn_bench.models.registry import config_type, make_config
+from drnn_bench.models.registry import architecture_type, make_architecture
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from drnn_bench.models.architecture import Architecture
+    from drnn_bench.models.inputs import Net
 
 
 def configure(
@@ -34,13 +33,13 @@ def configure(
     Takes the arguments of `build`; its `build()` makes the module, `mean_recurrent_length` takes
     it. Raises ValueError naming a bad option and its bound.
     """
-    config_type(family)  # an unknown family is said before anything else is
-    if (width is None) == (budget is None):
-        raise UserError(f"{family}: give either width or budget")
+    architecture_type(family)  # so that an unknown family is the first error
     sizes = {"input_size": input_size, "output_size": output_size}
-    if budget is None:
-        return make_config(family, **sizes, width=width, **options)
-    return solve_width(family, options, **sizes, budget=budget, length=length)
+    if width is not None and budget is None:
+        return make_architecture(family, **sizes, width=width, **options)
+    if budget is not None and width is None:
+        return solve_width(family, options, **sizes, budget=budget, length=length)
+    raise UserError(f"{family}: give either width or budget")
 
 
 def build(
@@ -52,7 +51,7 @@ def build(
     budget: int | None = None,
     length: int | None = None,
     **options: Any,
-) -> nn.Module:
+) -> Net:
     """A network by name, with fresh weights.
 
         >>> model = drnn_bench.build("dilated_rnn", input_size=1, output_size=10, width=20)
@@ -67,9 +66,9 @@ def build(
     output_size); `model(x_BTI, last=n)` gives those of the last n steps only, n from 1 to steps.
     Raises ValueError naming a bad option and its bound.
 
-    The net refuses what it does not take in one line (ValueError): another rank, width, dtype or
-    device, symbols that it does not have, a state of another net or batch. It computes in the dtype
-    of its weights, under autocast too.
+    The network raises UserError, one line, for inputs that it does not take: another rank, width,
+    dtype or device, unknown symbols, a state of another net or batch. It computes in the dtype of
+    its weights, under autocast too.
     """
     architecture = configure(
         family,

@@ -9,7 +9,7 @@ from typing import Any
 
 from drnn_bench.errors import UserError, one_line
 from drnn_bench.models.architecture import Architecture
-from drnn_bench.models.registry import config_type, make_config
+from drnn_bench.models.registry import architecture_type, make_architecture
 from drnn_bench.results.codec import from_json
 from drnn_bench.system.escape import html
 
@@ -107,9 +107,9 @@ def draw(family: str, config: dict[str, Any], length: int) -> str:
 
 def _net(family: str, config: dict[str, Any]) -> Architecture:
     options = from_json(config)
-    config_type(family)  # raises UserError for an unknown family
+    architecture_type(family)  # raises UserError for an unknown family
     try:
-        return make_config(family, **{"input_size": 1, "output_size": 1} | options)
+        return make_architecture(family, **{"input_size": 1, "output_size": 1} | options)
     except UserError:
         raise
     except Exception as error:  # options that are none of the family's, or of another kind

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import Architecture, option_types
 from drnn_bench.models.budget import Infeasible, solve_width
-from drnn_bench.models.registry import TooFar, config_type, make_config
+from drnn_bench.models.registry import TooFar, architecture_type, make_architecture
 from drnn_bench.results.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class SearchSpace:
     def options(self, trial: optuna.Trial, length: int) -> dict[str, Any]:
         """What a trial suggests, the learning rate among it. Raises Infeasible where the length
         leaves nothing of a range."""
-        kind = config_type(self.family)
+        kind = architecture_type(self.family)
         defaults = {name: getattr(kind, name) for name in option_types(kind)}
         drawn: dict[str, Any] = {}
         for entry in self.entries:
@@ -140,7 +140,7 @@ class SearchSpace:
             return False
         below = {entry.name: entry.low - 1}
         try:
-            make_config(self.family, input_size=1, output_size=1, width=64, **below)
+            make_architecture(self.family, input_size=1, output_size=1, width=64, **below)
         except TooFar:
             return False
         except UserError:

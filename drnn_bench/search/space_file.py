@@ -27,7 +27,7 @@ from typing import Any
 from drnn_bench.errors import UserError, nearest
 from drnn_bench.models.architecture import at_most, option_types
 from drnn_bench.models.names import FAMILIES
-from drnn_bench.models.registry import TooFar, config_type, make_config
+from drnn_bench.models.registry import TooFar, architecture_type, make_architecture
 from drnn_bench.plugins import source_file
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.search.space import Condition, Entry, SearchSpace
@@ -38,7 +38,7 @@ LARGEST_FILE = 1_000_000  # bytes
 def default_path(family: str) -> Path:
     """The file that comes with drnn_bench, inside the wheel or at the root of a checkout; of a
     plug-in's family, the one beside the file that defines it."""
-    kind = config_type(family)
+    kind = architecture_type(family)
     if family not in FAMILIES:
         beside = source_file(kind).with_name(f"{family}.toml")
         if not beside.is_file():
@@ -82,7 +82,7 @@ def make_space(table: dict[str, Any]) -> SearchSpace:
     if not isinstance(table.get("family"), str):
         raise UserError('it must say its family: family = "dilated_rnn"')
     family, space = table["family"], table.get("space")
-    kind = config_type(family)
+    kind = architecture_type(family)
     if not isinstance(space, dict) or "learning_rate" not in space:
         raise UserError("a [space] table with at least learning_rate is needed")
     # Drawn in the order of the config's fields, so that a file may list them in any order.
@@ -111,7 +111,9 @@ def _check_values(family: str, entry: Entry) -> None:
         if value is True:  # may need other options beside it
             continue
         with contextlib.suppress(TooFar):  # beside the defaults; with fewer layers it may be fine
-            make_config(family, input_size=1, output_size=1, width=4096, **{entry.name: value})
+            make_architecture(
+                family, input_size=1, output_size=1, width=4096, **{entry.name: value}
+            )
 
 
 def _entry(name: str, given: Any, types: dict[str, Any]) -> Entry:

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from drnn_bench.models.budget import count_parameters
 from drnn_bench.models.mrl import mean_recurrent_length, reach
-from drnn_bench.models.registry import restore_config
+from drnn_bench.models.registry import restore_architecture
 from drnn_bench.results import records
 from drnn_bench.results.codec import to_json
 from drnn_bench.search.space import SearchSpace
@@ -29,7 +29,7 @@ from drnn_bench.tasks.task import Task
 
 def describe_run(spec: StudySpec, task: Task, best: dict[str, Any]) -> dict[str, Any]:
     """The part of a row that says what was run; `best` is a study's best trial."""
-    net = restore_config(task, spec.family, best["config"])
+    net = restore_architecture(task, spec.family, best["config"])
     horizon = task.length - 1
     return {
         "study": spec.digest,

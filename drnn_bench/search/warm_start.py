@@ -27,7 +27,7 @@ import optuna
 from drnn_bench.errors import UserError
 from drnn_bench.models.budget import Infeasible
 from drnn_bench.models.mrl import mean_recurrent_length, reach
-from drnn_bench.models.registry import make_config
+from drnn_bench.models.registry import make_architecture
 from drnn_bench.search.feasible import Candidate, candidates
 from drnn_bench.search.space import Value
 from drnn_bench.search.trial_facts import TrialFacts
@@ -66,7 +66,9 @@ def _by_mrl(family: str, listed: tuple[Candidate, ...], length: int) -> list[Can
     """Neither MRL nor reach depends on the width, so no budget is solved for them."""
 
     def key(candidate: Candidate) -> tuple[float, float]:
-        config = make_config(family, input_size=1, output_size=1, width=4096, **candidate.options)
+        config = make_architecture(
+            family, input_size=1, output_size=1, width=4096, **candidate.options
+        )
         far = reach(config)
         return mean_recurrent_length(config, length - 1), -math.inf if far is None else -far
 

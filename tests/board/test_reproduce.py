@@ -10,7 +10,7 @@ from drnn_bench.board import budgets, renderings
 from drnn_bench.board.reproduce import again
 from drnn_bench.results.ranking import rank_rows
 from drnn_bench.results.recipe import Recipe
-from drnn_bench.search.space import read_space
+from drnn_bench.search.space_file import read_space
 from tests.support.searched import (
     at_random,
     searched,

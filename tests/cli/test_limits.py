@@ -18,7 +18,7 @@ from drnn_bench.errors import JobError, out_of_memory
 from drnn_bench.jobs.progress import _words, failures, study_progress
 from drnn_bench.models.build import describe
 from drnn_bench.models.mrl import _over_taps, mean_recurrent_length
-from drnn_bench.models.registry import make_config
+from drnn_bench.models.registry import make_architecture
 from drnn_bench.report.files import _write
 from drnn_bench.search.space_file import make_space
 from drnn_bench.search.study import open_study
@@ -148,7 +148,7 @@ def test_many_taps_at_once_are_what_one_after_the_other_gives(step, taps):
 
 
 def test_a_wide_fusion_layer_is_described_at_once():
-    net = make_config("dilated_rnn", **SIZES, width=1, start=19, depth=1, fusion=True)
+    net = make_architecture("dilated_rnn", **SIZES, width=1, start=19, depth=1, fusion=True)
     began = time.process_time()
     mean_recurrent_length(net)
     assert time.process_time() - began < 2

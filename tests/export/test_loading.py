@@ -30,7 +30,7 @@ from drnn_bench.models import weights
 from drnn_bench.testing.nets import (
     INPUTS,
     OUTPUTS,
-    config_of,
+    architecture_of,
     make,
 )
 from tests.support.command import ROOT
@@ -49,7 +49,7 @@ def trained(family, options):
 
 def write(folder: Path, family: str, options: dict, model) -> Path:
     folder.mkdir()
-    config = config_of(family, options)
+    config = architecture_of(family, options)
     told = {"format": 1, "family": family, "config": config.config, "input_size": INPUTS,
             "output_size": OUTPUTS, "weights": weights.save(model, folder / WEIGHTS)}  # fmt: skip
     (folder / CONFIG).write_text(json.dumps(told | {"digest": digest(told)}))

@@ -132,14 +132,14 @@ def test_symbols_are_one_hot_inputs(cell, batch, symbols, units):
 @pytest.mark.parametrize("cell", CELLS)
 def test_threads_change_no_bit(cell):
     fused_or_skip("fused")
-    from drnn_bench.kernels import fused
+    from drnn_bench.kernels import blocks
 
     torch.manual_seed(0)
     x, weights = torch.randn(30, 200, 3), weights_of(cell, (3, 6, 6))
     seen = []
     for threads in (1, 2, 3, 4):
         with kernels.shared(threads):
-            assert fused.threads(100) == threads
+            assert blocks.threads(100) == threads
             outputs, gradients = run("fused", cell, x, weights, [1, 4])
             with torch.no_grad(), kernels.forced("fused"):
                 alone, _ = kernels.stack(cell, x, weights, [1, 4])

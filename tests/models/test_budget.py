@@ -16,7 +16,7 @@ from drnn_bench.models.budget import (
     solve_width,
 )
 from drnn_bench.models.names import FAMILIES
-from drnn_bench.models.registry import make_config
+from drnn_bench.models.registry import make_architecture
 from drnn_bench.search.space_file import default_path, read_space
 
 SIZES = {"input_size": 1, "output_size": 10}
@@ -35,7 +35,9 @@ def test_any_architecture_of_the_space_meets_any_budget(family, budget, seed):
     assert LEAST * budget <= used <= budget
     assert max(config.widths) - min(config.widths) <= 1
     # No larger width would do: one unit more everywhere exceeds the budget.
-    more = make_config(family, **SIZES, **config.options, width=tuple(w + 1 for w in config.widths))
+    more = make_architecture(
+        family, **SIZES, **config.options, width=tuple(w + 1 for w in config.widths)
+    )
     assert count_parameters(more) > budget
 
 
@@ -62,7 +64,7 @@ def test_equal_widths_where_they_use_enough():
 def test_the_fewest_lowest_layers_are_wider_where_equal_widths_use_too_little():
     config = solve_width("lstm", {"depth": 4}, **SIZES, budget=5_000)
     assert config.width == (13, 13, 12, 12)
-    fewer = make_config("lstm", **SIZES, depth=4, width=(13, 12, 12, 12))
+    fewer = make_architecture("lstm", **SIZES, depth=4, width=(13, 12, 12, 12))
     assert count_parameters(fewer) < ENOUGH * 5_000 <= count_parameters(config) <= 5_000
 
 

@@ -22,8 +22,8 @@ from drnn_bench.models.names import FAMILIES
 from drnn_bench.models.streaming import detach
 from drnn_bench.testing.nets import (
     INPUTS,
+    architecture_of,
     close,
-    config_of,
     make,
     wrong_inputs,
 )
@@ -105,7 +105,7 @@ def test_a_loaded_net_is_checked_too(family, tmp_path):
 
     path = tmp_path / "net.safetensors"
     weights.save(small(family), path)
-    model = weights.load(config_of(family, NETS[family][0]), path)
+    model = weights.load(architecture_of(family, NETS[family][0]), path)
     assert refusal(model, torch.randn(2, 9, 7)) == f"{family} takes {INPUTS} channels, got 7"
 
 

@@ -18,8 +18,8 @@ from drnn_bench.models.names import FAMILIES
 from drnn_bench.testing import FamilyContract
 from drnn_bench.testing.nets import (
     INPUTS,
+    architecture_of,
     close,
-    config_of,
     make,
 )
 from tests.support import oracles
@@ -40,7 +40,7 @@ class TestEveryFamily(FamilyContract):
 
 def oracle_output(family, options, model, x):
     """The slow reference of a family, on the model's own parameters."""
-    config = config_of(family, options)
+    config = architecture_of(family, options)
     h = x
     if family in ("dilated_rnn", "rnn", "lstm", "gru"):
         for layer in model.layers:
@@ -207,7 +207,7 @@ def test_a_convolutions_reach_is_measured_by_its_gradients(family, base, depth, 
     x = torch.randn(128, 80, INPUTS, dtype=torch.float64, requires_grad=True)
     model(x, last=1).sum().backward()
     seen = x.grad.abs().amax(dim=(0, 2)).flip(0).nonzero().flatten()
-    assert seen.max() == reach(config_of(family, options))
+    assert seen.max() == reach(architecture_of(family, options))
 
 
 @settings(max_examples=40)
@@ -373,6 +373,6 @@ def test_an_embedding_saves_parameters_of_a_large_alphabet():
 )
 def test_impossible_nets_are_refused_by_name(family, options, named):
     with pytest.raises(UserError, match=named) as refused:
-        config_of(family, options)
+        architecture_of(family, options)
     assert isinstance(refused.value, ValueError)
     assert "\n" not in str(refused.value)

@@ -15,7 +15,7 @@ import pytest
 
 import drnn_bench
 from drnn_bench import plugins
-from drnn_bench.models.registry import config_type, family_names
+from drnn_bench.models.registry import architecture_type, family_names
 from drnn_bench.results import records
 from drnn_bench.search.space_file import default_path, read_space
 from drnn_bench.tasks.registry import parse_task, task_names, task_type
@@ -153,7 +153,7 @@ def test_what_comes_with_drnn_bench_is_found_without_looking_at_packages():
         "from drnn_bench.plugins.entry_points import entry_points_of\n"
         "from drnn_bench.models import registry as models\n"
         "from drnn_bench.tasks import registry as tasks\n"
-        "tasks.parse_task('pixel_digits'), models.config_type('lstm')\n"
+        "tasks.parse_task('pixel_digits'), models.architecture_type('lstm')\n"
         "print(entry_points_of.cache_info().misses)\n"
         "tasks.task_names()\n"
         "print(entry_points_of.cache_info().misses)"
@@ -281,7 +281,7 @@ def test_a_file_that_is_wrong_is_refused_in_one_line_that_names_it(tmp_path, mon
     path.write_text(text)
     monkeypatch.setenv(plugins.VARIABLE, str(path))
     # Whatever is asked for, that the file is no good is said: a name in it may be what was meant.
-    for said in (refusal(task_type, "pixel_digits"), refusal(config_type, "lstm")):
+    for said in (refusal(task_type, "pixel_digits"), refusal(architecture_type, "lstm")):
         assert says in said
         assert said.startswith(f"plug-in {path}")
 

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drnn_bench.models.registry import make_config
+from drnn_bench.models.registry import make_architecture
 from drnn_bench.report.drawing import _seen, draw, levels
 from drnn_bench.report.final_charts import accuracy_by_parameters, learning_curves, pareto_front
 from drnn_bench.report.group import Group
@@ -204,7 +204,7 @@ NETS = {
 @pytest.mark.parametrize("name", NETS)
 def test_a_drawing_shows_strong_exactly_what_the_last_output_depends_on(name):
     family, options = NETS[name]
-    net = make_config(family, input_size=1, output_size=2, width=8, **options)
+    net = make_architecture(family, input_size=1, output_size=2, width=8, **options)
     torch.manual_seed(0)
     x_BTI = torch.randn(4, 33, 1, dtype=torch.float64, requires_grad=True)
     net.build().double()(x_BTI, last=1).pow(2).sum().backward()
@@ -214,7 +214,7 @@ def test_a_drawing_shows_strong_exactly_what_the_last_output_depends_on(name):
 
 @pytest.mark.parametrize("family", ["dilated_rnn", "clockwork_rnn", "s4d", "min_gru", "gru"])
 def test_any_familys_drawing_is_whole(family):
-    config = make_config(family, input_size=1, output_size=1, width=16).config
+    config = make_architecture(family, input_size=1, output_size=1, width=16).config
     root = ET.fromstring(draw(family, json.loads(json.dumps(config)), 64))
     texts = [e.text for e in root.iter() if e.tag.endswith("}text")]
     assert texts[0] == "input"

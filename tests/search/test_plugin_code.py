@@ -82,8 +82,8 @@ LOAD = """
 import sys
 from drnn_bench import plugins
 plugins.plugin(sys.argv[1])
-from drnn_bench.models.registry import config_type
-print(config_type("leaky_rnn").__dataclass_fields__["slowest"].default)
+from drnn_bench.models.registry import architecture_type
+print(architecture_type("leaky_rnn").__dataclass_fields__["slowest"].default)
 """
 
 

@@ -23,7 +23,7 @@ from drnn_bench.models.build import configure
 from drnn_bench.models.names import FAMILIES
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.speed import throughput
-from drnn_bench.speed.compare import FIGURES, parse_models
+from drnn_bench.speed.compare import FIGURES, parse_candidates
 from drnn_bench.speed.memory import peak_memory
 from drnn_bench.speed.throughput import MEASURES, side_by_side
 from drnn_bench.speed.timing import (
@@ -143,8 +143,7 @@ def test_a_workload_scores_the_steps_that_its_task_does(task, length, expected, 
 def test_every_family_runs_and_is_the_same_in_another_process(family):
     options = {"tcn": {"dropout": 0.5, "depth": 2}, "clockwork_rnn": {"modules": 2}}
     one = work(family, length=16, width=6, **options.get(family, {}))
-    told = json.loads(json.dumps(one.told))
-    assert Workload.from_told(told) == one
+    assert Workload.from_json(json.loads(json.dumps(one.to_json()))) == one
     runner = Runner(one, "cpu")
     fresh = [p.clone() for p in runner.model.parameters()]
     for name in (*MEASURES, *MEASURES):
@@ -279,13 +278,13 @@ def test_a_figure_that_is_not_known_is_shown_as_none(rows):
 
 def test_models_are_named_by_family_or_by_what_tells_them_apart():
     def names(*words: str) -> list[str]:
-        return [model.name for model in parse_models(list(words), DIGITS, 5000, [64])]
+        return [model.name for model in parse_candidates(list(words), DIGITS, 5000, [64])]
 
     assert names("lstm:depth=2", "dilated_cnn:depth=3") == ["lstm", "dilated_cnn"]
     assert names("lstm", "lstm:depth=2") == ["lstm", "lstm depth=2"]
     assert names("lstm", "lstm", "lstm") == ["lstm", "lstm (2)", "lstm (3)"]
-    [one] = parse_models(["gru:depth=2,width=4,8"], DIGITS, 5000, [64])
-    assert one.net.widths == (4, 8)  # a width of one's own, not the budget's
+    [one] = parse_candidates(["gru:depth=2,width=4,8"], DIGITS, 5000, [64])
+    assert one.architecture.widths == (4, 8)  # a width of one's own, not the budget's
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
-from drnn_bench.models.registry import make_config
+from drnn_bench.models.registry import make_architecture
 from drnn_bench.results import records
 from drnn_bench.results.board_line import as_records
 from drnn_bench.results.ranking import rank_rows
@@ -113,7 +113,7 @@ def searched(
 ) -> Searched:
     kind = parse_task(task)
     sizes = {"input_size": kind.input_size, "output_size": kind.output_size}
-    net = make_config(family, **sizes, width=width, **options)
+    net = make_architecture(family, **sizes, width=width, **options)
     spec = StudySpec(
         task=kind.key, task_version=version, data_hash=data_hash, family=family, budget=budget,
         steps=steps, recipe=Recipe().table, sampler="tpe", pruner="asha",
