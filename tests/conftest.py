@@ -20,7 +20,9 @@ from tests.support.postgres import database, postgres  # noqa: E402, F401  (fixt
 SHARED = ROOT.parent / "shared" / "data"  # real data, beside a development checkout only
 
 torch.set_num_threads(1)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under `nohup` runs would inherit that it is ignored
+# Runs inherit what is ignored: HUP under `nohup`, INT in the background of a shell.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no fault of what is tested.
 settings.register_profile(

@@ -18,7 +18,7 @@ from drnn_bench.search.trial_facts import count_trials
 from tests.support.command import ENV
 from tests.support.runs import wait_for
 
-SEARCH = {"families": ("lstm", "dilated_cnn"), "trials": 6, "steps": 30, "seeds": 1,
+SEARCH = {"families": ("lstm", "dilated_cnn"), "trials": 4, "steps": 30, "seeds": 1,
           "sampler": "random", "pruner": "none"}  # fmt: skip
 DIGEST, OTHER = "746d41f42080", "ffffffffffff"
 HOLDERS = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
