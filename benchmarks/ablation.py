@@ -1,8 +1,8 @@
-"""What each step of the fused kernels is worth: the time of a training step with it taken back.
+"""What each optimisation of the fused kernels is worth: the time of a training step without it.
 
     python benchmarks/ablation.py
 
-For each step a copy of the package is made and changed, and the copies take turns in processes of
+For each optimisation a copy of the package is changed, and the copies take turns in processes of
 their own: T=784, B=128, 9 layers of 20 units, all outputs, one thread.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "drnn_bench"
 CELLS, TURNS = ("gru", "lstm", "rnn"), 5
-# Name -> (file, what stands there, what stood there before).
+# Name -> (file, the text there now, the text without the optimisation).
 STEPS = {
     "as it is": (),
     "Python's division": ("compiled.py", '"error_model": "numpy", ', ""),
@@ -28,9 +28,9 @@ STEPS = {
         "BIG, LESS = (FIVE, FOUR) if WIDE else ((0,) * 3, (0,) * 2)",
         "BIG, LESS = (0,) * 2, ONE",
     ),
-    "gate gradients of all steps": ("plan.py", "384 * 1024, (8, 16)", "384 * 1024, (784, 784)"),
-    "gate gradients of one step": ("plan.py", "384 * 1024, (8, 16)", "384 * 1024, (1, 1)"),
-    "fresh memory each time": ("layout.py", "del _idle[:-_KEPT]", "_idle.clear()"),
+    "gate gradients of all steps": ("workspace.py", "CHUNK = (8, 16)", "CHUNK = (784, 784)"),
+    "gate gradients of one step": ("workspace.py", "CHUNK = (8, 16)", "CHUNK = (1, 1)"),
+    "fresh memory each time": ("layout.py", "del _idle[:-_MOST_IDLE]", "_idle.clear()"),
     "copies that read the index anew": (
         "layout.py",
         "into[column, i] = source[i, column]",
@@ -67,15 +67,15 @@ def main() -> None:
                     sys.exit(f"{file} has changed: {now!r} is not there once")
                 (copy / "kernels" / file).write_text(source.replace(now, before))
             timed(copy.parent)  # compiles
-        found: dict[str, list[list[float]]] = {name: [] for name in STEPS}
+        results: dict[str, list[list[float]]] = {name: [] for name in STEPS}
         for _ in range(TURNS):
-            for name, seconds in found.items():
+            for name, seconds in results.items():
                 seconds.append(timed(Path(folder) / name.replace(" ", "-")))
     middle = {
         name: [statistics.median(cell) for cell in zip(*turns, strict=True)]
-        for name, turns in found.items()
+        for name, turns in results.items()
     }
-    print(f"| taken back | {' | '.join(CELLS)} |\n|---|{'---:|' * len(CELLS)}")
+    print(f"| without | {' | '.join(CELLS)} |\n|---|{'---:|' * len(CELLS)}")
     for name, seconds in middle.items():
         cells = [f"{s * 1e3:.0f} ms" for s in seconds]
         if name != "as it is":

@@ -85,9 +85,9 @@ def cost(folder: Path, storage: str | None, trainers: int, trials: int, seed: in
                 runs_dir=str(folder), device="cpu", seed=seed)
     )  # fmt: skip
     url = storage or sqlite_url(folder)
-    with only_driver(url, folder, [spec.identity for spec in plan.specs]) as lock:
+    with only_driver(url, folder, [spec.digest for spec in plan.specs]) as confirm:
         opened = open_storage(url)
-        patient = PatientStorage(opened, lock, print, lambda: None)
+        patient = PatientStorage(opened, confirm, print, lambda: None)
         studies = [
             DrivenStudy(spec, open_study(opened, spec, plan.task), plan.prepared, "cpu")
             for spec in plan.specs
@@ -104,13 +104,13 @@ def main() -> None:
     parser.add_argument("--storage", help="default: SQLite in a temporary folder")
     parser.add_argument("--trainers", default="4,32,256")
     parser.add_argument("--trials", type=int, default=300)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     print("| trainers | ms of the driver a trial | trainers of 30-second trials at its limit |")
     print("|---:|---:|---:|")
-    for seed, trainers in enumerate(map(int, asked.trainers.split(","))):
+    for seed, trainers in enumerate(map(int, options.trainers.split(","))):
         with tempfile.TemporaryDirectory() as folder:
-            each, _ = cost(Path(folder), asked.storage, trainers, asked.trials, seed)
-        print(f"| {trainers} | {1000 * each:.0f} | {TRIAL / each:.0f} |")
+            seconds, _ = cost(Path(folder), options.storage, trainers, options.trials, seed)
+        print(f"| {trainers} | {1000 * seconds:.0f} | {TRIAL / seconds:.0f} |")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ CASES = {  # task -> (depth, budget, steps, seeds)
 RATES = (3e-3, 1e-2)
 
 
-def one(case: tuple) -> tuple[tuple, float]:
+def train_one(case: tuple) -> tuple[tuple, float]:
+    """The case without its seed, and its validation metric; NaN where the training diverged."""
     from drnn_bench.execution.carry import drain
     from drnn_bench.training.loop import Diverged, train
 
@@ -40,10 +41,13 @@ def one(case: tuple) -> tuple[tuple, float]:
     task = prepared.task
     depth, budget, steps, _ = CASES[task.key]
     sizes = {"input_size": task.input_size, "output_size": task.output_size}
-    net = configure("dilated_rnn", **sizes, cell=cell, depth=depth, budget=budget, init=init)
+    architecture = configure(
+        "dilated_rnn", **sizes, cell=cell, depth=depth, budget=budget, init=init
+    )
     try:
         trained = drain(train(
-            net, task, prepared.arrays(), Recipe(), learning_rate=rate, steps=steps, seed=seed
+            architecture, task, prepared.arrays(), Recipe(), learning_rate=rate, steps=steps,
+            seed=seed
         ))  # fmt: skip
         return (task.key, cell, init, rate), trained.validation
     except Diverged:
@@ -65,10 +69,10 @@ def main() -> None:
             prepared = prepare(parse_task(key), data_dir, Path(folder))
             grid = itertools.product(("rnn", "gru", "lstm"), INITS, RATES, range(seeds))
             jobs += [(prepared, *point) for point in grid]
-        found: dict[tuple, list[float]] = {}
-        for key, value in pool.map(one, jobs):
-            found.setdefault(key, []).append(value)
-    for (task, cell, init, rate), values in found.items():
+        results: dict[tuple, list[float]] = {}
+        for key, value in pool.map(train_one, jobs):
+            results.setdefault(key, []).append(value)
+    for (task, cell, init, rate), values in results.items():
         shown = " ".join(f"{v:.4f}" for v in values)
         mean = sum(values) / len(values)
         print(f"{task:22} {cell:5} {init:11} {rate:<6g} mean {mean:.4f}  ({shown})")

@@ -1,11 +1,12 @@
-"""What it costs that nets check what they are given.
+"""What it costs that nets check their inputs.
 
     python benchmarks/input_check.py
 
-The check in front of a net (models/inputs.py) is timed around a net that does nothing, that of the
-kernels (kernels/checks.py) where it is called; both over the time of the real step. One thread,
-the least of many repeats, which take turns. The net is the dilated GRU of nine layers of 20: a
-training step of 128 sequences of 784 steps, and one streamed step of one sequence.
+The check in front of a net (models/inputs.py) is timed with a net that does nothing, the check of
+the kernels (kernels/checks.py) with the arguments of a real call. Both are divided by the time of
+the real step. One thread; the shortest of many repeats, in turns. The net is the dilated GRU of
+nine layers of 20: a training step of 128 sequences of 784 steps, and one streamed step of one
+sequence.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ CASES = {
 
 
 class Nothing(nn.Module):
-    """A net that takes no time; its weights are where a real net's are."""
+    """A net that computes nothing; it holds its weights as a real net does."""
 
     takes_symbols = True
 
@@ -80,14 +81,14 @@ def stepper(model: nn.Module, x: torch.Tensor, trains: bool) -> Callable[[], Any
 
 
 def check_of_the_kernels(model: nn.Module, x: torch.Tensor) -> Callable[[], Any]:
-    """The call that the net's forward makes of it, to be repeated."""
-    seen, check = [], dispatch.check_stack
-    dispatch.check_stack = lambda *given: seen.append(given)
+    """The check with the arguments that the net's forward gives it."""
+    calls, check = [], dispatch.check_stack
+    dispatch.check_stack = lambda *arguments: calls.append(arguments)
     try:
         model(x, last=1)
     finally:
         dispatch.check_stack = check
-    return lambda: check(*seen[0])
+    return lambda: check(*calls[0])
 
 
 def main() -> None:
@@ -96,13 +97,14 @@ def main() -> None:
     print("| | step, µs | checks, µs | share |\n|---|---:|---:|---:|")
     for case, (inputs, repeats) in CASES.items():
         symbols, trains = inputs > 1, repeats < 100
-        config = configure("dilated_rnn", input_size=inputs, output_size=10, width=20)
+        architecture = configure("dilated_rnn", input_size=inputs, output_size=10, width=20)
         shape = (128, 784) if trains else (1, 1)
         x = torch.randint(inputs, shape) if symbols else torch.randn(*shape, inputs)
-        model, bare = config.build(), Nothing(config.network())
+        model, bare = architecture.build(), Nothing(architecture.network())
+        idle = Nothing(architecture.network())
         runs = {
             "step": (stepper(model, x, trains), 1),
-            "checked": (stepper(checked(Nothing(config.network()), config), x, trains), 20),
+            "checked": (stepper(checked(idle, architecture), x, trains), 20),
             "bare": (stepper(bare, x, trains), 20),
         }
         if trains:

@@ -6,12 +6,12 @@
 Recurrent layers alone, without an output layer. One thread, one process; the kernels take turns
 (fused torch nn fused torch nn ...), so that what slows the machine slows them all: ratios are of
 medians, and ± is half the distance of the quartiles. `nn` is a plain stack of torch's own layers
-of the same size, undilated. The floor is what the multiply-adds take at this core's measured peak,
-and the activations at the rate of our own, with no memory traffic at all. Memory is what one
+of the same size, undilated. The floor is the time of the multiply-adds at this core's measured peak
+and of the activations at the measured rate of ours, without memory traffic. Memory is what one
 training step adds to a fresh process.
 
-Legend: T steps, B batch, H units, L layers of dilation 1, 2, 4, ...; outputs: of all steps, or of
-the last step alone, where a dilated stack computes only the chains that end there.
+Legend: T steps, B batch, H units, L layers of dilation 1, 2, 4, ...; outputs of all steps, or of
+the last step only, for which a dilated stack computes only the chains that end there.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ FAMILIES = [
     ("min_gru", {"width": 20, "depth": 9}),
 ]
 KINDS = ("fused", "torch", "nn")
-REPEATS, LEAST, SECONDS = 9, 3, 10.0  # per kernel: as many, or what fits, but at least
+REPEATS, LEAST, SECONDS = 9, 3, 10.0  # repeats at most and at least, and seconds for all kernels
 
 
 @helper
@@ -83,7 +83,7 @@ def activations(x, out, rows, times):
 
 
 def rates() -> tuple[float, float]:
-    """Multiply-adds and activations per second of one core, at best."""
+    """Multiply-adds and activations per second of one core: the fastest of many runs."""
     memory = empty(100, ROW // 4)
     memory.fill_(0.01)
     w, x, out = (memory[i].data_ptr() for i in (0, 20, 80))
@@ -104,19 +104,19 @@ def timed(run: Callable[[], None]) -> float:
 
 
 def floor(cell: str, point: tuple, train: bool, rate: tuple[float, float]) -> float:
-    """Seconds of all layers at all steps."""
+    """The floor in seconds, of all layers at all steps."""
     steps, batch, units, layers = point
     rows = kernels.gates(cell) * units
     first, other = rows * (1 + units), (layers - 1) * rows * 2 * units
     forward = steps * batch * (first + other)
-    backward = 2 * forward - steps * batch * rows  # nobody asks for the input's gradient
+    backward = 2 * forward - steps * batch * rows  # without the gradient of the inputs
     adds = forward + backward * train
     acts = steps * batch * layers * units * ACTIVATIONS[cell]
     return adds / rate[0] + acts / rate[1]
 
 
 class NoHead(nn.Module):
-    """In place of the output layer, which is the same for every kernel."""
+    """Replaces the output layer, which is the same for every kernel."""
 
     kernel = 1
 
@@ -200,7 +200,8 @@ def memory(cell: str, kind: str) -> int:
 
 
 def memory_here(cell: str, kind: str) -> int:
-    """After a step over few steps: libraries, code and pools are not what is asked for."""
+    """The MB that `memory` reports, in this process. A short training step runs first, so that
+    libraries, code and thread pools do not count."""
     for steps in (10, POINT[0]):
         before = high_water()
         contenders(cell, (steps, *POINT[1:]), None)[kind](True)

@@ -47,15 +47,15 @@ def words(request: dict[str, Any]) -> list[str]:
 
 def trainer_pids(folder: Path) -> list[int]:
     """The trainer processes of a run in this folder."""
-    found = []
+    pids = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
             if "drnn_bench.execution.trainer" in words and Path(f"/proc/{pid}/cwd").samefile(
                 folder
             ):
-                found.append(int(pid))
-    return sorted(found)
+                pids.append(int(pid))
+    return sorted(pids)
 
 
 def studies(storage: str) -> dict[str, list[FrozenTrial]]:
@@ -119,19 +119,19 @@ def _attempts(command: list[str], folder: Path, env: dict[str, str]) -> Iterator
             yield process
             code = process.wait()
             output.seek(0)
-            said = output.read()
+            printed = output.read()
         if code == 0:
             return
-        if code != -signal.SIGKILL or "Traceback" in said:
-            raise RuntimeError(f"exit code {code}:\n{said}")
+        if code != -signal.SIGKILL or "Traceback" in printed:
+            raise RuntimeError(f"exit code {code}:\n{printed}")
 
 
 def faults(storage: str, undisturbed: str, trials: int) -> list[str]:
     """What is wrong with the studies of a storage: trials lost, doubled, left running or other
     than in the undisturbed search; a line on each."""
-    wanted, found = studies(undisturbed), studies(storage)
-    lines = [f"{name}: lost" for name in wanted.keys() - found.keys()]
-    for name, all_trials in found.items():
+    expected, actual = studies(undisturbed), studies(storage)
+    lines = [f"{name}: lost" for name in expected.keys() - actual.keys()]
+    for name, all_trials in actual.items():
         count = count_trials(all_trials)
         if (count.done, count.running, count.waiting) != (trials, 0, 0):
             lines.append(f"{name}: {count}")
@@ -139,13 +139,13 @@ def faults(storage: str, undisturbed: str, trials: int) -> list[str]:
         lost, doubled = set(range(trials)) - places.keys(), {p for p, n in places.items() if n > 1}
         lines += [f"{name}: place {place} is lost" for place in sorted(lost)]
         lines += [f"{name}: place {place} is doubled" for place in sorted(doubled)]
-        before = {TrialFacts.of(t).place: t for t in _done(wanted.get(name, []))}
+        before = {TrialFacts.of(t).place: t for t in _done(expected.get(name, []))}
         for trial in _done(all_trials):
             twin = before.get(TrialFacts.of(trial).place)
             if twin and (trial.params, trial.value) != (twin.params, twin.value):
-                found_it = f"{trial.params} gave {trial.value}"
+                result = f"{trial.params} gave {trial.value}"
                 lines.append(
-                    f"{name}: place {TrialFacts.of(trial).place}: {found_it}, undisturbed "
+                    f"{name}: place {TrialFacts.of(trial).place}: {result}, undisturbed "
                     f"{twin.params} {twin.value}"
                 )
     return lines
@@ -159,9 +159,9 @@ def row_faults(folder: Path, undisturbed: Path, seeds: int) -> list[str]:
     """What is wrong with the rows of a finished run: each study has one summary, one session of
     throughput, and one final for each seed, of the very values and weights that an undisturbed
     run gave."""
-    rows, wanted = (_rows(runs) for runs in (folder, undisturbed))
+    rows, expected = (_rows(runs) for runs in (folder, undisturbed))
     lines = [f"row {key} is doubled" for key, n in Counter(r["id"] for r in rows).items() if n > 1]
-    for study in {row["study"] for row in wanted}:
+    for study in {row["study"] for row in expected}:
         roles = {role: [r for r in rows if (r["study"], r["role"]) == (study, role)]
                  for role in ("study", "final", "speed")}  # fmt: skip
         finals = Counter(row["seed"] for row in roles["final"])
@@ -171,8 +171,8 @@ def row_faults(folder: Path, undisturbed: Path, seeds: int) -> list[str]:
             lines.append(f"{study}: finals by seed {dict(finals)}")
         if len({row["session"] for row in roles["speed"]}) != 1:
             lines.append(f"{study}: not one session of throughput")
-    told, before = (sorted(map(_outcome, r)) for r in (rows, wanted))
-    lines += [f"a final came out otherwise: {one}" for one in told if one not in before]
+    outcomes, before = (sorted(map(_outcome, r)) for r in (rows, expected))
+    lines += [f"a final came out otherwise: {one}" for one in outcomes if one not in before]
     return lines
 
 

@@ -83,18 +83,18 @@ def speedup(folder: Path, trials: int, steps: int) -> list[str]:
     cores = min(4, len(os.sched_getaffinity(0)))
     seconds: dict[str, list[float]] = {"all": [], "one": [], "apart": []}
     for turn in range(2):
-        for workers, kind in ((cores, "all"), (1, "one")):
-            options = (f"--workers={workers}", f"--trials={trials}", f"--steps={steps}")
+        for trainers, kind in ((cores, "all"), (1, "one")):
+            options = (f"--workers={trainers}", f"--trials={trials}", f"--steps={steps}")
             seconds[kind].append(wall(search(folder / f"{kind}-{turn}", *options)))
         options = ("--workers=1", f"--trials={trials // cores}", f"--steps={steps}")
         begun = {
             f: begin(f, *options) for f in (folder / f"apart-{turn}-{i}" for i in range(cores))
         }
-        together = [wall(end(*each)) for each in begun.items()]
+        together = [wall(end(at, process)) for at, process in begun.items()]
         seconds["apart"].append(statistics.mean(together))
         note(f"speed-up: {seconds}")
-    several, one, apart = (statistics.mean(found) for found in seconds.values())
-    shown = {kind: " and ".join(f"{s:.1f}" for s in found) for kind, found in seconds.items()}
+    several, one, apart = (statistics.mean(runs) for runs in seconds.values())
+    shown = {kind: " and ".join(f"{s:.1f}" for s in runs) for kind, runs in seconds.items()}
     return [
         f"The same {trials} trials of {steps} steps, from the start of the first to the end of the "
         f"last, in turns: one trainer {shown['one']} s, {cores} trainers {shown['all']} s, {cores} "
@@ -137,46 +137,46 @@ def overhead(folder: Path, seconds: float) -> list[str]:
 
 def start(folder: Path) -> list[str]:
     """From `bench run` to the first trial's first step, without the imports."""
-    workers = min(4, len(os.sched_getaffinity(0)))
-    runs = [_start(folder / f"start-{turn}", workers) for turn in range(5)]
-    whole, parents, each = (statistics.median(column) for column in zip(*runs, strict=True))
+    count = min(4, len(os.sched_getaffinity(0)))
+    runs = [_start(folder / f"start-{turn}", count) for turn in range(5)]
+    whole, parents, trainers = (statistics.median(column) for column in zip(*runs, strict=True))
     most, least = (statistics.median(w - p - share * o for w, p, o in runs) for share in (0, 1))
     return [
         f"Medians of 5 runs: {whole:.2f} s from typing `bench run` to the first trial, which "
         f"trains at once. Imports, timed in the same runs by Python itself "
-        f"(PYTHONPROFILEIMPORTTIME): {parents:.2f} s in the parent, {each:.2f} s in each of "
-        f"{workers} trainers, which import while the parent opens the database.",
+        f"(PYTHONPROFILEIMPORTTIME): {parents:.2f} s in the parent, {trainers:.2f} s in each of "
+        f"{count} trainers, which import while the parent opens the database.",
         f"**{least:.2f} s are left** (to reach: 0.93) of starting Python twice, reading the data, "
         "making the database and measuring a study's pace, as far as they do not hide behind the "
         f"trainers' imports; {most:.2f} s with those.",
     ]
 
 
-def _start(folder: Path, workers: int) -> tuple[float, float, float]:
+def _start(folder: Path, count: int) -> tuple[float, float, float]:
     """Seconds until the first trial starts, and of imports in the parent and in a trainer."""
     folder.mkdir()
     (folder / "space.toml").write_text(SPACE)
-    options = [f"--workers={workers}", "--trials=100", "--steps=1000", "--search-space=space.toml"]
+    options = [f"--workers={count}", "--trials=100", "--steps=1000", "--search-space=space.toml"]
     storage, began = f"sqlite:///{folder}/runs/studies.db", time.time()
     with (folder / "errors").open("w") as errors:
         process = subprocess.Popen(
             [*RUN, *HONEST, *options], cwd=folder, stdout=subprocess.DEVNULL, stderr=errors,
             env=os.environ | {"PYTHONPROFILEIMPORTTIME": "1"},
         )  # fmt: skip
-        while not (trials := [t for found in studies(storage).values() for t in found]):
+        while not (trials := [t for study in studies(storage).values() for t in study]):
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         process.wait()
     first = min(t.datetime_start for t in trials)
     whole = (first - datetime.fromtimestamp(began)).total_seconds()
     trainers_log = folder / "runs" / "trainers.log"
-    return whole, _import_seconds(folder / "errors"), _import_seconds(trainers_log) / workers
+    return whole, _import_seconds(folder / "errors"), _import_seconds(trainers_log) / count
 
 
 def _import_seconds(log: Path) -> float:
     """What `import time: SELF | CUMULATIVE | module` lines add up to, in microseconds there."""
-    found = re.findall(r"import time: +(\d+) \|", log.read_text())
-    return sum(map(int, found)) / 1e6
+    microseconds = re.findall(r"import time: +(\d+) \|", log.read_text())
+    return sum(map(int, microseconds)) / 1e6
 
 
 def kernels(folder: Path, data: str, steps: int) -> list[str]:
@@ -196,30 +196,30 @@ def kernels(folder: Path, data: str, steps: int) -> list[str]:
             )
             storage = f"sqlite:///{at}/runs/studies.db"
             finish(process, storage, 4 * len(RECURRENT))
-            found = studies(storage)
-            seconds[kernel].append(wall([t for trials in found.values() for t in trials]))
-            for name, trials in found.items():
+            by_name = studies(storage)
+            seconds[kernel].append(wall([t for trials in by_name.values() for t in trials]))
+            for name, trials in by_name.items():
                 family = next(f for f in sorted(RECURRENT, key=len, reverse=True) if f in name)
                 spent[kernel][family] += sum(TrialFacts.of(t).seconds for t in trials)
             note(f"kernels: {kernel} {seconds[kernel][-1]:.1f} s")
-    ours, torchs = (statistics.mean(found) for found in seconds.values())
-    each = ", ".join(f"{f} {spent['torch'][f] / spent['auto'][f]:.1f}" for f in RECURRENT)
+    ours, torchs = (statistics.mean(runs) for runs in seconds.values())
+    by_family = ", ".join(f"{f} {spent['torch'][f] / spent['auto'][f]:.1f}" for f in RECURRENT)
     count = 4 * len(RECURRENT)
-    shown = {kind: " and ".join(f"{s:.1f}" for s in found) for kind, found in seconds.items()}
+    shown = {kind: " and ".join(f"{s:.1f}" for s in runs) for kind, runs in seconds.items()}
     return [
         f"`bench run {' '.join(o for o in options if 'data-dir' not in o)}`, on the kernels that "
         f"are chosen ({shown['auto']} s for the {count} trials) and with DRNN_BENCH_KERNEL=torch "
         f"({shown['torch']} s), in turns: {3600 * count / ours:,.0f} trials an hour against "
         f"{3600 * count / torchs:,.0f}.",
         f"**{torchs / ours:.2f} times as many trials per hour** (to reach: 3). By the seconds of "
-        f"each family's trials, evaluations included: {each}.",
+        f"each family's trials, evaluations included: {by_family}.",
     ]
 
 
 def finish(process: subprocess.Popen, storage: str, trials: int) -> None:
     """Ends a run once its search has its trials: finals are not what is timed."""
     while process.poll() is None:
-        done = [t for found in studies(storage).values() for t in found if t.state.is_finished()]
+        done = [t for s in studies(storage).values() for t in s if t.state.is_finished()]
         if len(done) == trials:
             process.send_signal(signal.SIGINT)
             process.wait()
@@ -268,23 +268,23 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30, help="of a trial of the overhead")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--data-dir", help="of the kernels: MNIST's four files")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         parts = {
-            "speedup": lambda: speedup(Path(folder), asked.trials, asked.steps),
-            "overhead": lambda: overhead(Path(folder), asked.seconds),
+            "speedup": lambda: speedup(Path(folder), options.trials, options.steps),
+            "overhead": lambda: overhead(Path(folder), options.seconds),
             "start": lambda: start(Path(folder)),
-            "kills": lambda: kills(Path(folder), asked.kills),
-            "kernels": lambda: kernels(Path(folder), asked.data_dir, 100),
+            "kills": lambda: kills(Path(folder), options.kills),
+            "kernels": lambda: kernels(Path(folder), options.data_dir, 100),
         }
-        for name in asked.parts:
+        for name in options.parts:
             if name not in PARTS:
                 parser.error(f"unknown part {name!r}: known: {', '.join(PARTS)}")
-        if "kernels" in (asked.parts or PARTS) and asked.data_dir is None:
+        if "kernels" in (options.parts or PARTS) and options.data_dir is None:
             parser.error("kernels: give --data-dir")
         print("# The search, measured\n")
         print(f"`python benchmarks/{' '.join(['search.py', *sys.argv[1:]])}` on {processor()}.")
-        for name in asked.parts or parts:
+        for name in options.parts or parts:
             before = os.getloadavg()[0]
             note(f"{name} ...")
             lines = parts[name]()

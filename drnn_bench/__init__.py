@@ -3,7 +3,7 @@
 The public API, each part imported when it is first used:
 
     build                  a network by name, as a torch.nn.Module
-    configure              the same as a frozen config, which the next two take as well
+    configure              the same as a frozen architecture, without weights
     describe               what a network is, without training it
     mean_recurrent_length  the paper's measure of how far information travels, exact
     run                    the whole job: search, finals, throughput, leaderboard
@@ -12,24 +12,50 @@ The public API, each part imported when it is first used:
     plugin                 a Python file of yours, with its tasks and families
 """
 
-__version__ = "0.1.0"
+from __future__ import annotations
 
-_WHERE = {
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from drnn_bench.board.frame import leaderboard
+    from drnn_bench.export.loading import load
+    from drnn_bench.jobs.api import run
+    from drnn_bench.models.build import build, configure, describe
+    from drnn_bench.models.mrl import mean_recurrent_length
+    from drnn_bench.plugins import plugin
+
+__version__ = "0.1.0"
+__all__ = [
+    "build",
+    "configure",
+    "describe",
+    "leaderboard",
+    "load",
+    "mean_recurrent_length",
+    "plugin",
+    "run",
+]
+
+# The module of each public name.
+_MODULES = {
     "build": "models.build",
     "configure": "models.build",
     "describe": "models.build",
-    "mean_recurrent_length": "models.mrl",
-    "run": "jobs.job",
-    "leaderboard": "results.ranking",
+    "leaderboard": "board.frame",
     "load": "export.loading",
+    "mean_recurrent_length": "models.mrl",
     "plugin": "plugins",
+    "run": "jobs.api",
 }
-__all__ = [*_WHERE]
 
 
-def __getattr__(name: str):
-    if name not in _WHERE:
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

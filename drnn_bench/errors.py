@@ -38,7 +38,7 @@ def nearest(name: str, known: list[str]) -> str:
     return f"{hint}known: {', '.join(known)}"
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException | str) -> str:
     """What another library says, as part of a line of ours."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
@@ -46,14 +46,14 @@ def one_line(error: Exception) -> str:
 def out_of_memory(error: BaseException) -> str | None:
     """`not enough memory: 3.1 GiB wanted` where an error of Python, NumPy, torch or Arrow says so;
     None where it says something else."""
-    said = str(error)
-    if not isinstance(error, MemoryError) and not any(words in said for words in _TOO_MUCH):
+    message = str(error)
+    if not isinstance(error, MemoryError) and not any(words in message for words in _TOO_MUCH):
         return None
-    found = _ALLOCATION.search(said)
-    if not found:
-        more = "more than any machine has" if "overflowed" in said or "too big" in said else ""
-        return "not enough memory" + (f": {more} wanted" if more else "")
-    number, unit = found[1].rstrip("."), found[2]
+    match = _ALLOCATION.search(message)
+    if not match:
+        endless = "overflowed" in message or "too big" in message
+        return "not enough memory" + (": more than any machine has wanted" if endless else "")
+    number, unit = match[1].rstrip("."), match[2]
     if unit not in (None, "bytes"):
         return f"not enough memory: {number} {unit} wanted"
     size, units = float(number), ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]

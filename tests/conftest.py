@@ -1,27 +1,36 @@
-"""Shared ground: where real data lies, and how a test types a command."""
+"""The fixtures of all tests: where real data lies, a command that is typed, a database."""
 
 from __future__ import annotations
 
-import os
+import signal
 import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 import torch
-from postgres import database, postgres  # noqa: F401  (fixtures)
+from hypothesis import HealthCheck, settings
 
-from drnn_bench.errors import UserError
+pytest.register_assert_rewrite("tests.support")  # before it is imported
 
-ROOT = Path(__file__).parent.parent
+from drnn_bench import plugins  # noqa: E402
+from tests.support.command import ENV, ROOT, checked, command, in_this_process  # noqa: E402
+from tests.support.page import FILES  # noqa: E402
+from tests.support.postgres import database, postgres  # noqa: E402, F401  (fixtures)
+
 SHARED = ROOT.parent / "shared" / "data"  # real data, beside a development checkout only
 
 torch.set_num_threads(1)
+# Runs inherit what is ignored: HUP under `nohup`, INT in the background of a shell.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# No test reaches the hub, nor the user's cache of it. `datasets` reads both when imported.
-HF_HOME = tempfile.TemporaryDirectory(prefix="hf-")
-os.environ |= {"HF_HOME": HF_HOME.name, "HF_HUB_OFFLINE": "1"}
+# A busy machine is no fault of what is tested.
+settings.register_profile(
+    "patient",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("patient")
 
 
 def real(name: str):
@@ -51,25 +60,46 @@ def bench(tmp_path):
         done = subprocess.run(
             command(*words), capture_output=True, text=True, cwd=cwd, env=ENV | variables
         )
-        if code is not None:
-            assert done.returncode == code, done.stdout + done.stderr
-        assert code is None or code == 1 or "Traceback" not in done.stderr
-        return done
+        return checked(done, code)
 
     return call
 
 
-def refusal(call, *args) -> str:
-    """What a call is refused with; checked to be one line."""
-    with pytest.raises(UserError) as refused:
-        call(*args)
-    said = str(refused.value)
-    assert len(said.splitlines()) == 1
-    return said
+@pytest.fixture
+def typed(tmp_path):
+    """As `bench`, but in this process, which has torch loaded: for what is no matter of the
+    process itself. The trainers of a run are processes all the same."""
+
+    def call(*words: str, code: int | None = 0, cwd: Path = tmp_path):
+        return checked(in_this_process(*words, cwd=cwd), code)
+
+    return call
 
 
-ENV = {**os.environ, "COLUMNS": "80"}
+@pytest.fixture
+def start():
+    """Starts `bench ...` in a folder; `before` stands in front of it. What still runs when the
+    test is over, however it ended, is killed."""
+    processes: list[subprocess.Popen] = []
+
+    def call(folder: Path, *words: str, before: tuple[str, ...] = (), **variables: str):
+        process = subprocess.Popen(
+            [*before, *command(*words)], cwd=folder, env=ENV | variables, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        processes.append(process)
+        return process
+
+    yield call
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, str(ROOT / "bench.py"), *map(str, words)]
+@pytest.fixture
+def page(tmp_path, monkeypatch) -> Path:
+    """The files of docs/extending.md in an empty folder; nothing is plugged in."""
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from drnn_bench.board.columns import COLUMNS, MISSING
-from drnn_bench.system.escape import markdown, plain
+from drnn_bench.board.cells import MISSING, number_text, result_text
+from drnn_bench.board.renderings import csv_table, markdown_table
+from drnn_bench.results.board_line import BoardGroup, BoardLine, as_records
+from drnn_bench.system.escape import markdown, plain, rich
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-_SHOW = {column.title: column.show for column in COLUMNS}
-_interval, _used, _ratio, _mrl = (
-    _SHOW[title] for title in ("test {metric}", "parameters", "speed/lstm", "MRL")
-)
 
 KEYS = (
     "task",
@@ -37,72 +34,94 @@ KEYS = (
 )
 
 
-def tables(board: pd.DataFrame, base: str, gap: str = " ") -> list[tuple[str, pd.DataFrame]]:
-    """For each task and number of steps, a heading and a table: a row a family, a column a budget.
+@dataclass(frozen=True)
+class BudgetTable:
+    """A row a family, a column a budget. `rows` begin with the family's name."""
+
+    heading: str
+    titles: list[str]
+    rows: list[list[str]]
+
+
+def tables(groups: Sequence[BoardGroup], base: str, gap: str = " ") -> list[BudgetTable]:
+    """One table for each task, version, data and number of steps.
 
     The families stand as they rank at the largest budget. Where one has several studies at a
     budget, the best validated one stands for it. `gap` parts a cell's metric from what it cost.
     """
-    out = []
-    for (task, version, data, steps), part in board.groupby(
-        ["task", "task_version", "data_hash", "steps"], sort=True
-    ):
-        metric, direction = part["metric"].iloc[0], part["direction"].iloc[0]
-        # As the board ranks them at the largest budget, then those that are only at smaller ones.
-        families = part.sort_values("budget", ascending=False, kind="stable")["family"].unique()
-        part = part.sort_values("validation_best", ascending=direction == "min")
-        budgets = sorted(part["budget"].unique())
-        rows = []
-        for family in families:
-            row = {"family": family}
-            for budget in budgets:
-                found = part[(part["family"] == family) & (part["budget"] == budget)]
-                row[f"{budget:,}"] = _cell(found.iloc[0].to_dict(), gap) if len(found) else MISSING
-            rows.append(row)
-        unit = {"accuracy": "%", "cross_entropy": "nats"}.get(metric, "bits")
-        arrow = "↑" if direction == "max" else "↓"
-        head = (
-            f"{task}, {steps:,} steps: test {metric} {unit} {arrow} by budget "
-            f"[parameters used, training speed/{base}, MRL over the spans 1 to "
-            f"{part['mrl_horizon'].iloc[0]}] (version {version}, data {data})"
-        )
-        if part.duplicated(["family", "budget"]).any():
-            head += "; of several searches of a family, the best validated"
-        out.append((head, pd.DataFrame(rows)))
-    return out
+    tasks: dict[tuple, list[BoardGroup]] = {}
+    for group in groups:
+        tasks.setdefault((group.task, group.first.task_version, group.first.data_hash,
+                          group.steps), []).append(group)  # fmt: skip
+    return [_table(tasks[key], base, gap) for key in sorted(tasks)]
 
 
-def _cell(line: dict[str, Any], gap: str) -> str:
-    return f"{_interval(line)}{gap}[{_used(line)}, {_ratio(line)}, {_mrl(line)}]"
+def _table(groups: list[BoardGroup], base: str, gap: str) -> BudgetTable:
+    """The table of one task; `groups` are its budgets."""
+    groups = sorted(groups, key=lambda group: group.budget)
+    # As the board ranks them at the largest budget, then those that are only at smaller ones.
+    families = dict.fromkeys(line.family for group in reversed(groups) for line in group.lines)
+    rows = []
+    for family in families:
+        lines = [_best_validated(group, family) for group in groups]
+        cells = (MISSING if line is None else _cell(line, gap) for line in lines)
+        rows.append([family, *cells])
+    titles = ["family", *(f"{group.budget:,}" for group in groups)]
+    return BudgetTable(_heading(groups, base), titles, rows)
 
 
-def to_records(board: pd.DataFrame, base: str) -> list[dict[str, Any]]:
-    return [line | {"speed_base": base} for line in board[list(KEYS)].to_dict("records")]
+def _heading(groups: list[BoardGroup], base: str) -> str:
+    first = groups[0].first
+    unit = {"accuracy": "%", "cross_entropy": "nats"}.get(first.metric, "bits")
+    arrow = "↑" if first.direction == "max" else "↓"
+    heading = (
+        f"{first.task}, {first.steps:,} steps: test {first.metric} {unit} {arrow} by budget "
+        f"[parameters used, training speed/{base}, MRL over the spans 1 to "
+        f"{first.mrl_horizon}] (version {first.task_version}, data {first.data_hash})"
+    )
+    if any(len({x.family for x in group.lines}) < len(group.lines) for group in groups):
+        heading += "; of several searches of a family, the best validated"
+    return heading
 
 
-def to_text(board: pd.DataFrame, base: str, csv: bool) -> str:
+def _best_validated(group: BoardGroup, family: str) -> BoardLine | None:
+    lines = [line for line in group.lines if line.family == family]
+    best = max if group.direction == "max" else min
+    return best(lines, key=lambda line: line.validation_best, default=None)
+
+
+def _cell(line: BoardLine, gap: str) -> str:
+    speed, mrl = number_text(line.speed_ratio, 2, "x"), number_text(line.mrl, 1)
+    return f"{result_text(line)}{gap}[{line.parameters:,}, {speed}, {mrl}]"
+
+
+def to_records(groups: Sequence[BoardGroup], base: str) -> list[dict[str, Any]]:
+    """Every line as JSON values, with what the tables show of it."""
+    records = as_records(groups)
+    return [{key: record[key] for key in KEYS} | {"speed_base": base} for record in records]
+
+
+def to_text(groups: Sequence[BoardGroup], base: str, csv: bool) -> str:
+    """The tables as CSV, or as Markdown."""
     parts = []
-    for head, table in tables(board, base):
+    for table in tables(groups, base):
         if csv:
-            parts.append(f"# {plain(head)}\n{table.to_csv(index=False, lineterminator=chr(10))}")
+            parts.append(f"# {plain(table.heading)}\n{csv_table(table.titles, table.rows)}")
         else:
-            text = table.map(markdown).to_markdown(index=False, disable_numparse=True)
-            parts.append(f"### {markdown(head)}\n\n{text}\n")
+            text = markdown_table(table.titles, table.rows, [False] * len(table.titles))
+            parts.append(f"### {markdown(table.heading)}\n\n{text}\n")
     return "\n".join(parts)
 
 
-def print_tables(console: Console, board: pd.DataFrame, base: str) -> None:
+def print_tables(console: Console, groups: Sequence[BoardGroup], base: str) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    from drnn_bench.system.escape import rich
-
-    for head, frame in tables(board, base, gap="\n"):
-        table = Table(box=box.SIMPLE_HEAD, title=rich(head), title_justify="left")
-        for i, name in enumerate(frame.columns):
-            table.add_column(name, justify="right" if i else "left")
-        for row in frame.itertuples(index=False):
-            family, *cells = row  # whose lines are two
-            table.add_row(rich(family), *map(Text, cells))
-        console.print(table)
+    for table in tables(groups, base, gap="\n"):
+        shown = Table(box=box.SIMPLE_HEAD, title=rich(table.heading), title_justify="left")
+        for i, title in enumerate(table.titles):
+            shown.add_column(title, justify="right" if i else "left")
+        for family, *cells in table.rows:  # a cell has two lines
+            shown.add_row(rich(family), *map(Text, cells))
+        console.print(shown)

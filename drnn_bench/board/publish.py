@@ -1,8 +1,8 @@
 """The published boards: `leaderboards/TASK.csv` and `.md`, and the records behind them.
 
 A board is made from `leaderboards/records/TASK.jsonl` and from nothing else. A run adds its rows
-there (by id: no row is replaced or doubled) and writes the board again. Where rows of somebody else
-stand there, it does so only when asked to (`bench run --publish`): trying a fresh checkout out
+there (by id: no row is replaced or doubled) and writes the board again. Where the file has rows of
+others, it does so only when asked to (`bench run --publish`): a first run in a fresh checkout
 changes none of its boards.
 """
 
@@ -11,10 +11,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from drnn_bench.board import columns
+from drnn_bench.board.renderings import to_csv, to_markdown
 from drnn_bench.errors import UserError
 from drnn_bench.results import records
-from drnn_bench.results.ranking import build
+from drnn_bench.results.ranking import rank_rows
 from drnn_bench.system.escape import file_name, markdown, plain
 from drnn_bench.system.files import write_whole
 from drnn_bench.system.writable import BOARDS
@@ -26,11 +26,11 @@ def publish(rows: list[dict[str, Any]], task_key: str, folder: Path = FOLDER) ->
     """Adds a task's rows to the published records and rewrites its board. Returns the .md."""
     name = file_name(task_key)
     path = folder / "records" / f"{name}.jsonl"
-    known = {row["id"] for row in records.read(path)[0]}
-    fresh = [row for row in rows if row["task"] == task_key and row["id"] not in known]
+    published = {row["id"] for row in records.read(path)[0]}
+    added = [row for row in rows if row["task"] == task_key and row["id"] not in published]
     try:
-        if fresh:
-            records.append(path, fresh)
+        if added:
+            records.append(path, added)
         for suffix, text in _render(path).items():
             write_whole(folder / f"{name}.{suffix}", text.encode())
     except OSError as error:
@@ -39,10 +39,10 @@ def publish(rows: list[dict[str, Any]], task_key: str, folder: Path = FOLDER) ->
 
 
 def of_others(rows: list[dict[str, Any]], task_key: str, folder: Path = FOLDER) -> int:
-    """How many of a task's published rows are none of these."""
-    mine = {row["id"] for row in rows}
+    """How many of a task's published rows are not among `rows`."""
+    ids = {row["id"] for row in rows}
     published, _ = records.read(folder / "records" / f"{file_name(task_key)}.jsonl")
-    return sum(row["id"] not in mine for row in published)
+    return sum(row["id"] not in ids for row in published)
 
 
 def check(folder: Path = FOLDER) -> list[str]:
@@ -50,28 +50,28 @@ def check(folder: Path = FOLDER) -> list[str]:
     paths = sorted((folder / "records").glob("*.jsonl"))
     if not paths:
         raise UserError(f"no records in {folder / 'records'}: nothing to check")
-    wrong = []
+    differences = []
     for path in paths:
-        wrong += [f"{path.parent / note}" for note in records.read(path)[1]]
+        differences += [f"{path.parent / note}" for note in records.read(path)[1]]
         try:
             rendered = _render(path)
         except UserError as error:
-            wrong.append(str(error))
+            differences.append(str(error))
             continue
         for suffix, text in rendered.items():
             board = folder / f"{path.stem}.{suffix}"
             if not board.is_file():
-                wrong.append(f"{board}: missing")
+                differences.append(f"{board}: missing")
             elif board.read_text(encoding="utf-8") != text:
-                wrong.append(f"{board}: differs from what {path} gives")
-    return wrong
+                differences.append(f"{board}: differs from what {path} gives")
+    return differences
 
 
 def _render(path: Path) -> dict[str, str]:
-    board = build(records.read(path)[0])
-    if board.empty:
+    """The text of a board's files, by suffix."""
+    groups = rank_rows(records.read(path)[0])
+    if not groups:
         raise UserError(f"{path}: no search among its rows, so no board")
-    task = board["task"].iloc[0]
-    made = f"Rebuilt from `records/{plain(path.name)}` by `bench leaderboard --check`."
-    head = f"# {markdown(task)}\n\n{made}\n\n"
-    return {"md": head + columns.to_markdown(board), "csv": columns.to_csv(board)}
+    source = f"Rebuilt from `records/{plain(path.name)}` by `bench leaderboard --check`."
+    head = f"# {markdown(groups[0].task)}\n\n{source}\n\n"
+    return {"md": head + to_markdown(groups), "csv": to_csv(groups)}

@@ -1,4 +1,4 @@
-"""What `bench measure` found, as text: a table for each number of threads, length and batch."""
+"""The figures of `bench measure` as text: a table for each length, batch and number of threads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 from statistics import median
 from typing import TYPE_CHECKING
 
-from drnn_bench.board.columns import MISSING
+from drnn_bench.board.cells import number_text
+from drnn_bench.board.renderings import csv_table, markdown_table
 from drnn_bench.speed.compare import FIGURES, Row
 from drnn_bench.system.escape import markdown, rich
 
@@ -44,17 +45,20 @@ def titles() -> list[str]:
 
 
 def shown(row: Row, form: str) -> list[str]:
-    """A model's cells: what it is, then for each figure its ratio and itself in a form."""
+    """A model's cells: its name and parameters, then each figure with its ratio to the base.
+
+    `form` is a format of the ratio and the figure.
+    """
     text = [row["model"], f"{row['parameters']:,}"]
     for key, (_, digits) in FIGURES.items():
         value, ratio = row[key], row[f"{key}_ratio"]
-        told = MISSING if value is None else f"{value:,.{digits}f}"
-        text.append(told if ratio is None else form.format(ratio, told))
+        figure = number_text(value, digits)
+        text.append(figure if ratio is None else form.format(ratio, figure))
     return text
 
 
 def caption(rows: list[Row]) -> list[str]:
-    """How the figures came about, and how they grow: full sentences."""
+    """How the figures came about, and how they grow with length and batch: full sentences."""
     first = rows[0]
     spreads = [
         (row[f"{key}_high"] - row[f"{key}_low"]) / row[key]
@@ -77,8 +81,8 @@ def caption(rows: list[Row]) -> list[str]:
 
 
 def _growth(rows: list[Row], key: str) -> list[str]:
-    """How many times as long the most of something takes as the least, all else as in the first
-    row."""
+    """A sentence on how time grows from the least to the most of `key`, all else as in the first
+    row; none where `key` does not vary."""
     first, others = rows[0], [other for other in CELL if other != key]
     alike = [row for row in rows if all(row[other] == first[other] for other in others)]
     alike.sort(key=lambda row: row[key])
@@ -90,38 +94,33 @@ def _growth(rows: list[Row], key: str) -> list[str]:
         [row] = [row for row in alike if (row["model"], row[key]) == (model, at[key])]
         return row["batch_size"] / row[what]
 
-    said = []
+    factors = []
     for model in dict.fromkeys(row["model"] for row in rows):
         train, infer = (
             seconds(model, most, what) / seconds(model, least, what)
             for what in ("train_per_s", "infer_per_s")
         )
-        said.append(f"{model} {train:.1f} and {infer:.1f}")
+        factors.append(f"{model} {train:.1f} and {infer:.1f}")
     where = ", ".join(_words(first, other) for other in others)
     return [
         f"From {_words(least, key)} to {_words(most, key)} ({most[key] / least[key]:.3g} times; "
-        f"{where}) a training step and inference take so many times as long: {'; '.join(said)}."
+        f"{where}) a training step and inference take so many times as long: {'; '.join(factors)}."
     ]
 
 
 def to_markdown(rows: list[Row]) -> str:
-    import pandas as pd
-
     parts = []
+    right = [title != "model" for title in titles()]
     for cell in cells(rows):
-        texts = [list(map(markdown, shown(row, "{:.2f}x ({})"))) for row in cell]
-        frame = pd.DataFrame(texts, columns=titles())
-        align = ["left", *["right"] * (len(frame.columns) - 1)]
-        text = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
+        text = markdown_table(titles(), [shown(row, "{:.2f}x ({})") for row in cell], right)
         parts += [f"### {heading(cell)}", text]
     return "\n\n".join([*parts, markdown(" ".join(caption(rows)))]) + "\n"
 
 
 def to_csv(rows: list[Row]) -> str:
-    import pandas as pd
-
     flat = [row | {key: json.dumps(row[key]) for key in ("config", "repeats")} for row in rows]
-    return pd.DataFrame(flat).to_csv(index=False, lineterminator="\n")
+    keys = list(dict.fromkeys(key for row in flat for key in row))
+    return csv_table(keys, [[row.get(key) for key in keys] for row in flat])
 
 
 def print_tables(console: Console, rows: list[Row]) -> None:

@@ -1,10 +1,12 @@
-"""The commands: parse, call, print. Heavy imports stay inside the commands that need them."""
+"""Puts the commands together, and turns what they raise into lines and exit codes.
+
+Heavy imports stay inside the commands that need them.
+"""
 
 from __future__ import annotations
 
 import errno
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,23 +17,11 @@ from drnn_bench.cli.doctor import doctor
 from drnn_bench.cli.export import export
 from drnn_bench.cli.ls import ls
 from drnn_bench.cli.measure import measure
-from drnn_bench.cli.options import (
-    DataOption,
-    DeviceOption,
-    RunsOption,
-    StorageOption,
-    make_console,
-    say,
-    say_error,
-)
+from drnn_bench.cli.options import say_error
 from drnn_bench.cli.report import report
+from drnn_bench.cli.run import run
 from drnn_bench.cli.status import status
-from drnn_bench.errors import (
-    Interrupted,
-    JobError,
-    UserError,
-    out_of_memory,
-)
+from drnn_bench.errors import Interrupted, JobError, UserError, out_of_memory
 from drnn_bench.system import streams
 
 app = typer.Typer(
@@ -40,7 +30,7 @@ app = typer.Typer(
     help="Architecture search and benchmarks for long-sequence models under parameter budgets.",
 )
 
-# A path that cannot be; any other trouble with a file is the machine's.
+# Errors of a path that the user gave: exit code 2. Other errors of a file are the machine's: 1.
 _PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
           errno.EACCES, errno.EPERM, errno.EROFS)  # fmt: skip
 
@@ -56,105 +46,7 @@ def everywhere(
         plugins.plugin(path)
 
 
-@app.command()
-def run(
-    task: Annotated[str, typer.Option(help="A task, with options: copy_memory:T=1000.")] = "pixel_digits",
-    family: Annotated[list[str] | None, typer.Option(help="Families to search; `all` for all.")] = None,
-    budget: Annotated[list[str] | None, typer.Option(help="Parameters: 5000, 5k, 1.2M.")] = None,
-    trials: Annotated[int | None, typer.Option(help="Trials for each family at each budget.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Training steps of a trial.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Fresh seeds for each finalist; default: the task's, 5 or 3.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes of one thread; default: the cores.")] = None,
-    device: DeviceOption = "auto",
-    data_dir: DataOption = None,
-    runs_dir: RunsOption = "runs",
-    storage: StorageOption = None,
-    search_space: Annotated[list[str] | None, typer.Option(help="TOML file, one for a family.")] = None,
-    sampler: Annotated[str, typer.Option(help="tpe, random or qmc.")] = "tpe",
-    pruner: Annotated[str, typer.Option(help="asha, median or none.")] = "asha",
-    warm_start: Annotated[int, typer.Option(help="Begin each study with so many nets of smallest mean recurrent length.")] = 0,
-    seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
-    ray: Annotated[str | None, typer.Option(help="Train on a Ray cluster: auto or HOST:PORT.")] = None,
-    gpus_per_trial: Annotated[float, typer.Option(help="Share of a GPU for each trial on a cluster.")] = 0.0,
-    publish: Annotated[bool, typer.Option("--publish", help="Add the rows to leaderboards/ even where others' rows stand there.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before long runs.")] = False,
-) -> None:  # fmt: skip
-    """Search, train finalists, measure throughput, write the leaderboard. Run again to continue."""
-    from drnn_bench.jobs.job import Run
-    from drnn_bench.jobs.plan import Request, make_plan, parse_budget
-    from drnn_bench.jobs.terminal import Terminal
-    from drnn_bench.system.signals import Stopped, handled
-    from drnn_bench.system.writable import check_boards
-
-    console = make_console()
-    request = Request(
-        task=task,
-        families=tuple(family or ()),
-        budgets=tuple(parse_budget(b) for b in budget or ()),
-        trials=trials,
-        steps=steps,
-        seeds=seeds,
-        workers=workers,
-        device=device,
-        data_dir=data_dir,
-        runs_dir=runs_dir,
-        storage=storage,
-        search_spaces=tuple(search_space or ()),
-        sampler=sampler,
-        pruner=pruner,
-        warm_start=warm_start,
-        seed=seed,
-        ray=ray,
-        gpus_per_trial=gpus_per_trial,
-    )
-
-    asks = not (dry_run or yes) and sys.stdin.isatty() and console.is_terminal
-
-    def confirm(question: str) -> bool:
-        return not asks or typer.confirm(question)
-
-    try:
-        with handled() as signals:
-            reporter = Terminal(console, confirm)
-            plan = make_plan(request, reporter.say)
-            check_boards(plan.task.key)
-            job = Run(plan, reporter, signals)
-            job.preview() if dry_run else job.run()
-    except Stopped as stopped:
-        raise Interrupted(
-            f"{stopped.word}: what is finished is saved in {runs_dir}; the same command continues",
-            stopped.exit_code,
-        ) from None
-    if dry_run:
-        return
-    from drnn_bench.board import publish
-    from drnn_bench.board.terminal import print_board
-    from drnn_bench.results import records  # pandas and scipy: the search need not wait for them
-    from drnn_bench.results.ranking import build, select
-
-    rows, notes = records.read(Path(runs_dir) / "records.jsonl")
-    for note in notes:
-        say_error(note)
-    board = build(rows)
-    wanted = {spec.identity for spec in plan.specs}
-    if board.empty or not board["study"].isin(wanted).any():
-        raise JobError("no family has a complete trial: nothing to rank")
-    same = board[board["task"] == plan.task.key]
-    same = same[same["steps"].isin({s.steps for s in plan.specs})]
-    same = same[same["budget"].isin({s.budget for s in plan.specs})]
-    print_board(console, select(same))
-    others = publish.of_others(rows, plan.task.key)
-    if others and not publish:
-        say(
-            f"leaderboards/ is left as it is: {others} rows of {plan.task.key} there are not from "
-            f"{runs_dir}. `bench leaderboard` shows this board; --publish adds its rows there."
-        )
-        return
-    path = publish.publish(rows, plan.task.key)
-    say(f"Written to {path} and {path.with_suffix('.csv')}")
-
-
+app.command()(run)
 app.command()(leaderboard)
 app.command()(compare)
 app.command()(describe)
@@ -202,9 +94,9 @@ def _command(words: list[str]) -> int:
         say_error("not started")
         return 130
     except Exception as error:
-        said = out_of_memory(error)
-        if said is not None:
-            say_error(said)
+        reason = out_of_memory(error)
+        if reason is not None:
+            say_error(reason)
             return 1
         if not isinstance(error, OSError) or error.filename is None:
             raise

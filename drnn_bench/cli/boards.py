@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from drnn_bench.cli.options import (
 )
 from drnn_bench.errors import UserError, nearest
 
+if TYPE_CHECKING:
+    from drnn_bench.results.board_line import BoardGroup
+
 
 def leaderboard(
     task: TaskOption = None,
@@ -31,29 +34,26 @@ def leaderboard(
     check: Annotated[bool, typer.Option("--check", help="Rebuild the published boards and compare.")] = False,
 ) -> None:  # fmt: skip
     """The ranked table of what has been run."""
-    from drnn_bench.board import columns, publish
+    from drnn_bench.board import publish, renderings
 
     if check:
-        wrong = publish.check()
-        for line in wrong:
+        differences = publish.check()
+        for line in differences:
             say_error(line)
-        if wrong:
+        if differences:
             raise typer.Exit(1)
         print("every published board is what its records give")
         return
-    board = _board(runs_dir, task, family, budget)
+    groups = _groups(runs_dir, task, family, budget)
     if sort is not None:
-        board = _sorted(board, sort)
-    texts = {Format.markdown: columns.to_markdown, Format.csv: columns.to_csv}
+        groups = [_sorted(group, sort) for group in groups]
     if format == Format.table and output is None:
         from drnn_bench.board.terminal import print_board
 
-        print_board(make_console(), board)
+        print_board(make_console(), groups)
         return
-    text = texts.get(format, columns.to_json if format == Format.json else columns.to_markdown)(
-        board
-    )
-    _emit(text, output)
+    render = {Format.csv: renderings.to_csv, Format.json: renderings.to_json}
+    _write(render.get(format, renderings.to_markdown)(groups), output)
 
 
 def compare(
@@ -68,28 +68,29 @@ def compare(
 
     if base not in FAMILIES:
         raise UserError(f"unknown family {base!r}: {nearest(base, list(FAMILIES))}")
-    board = _board(runs_dir, task, None, None, base)
+    groups = _groups(runs_dir, task, None, None, base)
     if format == Format.json:
-        print(json.dumps(budgets.to_records(board, base), indent=2))
+        print(json.dumps(budgets.to_records(groups, base), indent=2))
         return
     if format == Format.table:
-        budgets.print_tables(make_console(), board, base)
+        budgets.print_tables(make_console(), groups, base)
         return
-    print(budgets.to_text(board, base, csv=format == Format.csv), end="")
+    print(budgets.to_text(groups, base, csv=format == Format.csv), end="")
 
 
-def _board(
+def _groups(
     runs_dir: str, task: str | None, family: str | None, budget: str | None, base: str = "lstm"
-):
+) -> list[BoardGroup]:
+    """What has been run in a folder, of what is asked for."""
     from drnn_bench.jobs import runs_folder
     from drnn_bench.jobs.plan import parse_budget
-    from drnn_bench.results.ranking import build, select
+    from drnn_bench.results.ranking import rank_rows, select
 
     rows, notes = runs_folder.read(Path(runs_dir))
     for note in notes:
         say_error(note)
     return select(
-        build(rows, base),
+        rank_rows(rows, base),
         task=task,
         family=family,
         budget=None if budget is None else parse_budget(budget),
@@ -97,22 +98,23 @@ def _board(
     )
 
 
-def _sorted(board, column: str):
-    """Within each group: best first where a column has a direction, largest first elsewhere."""
-    from drnn_bench.results.ranking import GROUP
+def _sorted(group: BoardGroup, column: str) -> BoardGroup:
+    """Best first where a column has a direction, largest first elsewhere; None last."""
+    from drnn_bench.results.board_line import BoardGroup, column_names
 
-    if column not in board:
-        raise UserError(f"no column {column!r} to sort by: {nearest(column, list(board))}")
-    down = not (column.startswith(("test", "validation")) and (board["direction"] == "min").all())
-    try:
-        return board.sort_values(
-            [*GROUP, column], ascending=[True] * len(GROUP) + [not down], na_position="last"
-        ).reset_index(drop=True)
-    except TypeError:
-        raise UserError(f"column {column!r} cannot be sorted") from None
+    names = column_names(group.lines)
+    if column not in names:
+        raise UserError(f"no column {column!r} to sort by: {nearest(column, names)}")
+    known = [line for line in group.lines if getattr(line, column) is not None]
+    if any(isinstance(getattr(line, column), dict | list) for line in known):
+        raise UserError(f"column {column!r} cannot be sorted")
+    ascending = column.startswith(("test", "validation")) and group.direction == "min"
+    known.sort(key=lambda line: getattr(line, column), reverse=not ascending)
+    missing = [line for line in group.lines if getattr(line, column) is None]
+    return BoardGroup((*known, *missing))
 
 
-def _emit(text: str, output: str | None) -> None:
+def _write(text: str, output: str | None) -> None:
     if output is None:
         print(text, end="" if text.endswith("\n") else "\n")
         return

@@ -28,7 +28,7 @@ def export(
     from drnn_bench.export.folder import choose, export_to
     from drnn_bench.jobs import runs_folder
     from drnn_bench.jobs.plan import parse_budget
-    from drnn_bench.results.ranking import build, select
+    from drnn_bench.results.ranking import rank_rows, select
     from drnn_bench.search.plugin_code import changes
 
     folder = Path(runs_dir)
@@ -36,9 +36,9 @@ def export(
     for note in notes:
         say_error(note)
     parameters = None if budget is None else parse_budget(budget)
-    board = select(build(rows), task=task, budget=parameters, where=runs_dir)
-    lines = choose(board, rows, steps)
-    final = export_to(Path(output), lines, rank, rows, folder)
+    groups = select(rank_rows(rows), task=task, budget=parameters, where=runs_dir)
+    group = choose(groups, rows, steps)
+    final = export_to(Path(output), group, rank, rows, folder)
     for line in changes(final.get("plugins", {}), final["task"], final["family"]):
         say_error(f"{line}; the net may compute something else now")
     say(f"{final['family']}, seed {final['seed']}, written to {output}: see its README.md")

@@ -23,7 +23,7 @@ from drnn_bench.tasks.names import DEFAULT_TASK, TASK
 Row = dict[str, Any]
 
 ls = typer.Typer(
-    help="What there is: tasks, families, search spaces, and how your data is understood."
+    help="What there is: tasks, families, search spaces, and how your data is data_summary."
 )
 
 
@@ -62,12 +62,12 @@ def ls_data(
     as_json: JsonOption = False,
 ) -> None:
     """How `--task own` would understand your data."""
+    from drnn_bench.tasks.own.summary import data_summary
     from drnn_bench.tasks.registry import make_task
-    from drnn_bench.tasks.shown import understood
 
     task, arrays, notes, facts = make_task("own", [f"path={path}", *(options or [])]).read(None)
     if as_json:
-        print(json.dumps(understood(task, arrays, facts) | {"notes": list(notes)}, indent=2))
+        print(json.dumps(data_summary(task, arrays, facts) | {"notes": list(notes)}, indent=2))
         return
     for note in notes:
         say(note)
@@ -85,7 +85,7 @@ def ls_space(
     """How many architectures a search space holds, and which a budget refuses."""
     from drnn_bench.jobs.plan import parse_budget
     from drnn_bench.search.feasible import count_feasible, to_record, to_text
-    from drnn_bench.search.space import default_path, read_space
+    from drnn_bench.search.space_file import default_path, read_space
     from drnn_bench.tasks.registry import sized_task
 
     space = read_space(search_space or default_path(family))
@@ -95,11 +95,11 @@ def ls_space(
         )
     sized = sized_task(task, data_dir)
     parameters = parse_budget(budget) if budget else sized.default_budget
-    found = count_feasible(space, sized, parameters)
+    count = count_feasible(space, sized, parameters)
     if as_json:
-        print(json.dumps(to_record(found, family, sized, parameters), indent=2))
+        print(json.dumps(to_record(count, family, sized, parameters), indent=2))
         return
-    for line in to_text(found, family, sized, parameters).split("\n"):
+    for line in to_text(count, family, sized, parameters).split("\n"):
         say(line)
 
 
@@ -108,11 +108,11 @@ def ls_families(as_json: JsonOption = False) -> None:
     """The families and what each searches."""
     from drnn_bench import plugins
     from drnn_bench.models.names import FAMILIES
-    from drnn_bench.models.registry import config_type, family_names
-    from drnn_bench.search.space import default_path, read_space
+    from drnn_bench.models.registry import architecture_type, family_names
+    from drnn_bench.search.space_file import default_path, read_space
 
     def row(name: str) -> Row:
-        what = FAMILIES[name][2] if name in FAMILIES else config_type(name).summary
+        what = FAMILIES[name][2] if name in FAMILIES else architecture_type(name).summary
         try:
             searched = ", ".join(entry.name for entry in read_space(default_path(name)).entries)
         except UserError as error:

@@ -34,33 +34,33 @@ def measure(
     """Throughput, latency and memory of named models, measured in turns."""
     from drnn_bench.jobs.plan import parse_budget
     from drnn_bench.results.recipe import Recipe
-    from drnn_bench.speed.compare import measure_models, parse_models
+    from drnn_bench.speed.compare import measure_candidates, parse_candidates
     from drnn_bench.system.allocator import keep_freed_memory
     from drnn_bench.system.environment import find_device
     from drnn_bench.system.provenance import cores
     from drnn_bench.tasks.registry import sized_task
 
     sized = sized_task(task, data_dir)
-    wanted_lengths = _numbers("lengths", lengths) or [sized.length]
-    wanted_batches = _numbers("batches", batches) or [Recipe().batch_size]
+    all_lengths = _numbers("lengths", lengths) or [sized.length]
+    all_batches = _numbers("batches", batches) or [Recipe().batch_size]
     if threads is not None and not 1 <= threads <= cores():
         raise UserError(f"--threads must be 1 to {cores()}, the cores that are here: {threads}")
-    named = parse_models(
-        models, sized, None if budget is None else parse_budget(budget), wanted_lengths
+    named = parse_candidates(
+        models, sized, None if budget is None else parse_budget(budget), all_lengths
     )
-    keep_freed_memory()  # as the workers do that train
-    console, found = make_console(), find_device(device)
+    keep_freed_memory()  # as trainers do
+    console, device_name = make_console(), find_device(device)
     with console.status("", spinner="line") as status:
-        rows = measure_models(
+        rows = measure_candidates(
             named,
             sized,
-            lengths=wanted_lengths,
-            batches=wanted_batches,
-            device=found,
+            lengths=all_lengths,
+            batches=all_batches,
+            device=device_name,
             threads=threads,
             say=lambda line: status.update(f"measuring: {line}"),
         )
-    if threads is None and found == "cpu" and cores() > max(row["threads"] for row in rows):
+    if threads is None and device_name == "cpu" and cores() > max(row["threads"] for row in rows):
         print("bench: the machine is busy: only one thread was measured", file=sys.stderr)
     if format == Format.json:
         print(json.dumps(rows, indent=2))

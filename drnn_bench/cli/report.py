@@ -26,12 +26,12 @@ def report(
     from drnn_bench.report.files import write_figures, write_page
     from drnn_bench.report.sections import make_sections
     from drnn_bench.results import records
-    from drnn_bench.results.ranking import build, select
+    from drnn_bench.results.ranking import rank_rows, select
 
     rows, notes = runs_folder.read(Path(runs_dir))
     for note in notes:
         say_error(note)
-    sections = make_sections(select(build(rows), task=task, where=runs_dir), rows)
+    sections = make_sections(select(rank_rows(rows), task=task, where=runs_dir), rows)
     if figures is not None:
         count = write_figures(sections, Path(figures))
         say(f"{count} figures written to {figures}")

@@ -23,6 +23,7 @@ def status(
 ) -> None:
     """How far the searches of a storage are, running or not."""
     from drnn_bench.jobs.progress import duration, failures, table
+    from drnn_bench.jobs.status import Status
     from drnn_bench.jobs.status import status as read_status
     from drnn_bench.search.database import sqlite_url
     from drnn_bench.search.storage import has_tables
@@ -30,28 +31,28 @@ def status(
     if storage is None and not (Path(runs_dir) / "studies.db").exists():
         raise UserError(f"no search in {runs_dir}: name another --runs-dir, or a --storage")
     url = storage or sqlite_url(Path(runs_dir))
-    found = read_status(url) if has_tables(url) else None
-    rows = found.rows if found else []
-    for note in found.notes if found else ():
+    searches = read_status(url) if has_tables(url) else Status()
+    rows = searches.rows
+    for note in searches.notes:
         say_error(note)
     if as_json:
-        print(json.dumps([found.facts(row) for row in rows], indent=2))
+        print(json.dumps([searches.facts(row) for row in rows], indent=2))
         return
-    if not rows and found and found.notes:
+    if not rows and searches.notes:
         raise typer.Exit(1)
     if not rows:
         raise UserError("no search was begun there: `bench run` with the same --storage begins one")
     console = make_console()
     for task in dict.fromkeys(row.spec.task for row in rows):
-        these = [row for row in rows if row.spec.task == task]
+        of_task = [row for row in rows if row.spec.task == task]
         say(task)
-        console.print(table(these, console.width))
-        for line in failures(these):
+        console.print(table(of_task, console.width))
+        for line in failures(of_task):
             say(line)
-    left, running = sum(row.left for row in rows), found.running
+    left, running = sum(row.left for row in rows), searches.running
     line = f"{left} trials left, {running} running"
-    if left and not found.driven:
+    if left and not searches.driven:
         line += "; nobody is at work on them: the same `bench run` continues"
-    elif left and running and found.hours_left is not None:
-        line += f"; {found.trials_per_hour:,.0f} trials/h, {duration(3600 * found.hours_left)} left"
+    elif left and running and searches.hours_left is not None:
+        line += f"; {searches.trials_per_hour:,.0f} trials/h, {duration(3600 * searches.hours_left)} left"
     say(line)

@@ -21,7 +21,7 @@ class Job(Protocol):
     `run` yields what the driver should see on the way and returns the result.
     """
 
-    def run(self, shared: Any) -> Generator[Any, None, Any]: ...
+    def run(self, shared: Any, /) -> Generator[Any, None, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,16 @@ class Executor(Protocol):
     @property
     def size(self) -> int:
         """How many jobs it can do side by side."""
+        ...
 
     @property
     def free(self) -> int:
         """How many jobs may be started now."""
+        ...
 
     def start(self, job: Job) -> int:
         """Gives a job to a free trainer and advances it once. Returns its ticket."""
+        ...
 
     def advance(self, ticket: int) -> None:
         """Lets a job that has yielded go on."""
@@ -94,6 +97,7 @@ class Executor(Protocol):
 
     def wait(self, seconds: float) -> list[tuple[int, Event]]:
         """What happened, with the tickets; empty where nothing did for so long."""
+        ...
 
     def close(self) -> None:
         """Ends all trainers at once, whatever they do."""

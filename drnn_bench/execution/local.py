@@ -18,12 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from drnn_bench.errors import JobError
-from drnn_bench.execution.job import (
-    Event,
-    Job,
-    Lost,
-    Yielded,
-)
+from drnn_bench.execution.job import Event, Job, Lost, Yielded
 from drnn_bench.system.environment import one_thread
 
 STILLBORN = 3  # trainers that died in a row before they were ready
@@ -33,57 +28,40 @@ class _Process:
     """The driver's end of one trainer process."""
 
     def __init__(self, log: Path, modules: Sequence[str], shared: Any):
-        self.ticket: int | None = None
-        self.reason: str | None = None  # why it was ended
-        self.shared, self.ready = shared, False
-        self.before: list[tuple] = []  # requests made before it was ready
-        self.pipe, theirs = Pipe()
+        self.ready = False
+        self.ticket: int | None = None  # of its job
+        self.reason = ""  # why the driver ended it
+        self.pipe, far_end = Pipe()
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 # -P: a file of the user's that is called torch.py stays out of the way.
                 [sys.executable, "-P", "-m", "drnn_bench.execution.trainer",
-                 str(theirs.fileno()), *modules],
-                stdin=subprocess.PIPE,
+                 str(far_end.fileno()), *modules],
+                stdin=subprocess.PIPE,  # when it closes, the trainer ends
                 stdout=output,
                 stderr=output,
                 env=one_thread(),
                 start_new_session=True,  # Ctrl-C reaches the driver, which decides
-                pass_fds=[theirs.fileno()],
+                pass_fds=[far_end.fileno()],
             )  # fmt: skip
-        theirs.close()
+        far_end.close()
+        self.send(shared)
 
-    def ask(self, *request: Any) -> None:
-        if not self.ready:
-            self.before.append(request)
-            return
+    def send(self, request: Any) -> None:
         with contextlib.suppress(OSError):  # it died: that is seen when its answer is read
             self.pipe.send(request)
 
-    def read(self) -> Event | None:
-        """Its answer; None where it only says that it is ready. Raises EOFError or OSError where
-        it is gone."""
-        answer = self.pipe.recv()
-        if self.ready:
-            return answer
-        self.ready = True
-        with contextlib.suppress(OSError):
-            self.pipe.send(self.shared)
-        for request in self.before:
-            self.ask(*request)
-        return None
-
     def stop(self) -> str:
-        """Says how the process ended; one that has not after a second is killed."""
-        try:
-            code = self.process.wait(timeout=1)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            code = self.process.wait()
-        self.process.stdin.close()
+        """Returns how the process ended; one that has not after a second is killed."""
+        with self.process:  # closes its standard input, and waits
+            try:
+                self.process.wait(timeout=1)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
         self.pipe.close()
-        if self.reason:
-            return self.reason
-        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        code = self.process.returncode
+        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return self.reason or how
 
 
 class LocalExecutor:
@@ -102,27 +80,25 @@ class LocalExecutor:
 
     @property
     def free(self) -> int:
-        return sum(process.ticket is None for process in self._processes)
+        return len(self._free())
 
     @property
-    def pids(self) -> dict[int, int | None]:
-        """The processes, each with its ticket."""
-        return {p.process.pid: p.ticket for p in self._processes}
+    def pids(self) -> list[int]:
+        return [process.process.pid for process in self._processes]
 
     def start(self, job: Job) -> int:
-        idle = [p for p in self._processes if p.ticket is None]
-        process = next((p for p in idle if p.ready), idle[0])
+        process = self._free()[0]
         process.ticket = next(self._tickets)
-        process.ask("start", job)
-        process.ask("advance")
+        process.send(("start", job))
+        process.send(("advance",))
         return process.ticket
 
     def advance(self, ticket: int) -> None:
-        self._of(ticket).ask("advance")
+        self._of(ticket).send(("advance",))
 
     def drop(self, ticket: int) -> None:
         process = self._of(ticket)
-        process.ask("drop")
+        process.send(("drop",))
         process.ticket = None
 
     def end(self, ticket: int, reason: str) -> None:
@@ -131,22 +107,20 @@ class LocalExecutor:
         process.process.kill()
 
     def wait(self, seconds: float) -> list[tuple[int, Event]]:
-        by_pipe = {process.pipe: process for process in self._processes}
+        by_pipe: dict[Any, _Process] = {process.pipe: process for process in self._processes}
         events = []
         for pipe in wait(list(by_pipe), timeout=seconds):
             process = by_pipe[pipe]
             try:
-                event = process.read()
+                event, self._stillborn = process.pipe.recv(), 0
             except (EOFError, OSError):
-                how = self._replace(process)
-                event = Lost(how) if process.ready else None
-            else:
-                self._stillborn = 0
-            if event is None or process.ticket is None:
-                continue
-            events.append((process.ticket, event))
-            if not isinstance(event, Yielded):
-                process.ticket = None
+                event = Lost(self._replace(process))
+            if event is None:
+                process.ready = True
+            elif process.ticket is not None:
+                events.append((process.ticket, event))
+                if not isinstance(event, Yielded):
+                    process.ticket = None
         return events
 
     def close(self) -> None:
@@ -156,19 +130,19 @@ class LocalExecutor:
             process.stop()
         self._processes = []
 
+    def _free(self) -> list[_Process]:
+        return [process for process in self._processes if process.ready and process.ticket is None]
+
     def _of(self, ticket: int) -> _Process:
         return next(process for process in self._processes if process.ticket == ticket)
 
     def _replace(self, dead: _Process) -> str:
-        """Starts another trainer in a dead one's place, which takes its job where that one was
-        never ready for it. Returns how it ended."""
-        how, new = dead.stop(), self._new()
-        self._processes[self._processes.index(dead)] = new
-        if not dead.ready:
-            new.ticket, new.before = dead.ticket, dead.before
-            self._stillborn += 1
-            if self._stillborn >= STILLBORN:
-                raise JobError(f"no trainer can start ({how}): {self._last_words()}")
+        """Starts another trainer in a dead one's place. Returns how that one ended."""
+        how, place = dead.stop(), self._processes.index(dead)
+        self._processes[place] = self._new()
+        self._stillborn += not dead.ready
+        if self._stillborn >= STILLBORN:
+            raise JobError(f"no trainer can start ({how}): {self._last_words()}")
         return how
 
     def _last_words(self) -> str:
@@ -176,11 +150,5 @@ class LocalExecutor:
         with self._log.open("rb") as file:
             file.seek(self._logged)
             lines = file.read()[-10_000:].decode(errors="replace").split("\n")
-        said = [line.strip() for line in lines if line.strip()]
-        return said[-1][:300] if said else f"it printed nothing; see {self._log}"
-
-    def __enter__(self) -> LocalExecutor:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+        written = [line.strip() for line in lines if line.strip()]
+        return written[-1][:300] if written else f"it printed nothing; see {self._log}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import itertools
+import logging
 import os
 import platform
 import socket
@@ -21,12 +22,7 @@ from typing import Any
 
 from drnn_bench import __version__
 from drnn_bench.errors import JobError, UserError, one_line
-from drnn_bench.execution.job import (
-    Event,
-    Job,
-    Lost,
-    Yielded,
-)
+from drnn_bench.execution.job import Event, Job, Lost, Yielded
 from drnn_bench.execution.trainer import Trainer
 from drnn_bench.system.environment import THREAD_VARIABLES
 
@@ -71,7 +67,7 @@ class _Member:
     actor: Any
     ready: bool = False
     ticket: int | None = None
-    reason: str | None = None  # why it was ended
+    reason: str = ""  # why the driver ended it
 
 
 class RayExecutor:
@@ -176,12 +172,13 @@ class RayExecutor:
             return Lost(member.reason or "its node or process is gone")
         if member.ready:
             return value
-        ours = versions()
-        if value != ours:
-            other = ", ".join(f"{name} {value[name]}" for name in ours if value[name] != ours[name])
-            here = ", ".join(f"{name} {ours[name]}" for name in ours if value[name] != ours[name])
-            raise UserError(f"a node of the cluster has {other}, this machine {here}: they must "
-                            "be the same")  # fmt: skip
+        here = versions()
+        different = [name for name in here if value[name] != here[name]]
+        if different:
+            node, machine = (", ".join(f"{n} {v[n]}" for n in different) for v in (value, here))
+            raise UserError(
+                f"a node of the cluster has {node}, this machine {machine}: they must be the same"
+            )
         member.ready = True
         return None
 
@@ -191,12 +188,12 @@ class RayExecutor:
         if now - self._looked < LOOK:
             return
         self._looked = now
-        wanted = self._capacity()
-        while len(self._members) < wanted:
+        room = self._capacity()
+        while len(self._members) < room:
             member = _Member(self._class.remote(self._shared))
             self._members.append(member)
             self._await(member, member.actor.prepare.remote(self._modules))
-        spare = [m for m in self._members if not m.ready][: max(0, len(self._members) - wanted)]
+        spare = [m for m in self._members if not m.ready][: max(0, len(self._members) - room)]
         for member in spare:  # no node has room for them any more
             self._ray.kill(member.actor)
             self._members.remove(member)
@@ -216,10 +213,12 @@ class RayExecutor:
                 f"--gpus-per-trial {self._gpus:g}: the cluster has {total.get('GPU', 0):g} GPUs"
             )
         end = time.monotonic() + FIRST
-        while time.monotonic() < end:
+        while True:
             free = self._ray.available_resources()
             if free.get("CPU", 0) >= 1 and free.get("GPU", 0) >= self._gpus:
                 return
+            if time.monotonic() > end:
+                break
             time.sleep(0.2)  # a driver that has just ended gives its processors back
         raise UserError(
             f"the Ray cluster has no room for a trainer: {free.get('CPU', 0):g} processors and "
@@ -232,12 +231,6 @@ class RayExecutor:
 
     def _of(self, ticket: int) -> _Member:
         return next(member for member in self._members if member.ticket == ticket)
-
-    def __enter__(self) -> RayExecutor:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 def check_address(address: str) -> None:
@@ -273,7 +266,7 @@ def _connected(address: str, variables: Mapping[str, str]) -> Any:
         ray.init(
             address=address,
             log_to_driver=False,
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
             runtime_env={"env_vars": dict.fromkeys(THREAD_VARIABLES, "1") | dict(variables)},
         )
     except Exception as error:  # Ray raises RuntimeError, ConnectionError, ValueError and others
@@ -282,5 +275,5 @@ def _connected(address: str, variables: Mapping[str, str]) -> Any:
 
 
 def _cause(error: Exception) -> str:
-    """The last line of what Ray says of an actor: its Python exception."""
+    """The last line of what Ray says of an actor, which is its Python exception."""
     return one_line(str(error).strip().splitlines()[-1])

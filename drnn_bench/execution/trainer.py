@@ -17,28 +17,18 @@ from collections.abc import Generator
 from multiprocessing.connection import Connection
 from typing import Any
 
-from drnn_bench.errors import (
-    JobError,
-    UserError,
-    one_line,
-    out_of_memory,
-)
-from drnn_bench.execution.job import (
-    Event,
-    Failed,
-    Job,
-    Returned,
-    Yielded,
-)
+from drnn_bench.errors import JobError, UserError, one_line, out_of_memory
+from drnn_bench.execution.job import Event, Failed, Job, Returned, Yielded
 from drnn_bench.system.allocator import keep_freed_memory
 
 
 class Trainer:
     """Answers the three requests. `shared` is given to every job."""
 
+    _running: Generator[Any, None, Any]  # the last job that was started
+
     def __init__(self, shared: Any):
         self._shared = shared
-        self._running: Generator[Any, None, Any] | None = None
 
     def start(self, job: Job) -> None:
         self._running = job.run(self._shared)
@@ -59,20 +49,20 @@ class Trainer:
     def drop(self) -> None:
         with contextlib.suppress(Exception):  # what a job's own cleaning up raises
             self._running.close()
-        self._running = None
 
 
 def main(descriptor: int, modules: list[str]) -> None:
-    """Serves one driver over a pipe. `modules` are imported before the first request."""
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, signal.SIG_IGN)  # they reach the driver too, which decides
+    """Serves one driver over a pipe, which brings what all jobs share and then requests. Sends
+    None when it is ready for them: the `modules` are imported by then."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)  # they reach the driver too, which decides
     threading.Thread(target=_end_with_the_driver, daemon=True).start()
     keep_freed_memory()
     for name in modules:
         importlib.import_module(name)
     pipe = Connection(descriptor)
-    pipe.send("ready")
     trainer = Trainer(pipe.recv())
+    pipe.send(None)
     while True:
         try:
             request, *rest = pipe.recv()

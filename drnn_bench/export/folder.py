@@ -7,10 +7,10 @@ import os
 import shutil
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from drnn_bench.board import columns
 from drnn_bench.board.reproduce import commands
 from drnn_bench.errors import UserError
 from drnn_bench.export.loading import (
@@ -18,61 +18,60 @@ from drnn_bench.export.loading import (
     CONFIG,
     FORMAT,
     WEIGHTS,
+    digest,
     load,
 )
 from drnn_bench.export.model_card import model_card
 from drnn_bench.models import weights
-from drnn_bench.models.registry import config_type, restore_config
-from drnn_bench.results.ranking import finals_of
+from drnn_bench.models.registry import architecture_type, restore_architecture
+from drnn_bench.results.board_line import BoardGroup, BoardLine
+from drnn_bench.results.study_lines import finals_of
 from drnn_bench.search.plugin_code import named, needed
 from drnn_bench.system.escape import shell
 from drnn_bench.tasks.prepared import Prepared, all_prepared
 from drnn_bench.tasks.registry import task_type
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 Row = dict[str, Any]
 CHOICE = ("task", "budget", "steps")  # options that tell boards apart
 
 
-def choose(board: pd.DataFrame, rows: list[Row], steps: int | None) -> list[Row]:
-    """The lines of the one board that is meant. Raises UserError where it could be several.
+def choose(groups: Sequence[BoardGroup], rows: list[Row], steps: int | None) -> BoardGroup:
+    """The one group that is meant. Raises UserError where it could be several.
 
-    Boards that only another version of the task or other data sets apart: the one last run.
+    Groups that only another version of the task or other data sets apart: the one last run.
     """
-    groups = columns.groups(board)
+    matching = list(groups)
     if steps is not None:
-        known = sorted({lines[0]["steps"] for lines in groups})
-        groups = [lines for lines in groups if lines[0]["steps"] == steps]
-        if not groups:
+        known = sorted({group.steps for group in groups})
+        matching = [group for group in groups if group.steps == steps]
+        if not matching:
             raise UserError(f"no results for --steps {steps}: known: {', '.join(map(str, known))}")
-    keys = list(dict.fromkeys(tuple(lines[0][k] for k in CHOICE) for lines in groups))
+    keys = list(dict.fromkeys((group.task, group.budget, group.steps) for group in matching))
     if len(keys) > 1:
         differ = [i for i in range(len(CHOICE)) if len({key[i] for key in keys}) > 1]
         choices = [shell(*(w for i in differ for w in (f"--{CHOICE[i]}", key[i]))) for key in keys]
         raise UserError(f"{len(keys)} boards match, add {' or '.join(choices)}")
     place = {row["study"]: i for i, row in enumerate(rows)}  # of a study's last row
-    return max(groups, key=lambda lines: max(place[line["study"]] for line in lines))
+    return max(matching, key=lambda group: max(place[line.study] for line in group.lines))
 
 
-def export_to(output: Path, lines: list[Row], rank: int, rows: list[Row], runs_dir: Path) -> Row:
+def export_to(output: Path, group: BoardGroup, rank: int, rows: list[Row], runs_dir: Path) -> Row:
     """Writes the finalist of a board's row, whole or not at all; gives the final's row.
 
     Nothing is overwritten: raises UserError where `output` is there and not empty.
     """
-    if not 1 <= rank <= len(lines):
-        raise UserError(f"--rank {rank}: the board has the rows 1 to {len(lines)}")
-    line = lines[rank - 1]
+    if not 1 <= rank <= len(group.lines):
+        raise UserError(f"--rank {rank}: the board has the rows 1 to {len(group.lines)}")
+    line = group.lines[rank - 1]
     _check_free(output)
     _check_here(line)
-    kept = runs_dir / weights.FOLDER
-    final = best_final(line, finals_of(line, rows), kept)
+    weights_dir = runs_dir / weights.FOLDER
+    final = best_final(line, finals_of(line, rows), weights_dir)
     prepared = _prepared(line, runs_dir)
-    data = weights.read(kept / weights.file_name(final), final["weights"])
+    data = weights.read(weights_dir / weights.file_name(final), final["weights"])
     texts = {
         CONFIG: json.dumps(describe(final, prepared), indent=2, ensure_ascii=False) + "\n",
-        CARD: model_card(lines, line, final, prepared),
+        CARD: model_card(group, line, final, prepared),
     }
     partial = None
     try:
@@ -81,7 +80,7 @@ def export_to(output: Path, lines: list[Row], rank: int, rows: list[Row], runs_d
         (partial / WEIGHTS).write_bytes(data)
         for name, text in texts.items():
             (partial / name).write_text(text, encoding="utf-8")
-        with warnings.catch_warnings():  # who exports is told of changed code otherwise
+        with warnings.catch_warnings():  # `load` warns of changed code; the model card says it
             warnings.simplefilter("ignore", UserWarning)
             load(partial)  # what cannot be used is never written
         partial.chmod(0o755)
@@ -94,18 +93,20 @@ def export_to(output: Path, lines: list[Row], rank: int, rows: list[Row], runs_d
     return final
 
 
-def _check_here(line: Row) -> None:
+def _check_here(line: BoardLine) -> None:
     """Raises UserError naming the plug-in that a line's task or family needs and that is absent."""
-    for kind, find in (("task", task_type), ("family", config_type)):
+    for kind, name, find in (
+        ("task", line.task, task_type),
+        ("family", line.family, architecture_type),
+    ):
         try:
-            find(line[kind].partition(":")[0])
+            find(name.partition(":")[0])
         except UserError:
-            code = line.get("plugins", {}).get(kind)
+            code = line.code.get(kind)
             if code is None:
                 raise
             raise UserError(
-                f"{kind} {line[kind]} is that of the {named(code)}, which is not here: "
-                f"{needed(code)}"
+                f"{kind} {name} is that of the {named(code)}, which is not here: {needed(code)}"
             ) from None
 
 
@@ -118,18 +119,18 @@ def _check_free(output: Path) -> None:
         raise UserError(f"output {output}: is there already, and not empty; name a new folder")
 
 
-def best_final(line: Row, finals: list[Row], kept: Path) -> Row:
+def best_final(line: BoardLine, finals: list[Row], weights_dir: Path) -> Row:
     """The seed that is best by validation, never by test."""
     if not finals:
-        why = "all its finals diverged" if line["diverged_finals"] else "it has no finals yet"
-        raise UserError(f"{line['family']} cannot be exported: {why}")
-    sign = -1 if line["direction"] == "max" else 1
+        why = "all its finals diverged" if line.diverged_finals else "it has no finals yet"
+        raise UserError(f"{line.family} cannot be exported: {why}")
+    sign = -1 if line.direction == "max" else 1
     best = min(finals, key=lambda row: (sign * row["validation"], row["seed"]))
-    if "weights" not in best or not (kept / weights.file_name(best)).is_file():
+    if "weights" not in best or not (weights_dir / weights.file_name(best)).is_file():
         why = "are not in" if "weights" in best else "were not kept then; they would be in"
         raise UserError(
-            f"{line['family']}: seed {best['seed']} is the best by validation, but its weights "
-            f"{why} {kept}; train again in another --runs-dir: {commands([line])[0]}"
+            f"{line.family}: seed {best['seed']} is the best by validation, but its weights "
+            f"{why} {weights_dir}; train again in another --runs-dir: {commands([line])[0]}"
         )
     return best
 
@@ -138,8 +139,8 @@ def describe(final: Row, prepared: Prepared) -> Row:
     """config.json: what `load` needs, then what a user needs to give the net what it was trained
     on."""
     task = prepared.task
-    config = restore_config(task, final["family"], final["config"])
-    return {
+    config = restore_architecture(task, final["family"], final["config"])
+    net = {
         "format": FORMAT,
         "family": final["family"],
         "input_size": config.input_size,
@@ -147,6 +148,9 @@ def describe(final: Row, prepared: Prepared) -> Row:
         "config": final["config"],
         "weights": final["weights"],
         **({"plugins": final["plugins"]} if "plugins" in final else {}),
+    }
+    return net | {
+        "digest": digest(net),
         "parameters": final["parameters"],
         "task": {
             "name": task.key,
@@ -163,15 +167,15 @@ def describe(final: Row, prepared: Prepared) -> Row:
     }
 
 
-def _prepared(line: Row, runs_dir: Path) -> Prepared:
-    """The task with all that its data told."""
-    task_type(line["task"].partition(":")[0])  # a plug-in that is missing is said
-    found, damaged = all_prepared(runs_dir / "data")
-    known = [p for p in found if (p.task.key, p.data_hash) == (line["task"], line["data_hash"])]
+def _prepared(line: BoardLine, runs_dir: Path) -> Prepared:
+    """The task with the facts of its data."""
+    task_type(line.task.partition(":")[0])  # a plug-in that is missing is said
+    tasks, damaged = all_prepared(runs_dir / "data")
+    known = [p for p in tasks if (p.task.key, p.data_hash) == (line.task, line.data_hash)]
     if not known:
         raise UserError(
-            f"the data of {line['task']} is no longer in {runs_dir / 'data'}: "
+            f"the data of {line.task} is no longer in {runs_dir / 'data'}: "
             "the same `bench run` prepares it again"
             + (f" ({'; '.join(damaged)})" if damaged else "")
         )
-    return max(known, key=lambda prepared: len(prepared.facts))  # older ones told less
+    return max(known, key=lambda prepared: len(prepared.facts))  # older versions noted fewer facts

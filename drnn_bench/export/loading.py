@@ -1,7 +1,7 @@
 """An exported net, back from its folder: `config.json` and `model.safetensors`.
 
-Both are outside input, from whoever passed the folder on: what is damaged or does not fit is
-refused in one line, before anything of a net's size is allocated. Nothing in it is ever run.
+The folder may come from anybody. Whatever is damaged or does not fit is refused in one line, before
+memory of the net's size is allocated. No code from the folder is run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from drnn_bench.errors import UserError, one_line
 from drnn_bench.models import weights
-from drnn_bench.models.registry import config_type, make_config
+from drnn_bench.models.registry import architecture_type, make_architecture
 from drnn_bench.results import schema
 from drnn_bench.results.codec import from_json
 from drnn_bench.search.plugin_code import changes, named, needed
@@ -28,24 +28,28 @@ FORMAT = 1  # of config.json
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"  # what an export holds
 LARGEST_CONFIG = 10_000_000  # bytes
 
-# What load reads of config.json; the rest is for people.
+# What load reads of config.json, beside `plugins` and `digest`; the rest is for people.
 KEYS = {
     "format": int, "family": str, "input_size": int, "output_size": int, "config": dict,
     "weights": str,
 }  # fmt: skip
 
-# Options that say how many parts a net has (each has a tensor at least), or that are exponents.
-# With more of them than tensors, and than MANY, a net would take for ever to describe.
+# Options that count the parts of a net (each part has a tensor or more), or are exponents. A value
+# above the number of tensors and above MANY is refused: describing such a net would not end.
 COUNTS, MANY = ("depth", "modules", "start"), 64
 
 
 def load(folder: str | Path) -> nn.Module:
     """The net that `bench export` wrote into a folder, in evaluation mode on the CPU.
 
+        >>> model = drnn_bench.load("net")
+        >>> model(torch.zeros(1, 64, 1), last=1).shape
+        torch.Size([1, 1, 10])
+
     `model(x_BTI)` takes (batch, steps, input_size) float32 and gives logits (batch, steps,
     output_size), the same to the last bit as when it was exported. What the inputs must be is in
     the folder's README.md. A family of your own must be there first (`drnn_bench.plugin`).
-    Raises ValueError where the folder is none, or its files are damaged or do not fit.
+    Raises ValueError where the folder is none, or its files are damaged, changed or do not fit.
     """
     folder = Path(folder)
     path = folder / WEIGHTS
@@ -80,7 +84,30 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: 'plugins' should be {schema.CODES.words}")
     if described["format"] != FORMAT:
         raise UserError(f"{path}: format {described['format']}, this drnn_bench reads {FORMAT}")
+    _check_digest(described, path)
     return described
+
+
+def _check_digest(described: dict[str, Any], path: Path) -> None:
+    if "digest" not in described:  # exported by drnn_bench 0.1.0
+        return
+    try:
+        expected = digest(described)
+    except RecursionError:
+        raise UserError(f"{path}: 'config' or 'plugins' is nested too deeply") from None
+    if described["digest"] != expected:
+        raise UserError(
+            f"{path}: changed since it was exported (its digest is of another net); export it again"
+        )
+
+
+def digest(described: dict[str, Any]) -> str:
+    """SHA-256, in hexadecimal, of what defines the net: what `load` reads of config.json.
+
+    Without it a changed base or start would go unnoticed where every tensor keeps its shape.
+    """
+    net = {key: described.get(key) for key in (*KEYS, "plugins")}
+    return hashlib.sha256(json.dumps(net, sort_keys=True).encode()).hexdigest()
 
 
 def _config(described: dict[str, Any], tensors: int, path: Path) -> Architecture:
@@ -93,7 +120,7 @@ def _config(described: dict[str, Any], tensors: int, path: Path) -> Architecture
     family = described["family"]
     brought = described.get("plugins", {}).get("family")
     try:
-        config_type(family)
+        architecture_type(family)
     except UserError:
         if brought is None:
             raise
@@ -105,7 +132,7 @@ def _config(described: dict[str, Any], tensors: int, path: Path) -> Architecture
         warnings.warn(f"{path}: {line}; the net may compute something else", stacklevel=4)
     try:
         sizes = {"input_size": described["input_size"], "output_size": described["output_size"]}
-        return make_config(family, **sizes, **options)
+        return make_architecture(family, **sizes, **options)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     except Exception as error:  # an option of another kind than its name says

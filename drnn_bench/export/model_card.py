@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from typing import Any
 
-from drnn_bench.board import columns
+from drnn_bench.board.cells import UNITS, metric_text, rank_text, result_text
 from drnn_bench.board.reproduce import again
+from drnn_bench.results.board_line import BoardGroup, BoardLine
+from drnn_bench.results.recipe import Recipe
 from drnn_bench.search.plugin_code import changes, named, needed
 from drnn_bench.system.escape import markdown
 from drnn_bench.tasks.prepared import Prepared
@@ -14,13 +17,13 @@ from drnn_bench.tasks.prepared import Prepared
 Row = dict[str, Any]
 
 
-def model_card(lines: list[Row], line: Row, final: Row, prepared: Prepared) -> str:
-    """Markdown. `lines` is the board, `line` the finalist's, `final` the row of the seed taken."""
+def model_card(group: BoardGroup, line: BoardLine, final: Row, prepared: Prepared) -> str:
+    """Markdown. `group` is the board, `line` the finalist's, `final` the row of the seed taken."""
     task = prepared.task
     parts = [
         markdown(f"# {final['family']} on {final['task']}"),
         markdown(f"{task.summary[0].upper()}{task.summary[1:]}. {final['architecture']}."),
-        _table(_figures(lines, line, final)),
+        _table(_figures(group, line, final)),
         "## Use",
         _use(prepared, final),
         "## How it was trained",
@@ -36,20 +39,20 @@ def model_card(lines: list[Row], line: Row, final: Row, prepared: Prepared) -> s
     return "\n\n".join(parts) + "\n"
 
 
-def _figures(lines: list[Row], line: Row, final: Row) -> dict[str, str]:
-    metric, n = final["metric"], line["n"]
-    better = "higher" if line["direction"] == "max" else "lower"
+def _figures(group: BoardGroup, line: BoardLine, final: Row) -> dict[str, str]:
+    metric, n = final["metric"], line.n
+    better = "higher" if line.direction == "max" else "lower"
     interval = "half of the 95 % Student t interval, " if n > 1 else ""
     figures = {
-        "metric": f"{columns.UNITS.get(metric, metric)}, {better} is better",
-        "test, mean over seeds": f"{columns.shown_interval(line)} ({interval}n = {n})",
-        "test, these weights": columns.metric_text(final, "test"),
-        "validation, these weights": f"{columns.metric_text(final, 'validation')}, best of {n}",
+        "metric": f"{UNITS.get(metric, metric)}, {better} is better",
+        "test, mean over seeds": f"{result_text(line)} ({interval}n = {n})",
+        "test, these weights": metric_text(metric, final["test"]),
+        "validation, these weights": f"{metric_text(metric, final['validation'])}, best of {n}",
     }
     if final.get("guessing") is not None:
         figures["guessing"] = f"{final['guessing']:.4f}"
     return figures | {
-        "rank": f"{columns.rank_text(line)} of {sum(x['n'] > 0 for x in lines)}, ties share ranks",
+        "rank": f"{rank_text(line)} of {sum(x.n > 0 for x in group.lines)}, ties share ranks",
         "parameters": f"{final['parameters']:,} of at most {final['budget']:,}",
     }
 
@@ -59,25 +62,27 @@ def _use(prepared: Prepared, final: Row) -> str:
     sizes = f"(batch, steps, {task.input_size}) -> (batch, steps, {task.output_size})"
     code = final.get("plugins", {}).get("family", {})
     first = f"drnn_bench.plugin({code['file']!r})  # has the family\n" if "file" in code else ""
-    said = [
+    paragraphs = [
         f"```python\nimport drnn_bench\n\n{first}"
         'model = drnn_bench.load("this folder")\n'
         f"logits_BTO = model(x_BTI)  # float32 {sizes}\n```\n",
     ]
     if "mean" in facts:
-        said.append(_scaling(facts))
+        paragraphs.append(_scaling(facts))
     if task.one_hot:
-        said.append("Inputs are one-hot: the i-th symbol is 1 in component i.")
+        paragraphs.append("Inputs are one-hot: the i-th symbol is 1 in component i.")
     elif task.scale != 1:
-        said.append(f"The task's whole numbers are multiplied by {task.scale:g} before they enter.")
-    said += [words for key, words in _FACTS.items() if key in facts]
+        paragraphs.append(
+            f"The task's whole numbers are multiplied by {task.scale:g} before they enter."
+        )
+    paragraphs += [words for key, words in _FACTS.items() if key in facts]
     if task.stream:
-        said.append("Every step is scored, along one stream: `model.stream(x_BTI, state)`.")
+        paragraphs.append("Every step is scored, along one stream: `model.stream(x_BTI, state)`.")
     elif task.scored == 1:
-        said.append("The answer stands at the last step: `model(x_BTI, last=1)`.")
+        paragraphs.append("The answer stands at the last step: `model(x_BTI, last=1)`.")
     else:
-        said.append(f"The last {task.scored:,} steps are scored.")
-    return "\n".join(said)
+        paragraphs.append(f"The last {task.scored:,} steps are scored.")
+    return "\n".join(paragraphs)
 
 
 _FACTS = {  # what tasks learn of their data -> how it is used
@@ -88,8 +93,8 @@ _FACTS = {  # what tasks learn of their data -> how it is used
 }
 
 
-def _scaling(facts: Row) -> str:
-    """How raw numbers become inputs: what tasks/scaling.py did."""
+def _scaling(facts: Mapping[str, Any]) -> str:
+    """How raw numbers become inputs: what tasks/own/scaling.py did."""
     subtract = "x = x - np.array(facts['offset'])  # whole numbers (int64) from whole numbers\n"
     masks = "x = np.concatenate([x, missing[..., facts['masked']]], -1)\n"
     filled = "missing = np.isnan(x)\nx = np.where(missing, 0, x)  # after scaling\n"
@@ -119,19 +124,19 @@ _MASKED = (
 )
 
 
-def _training(line: Row, final: Row) -> str:
-    trials = line["trials"]
+def _training(line: BoardLine, final: Row) -> str:
+    trials = line.trials
     return (
-        f"{final['steps']:,} steps of {columns.recipe_words(final)}; learning rate "
+        f"{final['steps']:,} steps of {Recipe.from_json(final['recipe']).words}; learning rate "
         f"{final['learning_rate']:.3g}, seed {final['seed']}, {final['train_seconds']:,.1f} s. "
         f"These are the weights of step {final['best_step']:,}, the best by validation. "
         "Architecture and learning rate were found on training and validation data alone, by a "
         f"search of {trials['complete']} complete and {trials['pruned']} pruned trials (sampler "
-        f"{line['sampler']}, pruner {line['pruner']}, seed {line['search_seed']}):"
+        f"{line.sampler}, pruner {line.pruner}, seed {line.search_seed}):"
     )
 
 
-def _limits(line: Row, final: Row, length: int) -> list[str]:
+def _limits(line: BoardLine, final: Row, length: int) -> list[str]:
     limits = [
         "The figures are of the task's own test split; they say nothing of other data.",
         "Step and seed were chosen by validation, which is therefore too good; the test mean over "
@@ -139,12 +144,12 @@ def _limits(line: Row, final: Row, length: int) -> list[str]:
         "Conditional on one search per family: another search may find another net.",
         f"It takes sequences of any length, and was trained and tested on up to {length:,} steps.",
     ]
-    if line["n"] == 1:
+    if line.n == 1:
         limits.append("One seed only, so there is no interval.")
-    if line["diverged_finals"]:
-        limits.append(f"{line['diverged_finals']} other seeds diverged and are not in the mean.")
-    if line["on_edge"]:
-        limits.append(f"Best on the edge of what was searched: {', '.join(line['on_edge'])}.")
+    if line.diverged_finals:
+        limits.append(f"{line.diverged_finals} other seeds diverged and are not in the mean.")
+    if line.on_edge:
+        limits.append(f"Best on the edge of what was searched: {', '.join(line.on_edge)}.")
     for word in changes(final.get("plugins", {}), final["task"], final["family"]):
         limits.append(f"{word[0].upper()}{word[1:]} when it was exported.")
     if final["git_dirty"]:

@@ -1,4 +1,4 @@
-"""What every reader needs of the disk: listings, bytes, text, and the splits that names tell."""
+"""Folders and files on disk, for every reader: listings, bytes, text, splits by file name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from os.path import isdir  # False where Path.is_dir raises: no permission
 from pathlib import Path
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.room import check_room, gunzipped
+from drnn_bench.formats.limits import check_memory, gunzipped
 
 SPLIT_WORDS = {
     "train": "train",
@@ -71,7 +71,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def check_file(path: Path) -> None:
-    """Refuses what is no file that can be read, or an empty one."""
+    """Raises UserError where a path is no regular file that can be read, or is empty."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -89,10 +89,10 @@ def check_file(path: Path) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's bytes, at least one; of a .gz file what it holds, up to a limit (room)."""
+    """A file's bytes, at least one; a .gz file is unpacked, up to a limit (see `limits`)."""
     check_file(path)
     try:
-        check_room(path.stat().st_size, path, "read a part of it, or use a machine with more")
+        check_memory(path.stat().st_size, path, "read a part of it, or use a machine with more")
         raw = path.read_bytes()
         if path.suffix.lower() == ".gz":
             raw = gunzipped(raw, path)
@@ -123,8 +123,8 @@ def decoded(path: Path, raw: bytes) -> str:
 
 
 def named_split(name: str) -> tuple[str, str | None]:
-    """A name without the word for its split (and without .gz and the number of a shard), and the
-    split: GunPoint_TRAIN.ts -> ("gunpoint.ts", "train")."""
+    """A file name in lower case without the word for its split, .gz and the number of a shard; and
+    the split: GunPoint_TRAIN.ts -> ("gunpoint.ts", "train")."""
     words = re.split(r"([_\-. ]+)", SHARD.sub("", name).lower().removesuffix(".gz"))
     splits = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
     if len(splits) != 1:
@@ -134,7 +134,8 @@ def named_split(name: str) -> tuple[str, str | None]:
 
 
 def by_split(place: Path, paths: Sequence[Path]) -> list[tuple[Path, str | None]]:
-    """The files of one data set, each with the split that its name tells; None for one alone."""
+    """The files of one data set in the order of the splits, each with the split in its name; a
+    single file has None. Raises UserError where they are several data sets."""
     if len(paths) == 1:
         return [(paths[0], None)]
     names = {path: named_split(path.name) for path in paths}
@@ -150,13 +151,15 @@ def by_split(place: Path, paths: Sequence[Path]) -> list[tuple[Path, str | None]
         twin = seen.setdefault((split, shard and shard[1]), path)
         if twin is not path:
             raise UserError(f"{place}: {twin.name} and {path.name} are both {split}; remove one")
-    order = list(SPLIT_WORDS)
-    return sorted(((p, split) for p, (_, split) in names.items()), key=lambda o: order.index(o[1]))
+    splits = dict.fromkeys(SPLIT_WORDS.values())  # in their order
+    return [
+        (p, split) for split in splits for p, (_, its_split) in names.items() if its_split == split
+    ]
 
 
 def with_partner(place: Path, files: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """The files of a data set of which one may be named alone, NAME_TRAIN.ts: then those beside it
-    that are named so but for the split. And what is to be said where there is none."""
+    """The files to read: if the user named the file of one split (NAME_TRAIN.ts), also those beside
+    it whose names differ in the split alone. And notes: one where there is no other."""
     rest, split = named_split(place.name)
     if place not in files or not split:
         return list(files), []
@@ -168,7 +171,7 @@ def with_partner(place: Path, files: Sequence[Path]) -> tuple[list[Path], list[s
 
 
 def stray_notes(strays: Iterable[Path]) -> list[str]:
-    """What to say of files and folders that are in the way of nothing and were not read."""
+    """Notes on files and folders that were not read, by kind."""
     kinds: dict[str, list[str]] = {"stray file": [], "stray folder": [], "hidden file": []}
     for path in sorted(strays):
         stray = "stray folder" if isdir(path) else "stray file"
@@ -181,14 +184,14 @@ def stray_notes(strays: Iterable[Path]) -> list[str]:
 
 
 def some(names: Iterable[str], most: int = 6) -> str:
-    """A list for a message, cut where it would be long."""
+    """Names for a message, at most `most` of them."""
     names = [printable(name) for name in names]
     more = f", ... ({len(names):,} in all)" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
 def printable(name: str) -> str:
-    """A name out of a file, as a line of a message may hold it."""
+    """A name from a file, made safe for a message: printable, at most 80 characters."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)[:80]
 
 

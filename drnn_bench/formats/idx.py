@@ -20,8 +20,8 @@ from drnn_bench.formats.files import (
     read_bytes,
     stray_notes,
 )
+from drnn_bench.formats.limits import check_count
 from drnn_bench.formats.options import Options
-from drnn_bench.formats.room import check_count
 from drnn_bench.formats.sequences import (
     Form,
     Part,
@@ -37,26 +37,30 @@ PAIR = "train-images-idx3-ubyte[.gz] with train-labels-idx1-ubyte[.gz] and the l
 
 def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
     """An image [H, W] is a sequence of H x W pixels. A single file finds its partners."""
-    found = {path: NAME.fullmatch(path.name) for path in files}
-    if not any(found.values()):
+    matches = _matches(files)
+    if not matches:
         raise UserError(f"{place}: not named as idx files are; expected {PAIR}")
-    if place in found:
-        beside = {path: NAME.fullmatch(path.name) for path in listed(place.parent, place)}
-        found = {p: m for p, m in beside.items() if m and _set(m) == _set(found[place])}
+    if named := matches.get(place):  # one file: the others of its data set lie beside it
+        set_name, beside = _set_name(named), _matches(listed(place.parent, place))
+        matches = {path: match for path, match in beside.items() if _set_name(match) == set_name}
+        files = [*matches]
     pairs: dict[str, dict[str, Path]] = {}
-    for path, match in found.items():
-        if match:  # of a plain file and its .gz the plain one, which is sorted before it
-            pairs.setdefault(match[1], {}).setdefault(match[2].lower(), path)
+    for path, match in matches.items():  # of a plain file and its .gz the first, the plain one
+        pairs.setdefault(match[1], {}).setdefault(match[2].lower(), path)
     for pair in pairs.values():
         if len(pair) == 1:
             raise UserError(f"{next(iter(pair.values()))}: no partner beside it; expected {PAIR}")
     labels = {pair["images"]: pair["labels"] for pair in pairs.values()}
     parts = [_part(images, labels[images], split) for images, split in by_split(place, [*labels])]
-    strays = stray_notes(path for path, match in found.items() if not match)
-    return joined(parts, Form("idx"), strays)
+    return joined(parts, Form("idx"), stray_notes({*files} - matches.keys()))
 
 
-def _set(match: re.Match) -> str:
+def _matches(paths: Sequence[Path]) -> dict[Path, re.Match[str]]:
+    """The paths that are named as idx files are, with the parts of their names."""
+    return {path: match for path in paths if (match := NAME.fullmatch(path.name))}
+
+
+def _set_name(match: re.Match[str]) -> str:
     """The name of the data set, without its split."""
     return named_split(match[1].rstrip("-_."))[0]
 

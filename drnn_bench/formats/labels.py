@@ -1,4 +1,4 @@
-"""Labels of any kind -> whole numbers or names, or a refusal that says which one is neither."""
+"""Labels of any type -> whole numbers or names. A label that is neither is refused."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ MISSING_AMONG_NUMBERS = {"na", "?"}
 
 
 def labels_of(parts: Sequence[np.ndarray], where: Callable[[int], str]) -> np.ndarray:
-    """Whole numbers where all labels are such, be they written as text, else names.
+    """The labels as whole numbers (int64) where all of them are, also as text; else as names (str).
 
     `parts` are the labels of several files, one after another; `where(i)` names the i-th label in
-    messages. True and False are names.
+    messages. True and False are names. Raises UserError where a label is missing, or is a real
+    number.
     """
     y = np.concatenate([_read(part, where) for part in parts])
     missing = missing_word(y)
     if missing is not None:
-        said = f" ({str(y[missing])!r})" if str(y[missing]).strip() else ""
-        raise UserError(f"{where(missing)}: the label is missing{said}")
+        word = f" ({str(y[missing])!r})" if str(y[missing]).strip() else ""
+        raise UserError(f"{where(missing)}: the label is missing{word}")
     # The distinct ones are few; NaN equals itself here.
     distinct, first, place = np.unique(y, return_index=True, return_inverse=True)
     if distinct.dtype.kind == "U":
@@ -52,7 +53,7 @@ def labels_of(parts: Sequence[np.ndarray], where: Callable[[int], str]) -> np.nd
 
 def label_text(label: str) -> str:
     """A label as it is compared: without blanks around it, in Unicode's composed form (NFC), since
-    a Mac decomposes the letters in the names of files."""
+    macOS decomposes the letters in file names."""
     return unicodedata.normalize("NFC", label).strip()
 
 
@@ -69,16 +70,16 @@ def _read(y: np.ndarray, where: Callable[[int], str]) -> np.ndarray:
 
 
 def missing_word(words: np.ndarray) -> int | None:
-    """The place of the first label or name that stands for a missing value: empty, NaN, or as text
-    `nan`, `null` and the like. `NA` may be a name, but not among numbers."""
+    """The index of the first word that stands for a missing value: NaN, or one of MISSING; among
+    numbers also one of MISSING_AMONG_NUMBERS. None where there is none."""
     if words.dtype.kind == "f":
         missing = np.isnan(words)
     elif words.dtype.kind in "US":
         distinct, place = np.unique(words, return_inverse=True)
         plain = [str(word).strip().lower() for word in distinct.tolist()]
         doubtful = [word in MISSING or word in MISSING_AMONG_NUMBERS for word in plain]
-        rest = [w for w, out in zip(plain, doubtful, strict=True) if not out]
-        numbers = rest and all(map(is_number, rest))
+        others = [w for w, out in zip(plain, doubtful, strict=True) if not out]
+        numbers = others and all(map(is_number, others))
         out = np.array([word in MISSING for word in plain]) if not numbers else np.array(doubtful)
         missing = out[place]
     else:

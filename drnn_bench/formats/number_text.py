@@ -1,4 +1,4 @@
-"""Numbers written as text: which are read, and what is wrong with those that are not."""
+"""Numbers written as text: which are read, and why others are not."""
 
 from __future__ import annotations
 
@@ -19,19 +19,22 @@ UNIT = re.compile(
 
 
 def is_number(value: object) -> bool:
-    """Whether Python reads it as a number, infinite ones and NaN left out."""
+    """Whether a value is a finite number, or text that Python reads as one."""
     if isinstance(value, str) and (
         "_" in value or value.strip().lower().lstrip("+-") in WORDS  # Python reads 1_000 too
     ):
         return False
+    if value is None or isinstance(value, bool):
+        return False
     try:
-        return value is not None and not isinstance(value, bool) and float(value) is not None
+        float(value)  # pyright: ignore[reportArgumentType]: of any type, refused by TypeError
     except (TypeError, ValueError, OverflowError):
         return False
+    return True
 
 
 def fault(text: str) -> str | None:
-    """What keeps a text from being a number, where one is meant; None for words."""
+    """Why a text that is meant as a number is none; None for words."""
     text = text.strip()
     if is_number(text):
         return "a number among words"
@@ -49,7 +52,7 @@ def fault(text: str) -> str | None:
 
 
 def first_fault(texts: Iterable[str | None]) -> tuple[str, str] | None:
-    """The first text in which a number is meant, and what is wrong with it."""
+    """The first text that is meant as a number, and what is wrong with it."""
     for text in texts:
         if text is not None and (why := fault(text)):
             return text, why

@@ -1,4 +1,4 @@
-"""How a user says what a file does not say itself."""
+"""Options for reading: what the user says of a file that the file itself does not say."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ USES = {
 
 
 def check_options(options: Options, takes: Collection[str], place: Path) -> None:
-    """Refuses an option that the reader of `place` does not take."""
+    """Raises UserError where an option is given that the reader of `place` does not take."""
     for field in fields(Options):
         value = getattr(options, field.name)
         if value != field.default and field.name not in takes:

@@ -1,4 +1,4 @@
-"""Sequences with their labels, and the checks that hold whatever file they come from.
+"""Sequences with their labels, and the checks that apply to files of every kind.
 
 Legend: N sequences, T steps, C channels.
 """
@@ -21,7 +21,7 @@ from drnn_bench.formats.numbers import (
     moved,
 )
 
-# Names under which files keep the labels, the surest first, and the sequences.
+# Names of columns and arrays that hold labels, in order of preference, and sequences.
 TARGETS = ("target", "targets", "label", "labels", "class", "y")
 INPUTS = ("x", "input", "inputs", "data", "images")
 
@@ -45,7 +45,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Sequences:
-    """What was found. Arrays may be views of one another, and read-only."""
+    """What was sequences. Arrays may be views of one another, and read-only."""
 
     x: list[np.ndarray]  # each [T, C] of whole or real numbers, T and C at least 1; NaN: missing
     y: list  # for each: a label, str or int (of one kind in all), or an array [T] of them
@@ -70,7 +70,7 @@ class Part:
     x: np.ndarray | list[np.ndarray]  # [N, T, C], or N of [T, C]; any kind of number
     y: np.ndarray  # [N]; where per_step all steps of all sequences, one after another
     where: list[str]
-    split: str | list[str] | None = None  # of all of them, or of each
+    split: str | Sequence[str | None] | None = None  # of all of them, or of each
     per_step: bool = False
     group: list[str] | None = None  # of each
     padded: bool = False  # a sequence ends where only missing values follow, in all channels
@@ -82,14 +82,18 @@ def joined(parts: Sequence[Part], form: Form, notes: Sequence[str] = ()) -> Sequ
     channels in all. Values may be missing (NaN)."""
     per_step = {part.per_step for part in parts}
     if len(per_step) > 1:
-        one = next(part.where[0] for part in parts if part.per_step)
-        other = next(part.where[0] for part in parts if not part.per_step)
-        raise UserError(f"{one} has a label for each step, {other} one label; they must agree")
+        stepwise = next(part.where[0] for part in parts if part.per_step)
+        whole = next(part.where[0] for part in parts if not part.per_step)
+        raise UserError(f"{stepwise} has a label for each step, {whole} one label; they must agree")
     where = [name for part in parts for name in part.where]
     split = [
         name
         for part in parts
-        for name in (part.split if isinstance(part.split, list) else [part.split] * len(part.x))
+        for name in (
+            [part.split] * len(part.x)
+            if part.split is None or isinstance(part.split, str)
+            else part.split
+        )
     ]
     _check([row for part in parts for row in part.x], where, form)
     whole = [len(row) for part in parts for row in part.x]
@@ -122,22 +126,25 @@ def joined(parts: Sequence[Part], form: Form, notes: Sequence[str] = ()) -> Sequ
     )
 
 
-def missing_words(found: Sequences) -> str | None:
-    """How many values are missing, and where the first is; None where none is."""
-    counts = [int(np.isnan(x).sum()) if x.dtype.kind == "f" else 0 for x in found.x]
+def missing_text(sequences: Sequences) -> str | None:
+    """A message on missing values: where the first is, and how many there are. None where there are
+    none."""
+    counts = [int(np.isnan(x).sum()) if x.dtype.kind == "f" else 0 for x in sequences.x]
     first = next((i for i, count in enumerate(counts) if count), None)
     if first is None:
         return None
-    step, channel = np.argwhere(np.isnan(found.x[first]))[0]
-    which = f", channel {found.form.channel(channel)}" if found.x[first].shape[1] > 1 else ""
+    step, channel = np.argwhere(np.isnan(sequences.x[first]))[0]
+    which = (
+        f", channel {sequences.form.channel(channel)}" if sequences.x[first].shape[1] > 1 else ""
+    )
     return (
-        f"{found.where[first]}: no value at step {step + 1}{which}; values missing: "
+        f"{sequences.where[first]}: no value at step {step + 1}{which}; values missing: "
         f"{sum(counts):,}, in {sum(map(bool, counts)):,} of {len(counts):,} sequences"
     )
 
 
 def split_called(word: object, where: str) -> str:
-    """A split by one of its names."""
+    """The split that a word means. Raises UserError for a word that is unknown."""
     split = SPLIT_WORDS.get(str(word).strip().lower())
     if split is None:
         raise UserError(f"{where}: split {word!r} is unknown, expected train, validation or test")
@@ -170,8 +177,7 @@ def _without_padding(part: Part) -> Part:
     """Each sequence up to the last step that has a value."""
     if isinstance(part.x, np.ndarray) and part.x.dtype.kind != "f":
         return part
-    there = [~np.isnan(row).all(1) if row.dtype.kind == "f" else np.ones(len(row), bool)
-             for row in part.x]  # fmt: skip
+    there = [_has_value(row) for row in part.x]
     lengths = [len(steps) - int(steps[::-1].argmax()) if steps.any() else 0 for steps in there]
     if 0 in lengths:
         raise UserError(f"{part.where[lengths.index(0)]}: every value is missing; leave it out")
@@ -179,14 +185,21 @@ def _without_padding(part: Part) -> Part:
         return part
     y = part.y
     if part.per_step:
-        kept = [np.arange(len(s)) < length for s, length in zip(there, lengths, strict=True)]
-        y = y[np.concatenate(kept)]
+        inside = [np.arange(len(s)) < length for s, length in zip(there, lengths, strict=True)]
+        y = y[np.concatenate(inside)]
     rows = [row[:length] for row, length in zip(part.x, lengths, strict=True)]
     return replace(part, x=rows, y=y)
 
 
+def _has_value(row: np.ndarray) -> np.ndarray:
+    """Whether each step [T] of a sequence [T, C] has a value in any channel."""
+    if row.dtype.kind != "f":
+        return np.ones(len(row), bool)
+    return np.logical_or.reduce(~np.isnan(row), axis=1)
+
+
 def _of_one_offset(parts: Sequence[Part]) -> tuple[list[np.ndarray], Offsets]:
-    """The sequences of all parts, less the same offsets."""
+    """The sequences of all parts minus the same offsets; the offsets."""
     channels = next((row.shape[1] for part in parts for row in part.x), 0)
     series = [exact(p.x, channels) if p.offset is None else (p.x, p.offset) for p in parts]
     common = tuple(

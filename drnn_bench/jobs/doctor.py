@@ -42,8 +42,8 @@ def examine(data_dir: str | None, runs_dir: str) -> dict[str, Any]:
 
 
 def _extra(extra: str, module: str) -> str:
-    found = importlib.util.find_spec(module) is not None
-    return "installed" if found else f"missing: pip install 'drnn-bench[{extra}]'"
+    installed = importlib.util.find_spec(module) is not None
+    return "installed" if installed else f"missing: pip install 'drnn-bench[{extra}]'"
 
 
 def _memory() -> int:
@@ -52,9 +52,9 @@ def _memory() -> int:
 
 def _room(folder: Path) -> str:
     """Where runs would go, and how much room there is."""
-    there = folder if folder.exists() else folder.resolve().parent
-    free = f"{shutil.disk_usage(there).free / 2**30:.0f} GiB free"
-    return free if os.access(there, os.W_OK) else f"cannot be written, {free}"
+    existing = folder if folder.exists() else folder.resolve().parent
+    free = f"{shutil.disk_usage(existing).free / 2**30:.0f} GiB free"
+    return free if os.access(existing, os.W_OK) else f"cannot be written, {free}"
 
 
 def _data(name: str, data_dir: str | None) -> str:

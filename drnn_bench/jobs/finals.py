@@ -1,6 +1,6 @@
 """Finalists: the best of each study, trained again on fresh seeds.
 
-Here alone the test set is read, once a seed.
+Only this module reads the test set, once for each seed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from drnn_bench.errors import JobError
 from drnn_bench.models import weights
-from drnn_bench.models.registry import restore_config
+from drnn_bench.models.registry import restore_architecture
 from drnn_bench.results import records
 from drnn_bench.results.outcomes import pack
 from drnn_bench.search.study import StudySpec, seed_for
@@ -49,7 +49,7 @@ class FinalJob:
     """
 
     spec: StudySpec
-    best: dict[str, Any]  # the study's best trial, as `study.summarise` tells it
+    best: dict[str, Any]  # the study's best trial, as `summarise` gives it
     seed: int
     device: str
     threads: int = 1
@@ -64,7 +64,7 @@ class FinalJob:
     def _facts(self) -> dict[str, Any]:
         best = self.best
         return {
-            "study": self.spec.identity,
+            "study": self.spec.digest,
             "config": best["config"],
             "learning_rate": best["learning_rate"],
             "seed": self.seed,
@@ -83,8 +83,8 @@ class FinalJob:
             )
         spec.check_code()
         arrays = prepared.verified()
-        net = restore_config(task, spec.family, self.best["config"])
-        kernels.used()  # forget who ran before
+        net = restore_architecture(task, spec.family, self.best["config"])
+        kernels.used()  # forgets which kernels ran before
         started, outcome, packed = records.now(), {"validation": None, "test": None}, None
         with kernels.shared(self.threads):
             try:
@@ -131,7 +131,8 @@ class FinalJob:
         return Final(row, packed)
 
     def _validation(self, trained: Trained, task: Task, arrays: Arrays) -> float:
-        """Of a stream, the training has read a beginning only."""
+        """The validation metric. Training reads only the beginning of a stream, so a stream is
+        evaluated whole here."""
         if not task.stream:
             return trained.validation
         from drnn_bench.training.scoring import evaluate
@@ -140,8 +141,8 @@ class FinalJob:
 
 
 def keep_final(final: Final, runs_dir: Path, keep_row: Callable[[dict[str, Any]], None]) -> None:
-    """The weights come first: a row that names some has them, and a run that stopped between the
-    two trains again and writes the same file."""
+    """Writes the weights, then the row: so the weights of every row exist. A run that stops between
+    the two trains again and writes the same file."""
     if final.weights is not None:
         weights.write(final.weights, runs_dir / weights.FOLDER / weights.file_name(final.row))
     keep_row(final.row)

@@ -11,11 +11,12 @@ from drnn_bench.errors import UserError, nearest
 from drnn_bench.models.architecture import at_least
 from drnn_bench.models.budget import Infeasible
 from drnn_bench.models.names import DEFAULT_FAMILIES
-from drnn_bench.models.registry import config_type, family_names
+from drnn_bench.models.registry import architecture_type, family_names
 from drnn_bench.search.database import parse_url, sqlite_url
 from drnn_bench.search.feasible import candidates
 from drnn_bench.search.plugin_code import codes
-from drnn_bench.search.space import SearchSpace, default_path, read_space
+from drnn_bench.search.space import SearchSpace
+from drnn_bench.search.space_file import default_path, read_space
 from drnn_bench.search.study import PRUNERS, SAMPLERS, StudySpec
 from drnn_bench.search.warm_start import warm_start
 from drnn_bench.system.environment import find_device
@@ -192,7 +193,7 @@ def _spaces(request: Request) -> list[SearchSpace]:
     else:
         families = list(dict.fromkeys(request.families)) or list(given) or list(DEFAULT_FAMILIES)
     for family in families:
-        config_type(family)
+        architecture_type(family)
     for family in given:
         if family not in families:
             raise UserError(f"a search space for {family!r} is given, but --family leaves it out")

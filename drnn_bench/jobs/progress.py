@@ -1,4 +1,4 @@
-"""How far a search is: a table at a terminal, a line where there is none."""
+"""How far a search is: a table at a terminal, a line elsewhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EVERY = 5.0  # seconds between two lines
 
 @dataclass(frozen=True)
 class StudyProgress:
-    """How far one study is; `trials` are those asked for."""
+    """How far one study is of its `trials`."""
 
     spec: StudySpec
     counts: TrialCounts
@@ -40,15 +40,15 @@ class StudyProgress:
         return max(0, self.trials - self.counts.done)
 
 
-def study_progress(spec: StudySpec, study: optuna.Study, trials: int) -> StudyProgress:
+def study_progress(spec: StudySpec, study: optuna.Study, target: int) -> StudyProgress:
     from drnn_bench.search.trial_facts import best_trial, count_trials
 
-    found = study.get_trials(deepcopy=False)
+    trials = study.get_trials(deepcopy=False)
     direction = "max" if study.direction.name == "MAXIMIZE" else "min"
     ended = study.user_attrs.get("ended")
-    reasons = [facts.reason for t in found if (facts := TrialFacts.of(t)).reason is not None]
-    counts, best = count_trials(found), best_trial(found, direction)
-    return StudyProgress(spec, counts, best, trials, ended, reasons[-1] if reasons else None)
+    reasons = [facts.reason for t in trials if (facts := TrialFacts.of(t)).reason is not None]
+    counts, best = count_trials(trials), best_trial(trials, direction)
+    return StudyProgress(spec, counts, best, target, ended, reasons[-1] if reasons else None)
 
 
 def table(rows: list[StudyProgress], width: int) -> Table:
@@ -101,7 +101,7 @@ class Progress:
         self._line, self._line_at = "", 0.0
 
     def begin(self, done: int) -> None:
-        """`done` trials were there before."""
+        """Starts the clock; `done` trials were complete before."""
         self._began, self._done_before = time.monotonic(), done
 
     def show(self, rows: list[StudyProgress]) -> None:
@@ -120,8 +120,8 @@ class Progress:
         if self._live is None:
             self._live = Live(console=self.console, refresh_per_second=4, transient=False)
             self._live.start()
-        said = [rich(line, "dim") for line in failures(rows)]
-        self._live.update(Group(table(rows, self.console.width), *said, rich(eta, "dim")))
+        lines = [rich(line, "dim") for line in failures(rows)]
+        self._live.update(Group(table(rows, self.console.width), *lines, rich(eta, "dim")))
 
     def end(self) -> None:
         if self._live is not None:

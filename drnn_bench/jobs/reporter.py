@@ -1,4 +1,4 @@
-"""Who is told how a job goes: a terminal, or nobody."""
+"""How a run shows what it does: the interface, and a reporter that shows nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from drnn_bench.search.trial_facts import TrialCounts
 
 
 class Reporter(Protocol):
-    """Who is told how the job goes."""
+    """Shows how a run goes."""
 
     def plan(
         self,
@@ -20,9 +20,11 @@ class Reporter(Protocol):
         feasible: list[str],
         trainers: int,
     ) -> bool:
-        """Shows the plan; False: do not start. Seconds are of one training step, per study;
-        `feasible` says how many architectures are, nothing outside a dry run. `trainers` work
-        side by side."""
+        """Shows the plan. Returns whether the run may start.
+
+        For each study: how far it is, the seconds of a training step (None where unknown), and in
+        a dry run how many of its architectures are feasible. `trainers` work side by side."""
+        ...
 
     def search(self, rows: list[StudyProgress]) -> None:
         """Shows how far the search is."""
@@ -31,11 +33,11 @@ class Reporter(Protocol):
         """One line about what happens."""
 
     def rest(self) -> None:
-        """Whatever is drawn live ends here."""
+        """Ends the live display."""
 
 
 class Silent:
-    """Tells nobody."""
+    """Shows nothing."""
 
     def plan(
         self,

@@ -37,8 +37,8 @@ def _unfinished(runs_dir: Path, recorded: set[str]) -> tuple[list[Row], list[str
     for each that has trials and not one complete, or that cannot be read. Nothing is written."""
     import optuna
 
-    from drnn_bench.search.database import sqlite_url
-    from drnn_bench.search.storage import has_tables, open_storage, reading
+    from drnn_bench.search.database import reading, sqlite_url
+    from drnn_bench.search.storage import has_tables, open_storage
     from drnn_bench.tasks.prepared import all_prepared
 
     url = sqlite_url(runs_dir)
@@ -68,7 +68,7 @@ def _row(
     study: optuna.Study, tasks: dict[tuple[str, str], Prepared]
 ) -> tuple[Row | None, str | None]:
     """The row of a search as it stands, or why there is none; neither where it is not ours."""
-    from drnn_bench.models.registry import config_type
+    from drnn_bench.models.registry import architecture_type
     from drnn_bench.search.study import spec_of
     from drnn_bench.search.summary import study_row, summarise
     from drnn_bench.tasks.registry import task_type
@@ -77,7 +77,7 @@ def _row(
         return None, None
     spec = spec_of(study)
     task_type(spec.task.partition(":")[0])
-    config_type(spec.family)
+    architecture_type(spec.family)
     data = tasks.get((spec.task, spec.data_hash))
     if data is None:
         return None, None

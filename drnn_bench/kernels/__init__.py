@@ -1,6 +1,6 @@
-"""Recurrent layers over a whole sequence, with any dilation, on the fastest kernel there is.
+"""Recurrent layers over a whole sequence, with any dilation, on the fastest kernel that fits.
 
-`dispatch` has the entrances and says what they compute. May import errors and system.
+`dispatch` has the functions to call and says what they compute. May import errors and system.
 """
 
 from drnn_bench.kernels.checks import check_symbols

@@ -1,14 +1,16 @@
 """The cells, forward and backward: one layer over one block of COLUMNS sequences.
 
-Everything lies as rows of COLUMNS sequences, step by step, so that the batch fills the vectors
-whatever the width is, and time is walked in its natural order with step t-s at hand: no padding
-and no reshape for any dilation s. Forward takes one unit at a time: all its gates, from both
-products to the new state, stay in registers. Backward is the cell's derivative row by row, then
-the products with the transposed weights; the state's gradient is added straight into that of step
-t-s. Gate gradients live only for a few steps, in the second cache, until the weights' gradients
-have read them.
+Arrays are rows of COLUMNS sequences, step by step. So the batch fills the vectors for any width,
+and the state of step t-s is read where it lies: no dilation s needs padding or a reshape. Forward
+computes one unit at a time; all its gates stay in registers, from both products to the new state.
+Backward computes the cell's derivative row by row, then the products with the transposed weights,
+and adds the state's gradient to that of step t-s. Gate gradients wait for a few steps, in the
+second cache, until the gradients of the weights have read them.
 
-Legend: T steps, I inputs, H units, s dilation; addresses are in bytes, of rows unless said.
+Every kernel takes one `Layer`, here `a`, which names its arguments.
+
+Legend: T steps, I inputs, H units, s dilation; addresses are in bytes, and of rows where nothing
+else is said.
 """
 
 from __future__ import annotations
@@ -57,13 +59,13 @@ def gru_forward(a):
 
 @inline
 def _gru_steps(a, symbols):
-    """`symbols` is known when this is compiled, and so costs the inner loops no branch."""
+    """`symbols` is a constant when this is compiled, so the inner loops have no branch for it."""
     units, inputs = a.units, a.inputs
     for t in range(a.steps):
         x = a.x + load_int(a.order + 8 * t) * a.x_step
         before = a.h + t * a.h_step
         now = before + a.dilation * a.h_step
-        kept = a.gates + t * a.gates_step
+        saved = a.gates + t * a.gates_step
         if symbols:
             look_up_gates(a, t, 3 * units)
         for u in range(units):
@@ -75,7 +77,7 @@ def _gru_steps(a, symbols):
             r, z = sigmoid(r), sigmoid(z)
             n = tanh(fma(r, m, n))
             store(now + u * ROW, fma(z, load(before + u * ROW) - n, n))
-            store_rows(kept + 4 * u * ROW, (r, z, n, m))
+            store_rows(saved + 4 * u * ROW, (r, z, n, m))
 
 
 @kernel
@@ -88,13 +90,13 @@ def gru_backward(a):
         low = max(0, high - a.chunk)
         for t in range(high - 1, low - 1, -1):
             work = a.work + (t - low) * a.work_step
-            kept = a.gates + t * a.gates_step
+            saved = a.gates + t * a.gates_step
             h, dh = a.h + t * a.h_step, a.dh + t * a.dh_step
             d_now = dh + a.dilation * a.dh_step
             carried = t >= a.dilation or a.onward
             for u in range(units):
                 at = u * ROW
-                r, z, n, m = load_rows(FOUR, kept + 4 * at, ROW)
+                r, z, n, m = load_rows(FOUR, saved + 4 * at, ROW)
                 d = load(d_now + at)
                 dn = d * (one - z) * (one - n * n)
                 gate_gradient(a, work, u, dn * m * r * (one - r))
@@ -131,7 +133,7 @@ def _lstm_steps(a, symbols):
         x = a.x + load_int(a.order + 8 * t) * a.x_step
         past, new = t * a.h_step, (t + a.dilation) * a.h_step
         before, now, c_before, c_now = a.h + past, a.h + new, a.c + past, a.c + new
-        kept = a.gates + t * a.gates_step
+        saved = a.gates + t * a.gates_step
         if symbols:
             look_up_gates(a, t, 4 * units)
         for u in range(units):
@@ -142,7 +144,7 @@ def _lstm_steps(a, symbols):
             c = fma(f, load(c_before + u * ROW), i * g)
             store(c_now + u * ROW, c)
             store(now + u * ROW, o * tanh(c))
-            store_rows(kept + 4 * u * ROW, (i, f, g, o))
+            store_rows(saved + 4 * u * ROW, (i, f, g, o))
 
 
 @kernel
@@ -154,14 +156,14 @@ def lstm_backward(a):
         low = max(0, high - a.chunk)
         for t in range(high - 1, low - 1, -1):
             work = a.work + (t - low) * a.work_step
-            kept = a.gates + t * a.gates_step
+            saved = a.gates + t * a.gates_step
             dh = a.dh + t * a.dh_step
             d_now = dh + a.dilation * a.dh_step
             past, now = a.c + t * a.h_step, a.c + (t + a.dilation) * a.h_step
             ring = a.dc + t % a.dilation * a.h_step
             for u in range(units):
                 at = u * ROW
-                i, f, g, o = load_rows(FOUR, kept + 4 * at, ROW)
+                i, f, g, o = load_rows(FOUR, saved + 4 * at, ROW)
                 d, tc = load(d_now + at), tanh(load(now + at))
                 dc = fma(d * o, one - tc * tc, load(ring + at))
                 gate_gradient(a, work, u, dc * g * i * (one - i))

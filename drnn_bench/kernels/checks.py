@@ -1,7 +1,8 @@
 """What a call of the kernels must be, so that none reads or writes outside its arrays.
 
-The fused kernels take addresses and trust them; torch's would broadcast what has another meaning.
-So every call of `scan`, `stack` and `clockwork` is looked at here, whichever kernel runs.
+The fused kernels trust the addresses that they are given, and torch's kernels broadcast where
+shapes do not fit. So every call of `scan`, `stack` and `clockwork` is checked here, whichever
+kernel runs.
 
 Legend: T steps, B batch, I inputs, H units, G gates, s dilation.
 """
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from drnn_bench.errors import UserError, nearest
-from drnn_bench.kernels.observed import numbers
+from drnn_bench.kernels.observed import numbers, observed
 from drnn_bench.kernels.torch_scan import STATES, gates
 
 
@@ -29,14 +30,17 @@ def check_stack(
     last: int | None,
     states: Sequence[Sequence[Tensor]] | None,
 ) -> None:
-    """Raises UserError, one line, where something does not fit the rest."""
+    """The arguments of `dispatch.stack`. Raises UserError, one line, where they do not fit one
+    another."""
     if cell not in STATES:
         raise UserError(f"unknown cell {cell!r}: {nearest(str(cell), list(STATES))}")
     if not weights:
         raise UserError("a stack has at least one layer, got none")
-    for name, given in (("dilations", dilations), ("rows", rows), ("states", states)):
-        if given is not None and len(given) != len(weights):
-            raise UserError(f"{name} has {len(given)} entries, the stack has {len(weights)} layers")
+    for name, entries in (("dilations", dilations), ("rows", rows), ("states", states)):
+        if entries is not None and len(entries) != len(weights):
+            raise UserError(
+                f"{name} has {len(entries)} entries, the stack has {len(weights)} layers"
+            )
     sample = weights[0][0]
     _check_input(x_TBI, sample, symbols=True)
     steps, batch, *inputs = x_TBI.shape
@@ -48,8 +52,8 @@ def check_stack(
         steps = _check_rows(where, taken, steps)
         below = layer[1].shape[1]
         if states is not None:
-            wanted = ((dilation, batch, below),) * STATES[cell]
-            _check_shapes(f"{where}: state", dict(enumerate(states[i - 1])), wanted, sample)
+            shapes = ((dilation, batch, below),) * STATES[cell]
+            _check_shapes(f"{where}: state", dict(enumerate(states[i - 1])), shapes, sample)
     if last is not None:
         check_count("last", last, steps)
     if not inputs:
@@ -64,7 +68,7 @@ def check_clockwork(
     hidden: Sequence[Tensor],
     last: int,
 ) -> None:
-    """The same of a clockwork RNN's modules."""
+    """The arguments of `dispatch.clockwork`. Raises UserError as `check_stack` does."""
     if not len(weights) == len(periods) == len(hidden) >= 1:
         counts = f"{len(weights)} weights, {len(periods)} periods, {len(hidden)} hidden states"
         raise UserError(f"a clockwork has as many of each as modules, got {counts}")
@@ -91,12 +95,31 @@ def check_count(name: str, value: Any, most: int | None = None) -> None:
         raise UserError(f"{name} must be a whole number {bound}, got {value!r}")
 
 
+def check_gradients(*gradients: Tensor | None) -> None:
+    """The fused kernels compute one gradient of numbers. Raises UserError where a batch of them is
+    asked for (`is_grads_batched`), or one to be differentiated again (`create_graph`)."""
+    tensors = [grad for grad in gradients if grad is not None]
+    try:
+        readable = not observed(tensors) and not torch.is_grad_enabled()  # create_graph=True
+        for grad in tensors:
+            grad.data_ptr()
+    except RuntimeError:  # is_grads_batched=True
+        readable = False
+    if not readable:
+        raise UserError(
+            "the fused kernels give one gradient at a time, which cannot be differentiated again: "
+            'run the net within `drnn_bench.kernels.forced("torch")`'
+        )
+
+
 def check_symbols(x_BT: Tensor, count: int, owner: str) -> None:
-    """Each must be below `count`. A tracer may have no numbers yet that could be looked at."""
-    x_BT = numbers(x_BT)
-    if x_BT is None:
+    """Symbols must lie in 0 .. count - 1. While a call is traced, its tensors may hold no numbers:
+    then nothing is checked."""
+    symbols_BT = numbers(x_BT)
+    if symbols_BT is None:
         return
-    low, high = map(int, torch.aminmax(x_BT) if x_BT.numel() > 1 else (x_BT, x_BT))
+    single = symbols_BT.numel() == 1
+    low, high = map(int, (symbols_BT, symbols_BT) if single else torch.aminmax(symbols_BT))
     if low < 0 or high >= count:
         wrong = low if low < 0 else high
         raise UserError(f"{owner} takes symbols from 0 to {count - 1}, got {wrong}")
@@ -105,9 +128,9 @@ def check_symbols(x_BT: Tensor, count: int, owner: str) -> None:
 def _check_input(x: Tensor, sample: Tensor, symbols: bool) -> None:
     whole = symbols and x.dtype is torch.int64 and x.dim() == 2
     if not whole and (x.dim() != 3 or x.dtype != sample.dtype):
-        wanted = f"(steps, batch, inputs) of {sample.dtype}, as the weights are"
-        wanted += ", or symbols (steps, batch) of torch.int64" * symbols
-        raise UserError(f"a kernel takes {wanted}; got {x.dtype} of shape {tuple(x.shape)}")
+        accepted = f"(steps, batch, inputs) of {sample.dtype}, as the weights are"
+        accepted += ", or symbols (steps, batch) of torch.int64" * symbols
+        raise UserError(f"a kernel takes {accepted}; got {x.dtype} of shape {tuple(x.shape)}")
     if 0 in x.shape[:2]:
         steps, batch = x.shape[:2]
         raise UserError(f"a kernel takes at least one step and one sequence, got {steps}, {batch}")
@@ -124,17 +147,17 @@ def _check_weights(
         raise UserError(f"{where}: the weights are {', '.join(names)}, got the shapes {shapes}")
     units = layer[1].shape[1]
     rows = gates(cell) * units
-    wanted = [(rows, below), (0 if cell == "min_gru" else rows, units), (rows,), (units, units)]
-    _check_shapes(where, dict(zip(names, layer, strict=True)), wanted[: len(names)], sample)
+    shapes = [(rows, below), (0 if cell == "min_gru" else rows, units), (rows,), (units, units)]
+    _check_shapes(where, dict(zip(names, layer, strict=True)), shapes[: len(names)], sample)
 
 
 def _check_shapes(
-    where: str, tensors: dict, wanted: Sequence[tuple[int, ...]], sample: Tensor
+    where: str, tensors: dict, shapes: Sequence[tuple[int, ...]], sample: Tensor
 ) -> None:
-    """Each has its shape, and the dtype, the device and the layout of the sample."""
-    if len(tensors) != len(wanted):
-        raise UserError(f"{where}: {len(wanted)} tensors are wanted, got {len(tensors)}")
-    for (name, tensor), shape in zip(tensors.items(), wanted, strict=True):
+    """Each tensor must have its shape, be dense, and have the sample's dtype and device."""
+    if len(tensors) != len(shapes):
+        raise UserError(f"{where}: {len(shapes)} tensors are wanted, got {len(tensors)}")
+    for (name, tensor), shape in zip(tensors.items(), shapes, strict=True):
         if tensor.shape != shape:
             raise UserError(f"{where}: {name} has shape {tuple(tensor.shape)}, not {tuple(shape)}")
         if tensor.dtype != sample.dtype or tensor.device != sample.device:
@@ -145,7 +168,7 @@ def _check_shapes(
 
 
 def _check_rows(where: str, taken: np.ndarray | None, steps: int) -> int:
-    """How many steps of the layer below are taken."""
+    """Returns how many steps of the layer below are taken."""
     if taken is None:
         return steps
     whole = isinstance(taken, np.ndarray) and taken.ndim == 1 and taken.dtype == np.int64

@@ -1,8 +1,8 @@
 """The modules of a clockwork RNN, which fire at different periods (models/clockwork_rnn.py).
 
-Slow never depends on fast. So the modules are run slowest first, each as a plain recurrence over
-its own firings, with the states of the slower ones as further inputs: there is no loop over time
-but that of each module. A module's history is its state before the first firing, then after each.
+A module never reads a faster one. So the modules run one after another, the slowest first, each as
+a plain recurrence over its own firings; the states of the slower modules are further inputs. A
+module's history is its state before its first firing, then the state after each firing.
 
 Legend: T steps, B batch, I inputs, H units of a module, F firings of a module.
 """
@@ -16,9 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from drnn_bench.kernels.torch_scan import Weights
+
 
 class Schedule:
-    """When modules of these periods fire in `length` steps, the first of which is step `clock`."""
+    """When modules of these periods fire in `length` steps, the first of which is step `clock`.
+
+    fires: per module, the steps at which it fires, counted from the first step here
+    """
 
     def __init__(self, periods: tuple[int, ...], clock: int, length: int):
         self.periods, self.first = periods, [-clock % period for period in periods]
@@ -28,14 +33,14 @@ class Schedule:
         ]
 
     def held(self, module: int, steps: np.ndarray) -> np.ndarray:
-        """The rows of a module's history that it holds after each of these steps."""
+        """Per step, the row of a module's history that is its state after this step."""
         fired = (steps - self.first[module]) // self.periods[module] + 1
         return np.maximum(fired, 0)
 
     @property
-    def heard(self) -> list[list[np.ndarray]]:
-        """Per module, the rows of every slower one's history that its firings read: a firing at
-        step t reads what they held after step t-1."""
+    def reads(self) -> list[list[np.ndarray]]:
+        """Per module and slower module, the rows of the slower one's history that the firings
+        read. A firing at step t reads the state after step t-1."""
         modules = range(len(self.periods))
         return [[self.held(j, self.fires[i] - 1) for j in modules[i + 1 :]] for i in modules]
 
@@ -48,22 +53,26 @@ def schedule(periods: tuple[int, ...], clock: int, length: int) -> Schedule:
 def scan(
     run: Callable,
     x_TBI: Tensor,
-    weights: Sequence[tuple[Tensor, Tensor, Tensor]],
+    weights: Sequence[Weights],
     when: Schedule,
     hidden: Sequence[Tensor],
     last: int,
 ) -> tuple[Tensor, list[Tensor]]:
-    """See the package's docstring; `run` is the scan of one layer."""
-    rows = lambda h, numbers: h.index_select(0, torch.from_numpy(numbers).to(h.device))  # noqa: E731
-    heard, slower = when.heard, []
+    """See `dispatch.clockwork`; `run` is the scan of one layer."""
+
+    def select(h_TBH: Tensor, rows: np.ndarray) -> Tensor:
+        return h_TBH.index_select(0, torch.from_numpy(rows).to(h_TBH.device))
+
+    reads: list[list[np.ndarray]] = when.reads
+    slower: list[Tensor] = []  # the histories of the modules that have run
     steps = np.arange(len(x_TBI) - last, len(x_TBI))
     for i in reversed(range(len(weights))):
         history = hidden[i].unsqueeze(0)
         if len(when.fires[i]):
-            inputs = [rows(x_TBI, when.fires[i])]
-            inputs += [rows(h, read) for h, read in zip(slower, heard[i], strict=True)]
+            inputs = [select(x_TBI, when.fires[i])]
+            inputs += [select(h, rows) for h, rows in zip(slower, reads[i], strict=True)]
             y, _ = run("rnn", torch.cat(inputs, 2), weights[i], 1, (history,))
             history = torch.cat([history, y])
         slower.insert(0, history)
-    out = [rows(h, when.held(i, steps)) for i, h in enumerate(slower)]
+    out = [select(h, when.held(i, steps)) for i, h in enumerate(slower)]
     return torch.cat(out, 2), [history[-1] for history in slower]

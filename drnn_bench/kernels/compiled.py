@@ -1,11 +1,10 @@
-"""Numba, set up for the kernels: how they are compiled, where that is kept, and who does it.
+"""How Numba compiles the kernels, where the result is kept, and which process does it.
 
-Compiling takes seconds and is done once per machine: the result is kept in a folder of the user's
-cache (XDG_CACHE_HOME, or NUMBA_CACHE_DIR where it is set), named after the kernels' source, its
-place, the processor and Numba's version. Of several workers that start at once, one compiles and
-the others wait for it, though not for ever: it may have been stopped. Where nothing can be
-written, every process compiles for itself.
-"""
+Compiling takes seconds and is done once per machine. The result is kept in a folder of the user's
+cache (XDG_CACHE_HOME, or NUMBA_CACHE_DIR where it is set), whose name depends on the kernels'
+source and its place, the processor and Numba's version. Of several processes that start at once,
+one compiles and the others wait for it, for PATIENCE seconds at most. Where the folder cannot be
+written, every process compiles for itself."""
 
 from __future__ import annotations
 
@@ -14,28 +13,29 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import llvmlite.binding as llvm
 import numba
 
-from drnn_bench.kernels.registers import FEATURES
+from drnn_bench.kernels.registers import FEATURES, config
 
 PATIENCE = 60.0  # seconds that one process waits for another to compile
-# Without "numpy" errors, a division carries a test for zero that keeps it from being a vector's.
+# With Python's errors, every division tests for zero, and LLVM then divides number by number.
 OPTIONS = {"error_model": "numpy", "nogil": True}
 inline = numba.njit(**OPTIONS, forceinline=True)
 helper = numba.njit(**OPTIONS)
 
 
 def _folder() -> Path | None:
-    """The folder for this very source on this very machine; None if there can be none."""
+    """The folder for this source on this machine; None where it cannot be made."""
     here = Path(__file__).resolve().parent
     mark = hashlib.sha256(str(here).encode())
     for source in sorted(here.glob("*.py")):
         mark.update(source.read_bytes())
-    processor = numba.config.CPU_NAME or llvm.get_host_cpu_name()
+    processor = config.CPU_NAME or llvm.get_host_cpu_name()
     mark.update(f"{numba.__version__} {processor} {FEATURES}".encode())
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     root = os.environ.get("NUMBA_CACHE_DIR") or Path(home) / "drnn_bench"
@@ -51,46 +51,47 @@ def _folder() -> Path | None:
 FOLDER = _folder()
 
 
-def kernel(function):
-    """An entry point: compiled when `prepare` says so, and kept."""
+def kernel(function: Callable) -> Any:
+    """Decorates an entry point, which `prepare` compiles. The compiled code is kept in FOLDER."""
     if FOLDER is None:
         return helper(function)
-    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(FOLDER)
+    before, config.CACHE_DIR = config.CACHE_DIR, str(FOLDER)
     try:
         return numba.njit(**OPTIONS, cache=True)(function)
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
 
 
 def is_compiled(name: str) -> bool:
-    """Whether this machine keeps these kernels compiled."""
+    """Whether this machine has these kernels compiled."""
     return FOLDER is not None and (FOLDER / f"{name}.done").exists()
 
 
 def prepare(name: str, signatures: dict) -> None:
-    """Compiles kernels for one signature each, or reads what this machine compiled before."""
+    """Compiles each kernel for its signature, or reads what this machine compiled before."""
     done = FOLDER and FOLDER / f"{name}.done"
     if done and done.exists():
         _compile(signatures)
         return
     with _alone():
         if not done or not done.exists():
-            kept = "" if done else "; nowhere to keep it, so each process will"
-            print(f"compiling the fused {name} kernels, once{kept}", file=sys.stderr)
+            again = "" if done else "; nowhere to keep it, so each process will"
+            print(f"compiling the fused {name} kernels, once{again}", file=sys.stderr)
         _compile(signatures)
         if done:
             done.touch()
 
 
 def _compile(signatures: dict) -> None:
-    for one, signature in signatures.items():
-        one.compile(signature)
-        one.disable_compile()
+    for function, signature in signatures.items():
+        function.compile(signature)
+        function.disable_compile()
 
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """One process at a time, where the system can lock files; after PATIENCE, several."""
+    """Lets one process in at a time, where the system can lock files. Who has waited PATIENCE
+    seconds goes on without the lock: its owner may have been stopped."""
     try:
         import fcntl
     except ImportError:

@@ -3,26 +3,26 @@
     y, state = scan(cell, x_TBI, weights, dilation, state)
     y, states = stack(cell, x_TBI, [weights, ...], [dilation, ...], ...)
 
-computes c_t = f(x_t, c_{t-s}) for s = dilation (Chang et al. 2017, eq. 1), one layer or one upon
-the other.
+compute c_t = f(x_t, c_{t-s}) for s = dilation (Chang et al. 2017, eq. 1), of one layer, and of
+layers that each take the outputs of the one below.
 
 Legend: T steps, B batch, I inputs, H units, G gates (rnn 1, gru 3, lstm 4, min_gru 2), s dilation.
 weights = (w_ih [G*H, I], w_hh [G*H, H], bias [G*H]): one bias per gate. The cell `skip` is an rnn
-          with a second edge and a fourth weight: tanh(W x + U h_{t-s} + b + V h_{t-1}). No gate
-          of a `min_gru` hears the state: its w_hh is [0, H].
+          with a second edge and a fourth weight: tanh(W x + U h_{t-s} + b + V h_{t-1}). The gates
+          of a `min_gru` do not read the state, so its w_hh is [0, H].
 state   = a tuple of [s, B, H] tensors, one per state variable of the cell, oldest step first:
           entry j is the state that step j of this call continues. None means zeros.
 
-Three kernels do the same:
-reference  a loop over the steps in plain torch: what the others are tested against
-torch      torch's own recurrent kernels on the reshaped sequence, on any device; of a min_gru,
-           a parallel scan
+Three kernels compute the same:
+reference  a loop over the steps in plain torch, against which the others are tested
+torch      torch's own recurrent kernels on the reshaped sequence, on any device; for a min_gru, a
+           parallel scan
 fused      all gates of a unit in vector registers, forward and backward (CPU, float32)
-The choice is by device, dtype and shape. DRNN_BENCH_KERNEL, or `forced`, makes it by name; where
-the fused kernel cannot run, it is torch all the same. So it is where somebody watches or transforms
-the call (`observed`), and the reference where torch's kernels have no rule for that (`vmap`).
+Device, dtype and shape decide which one runs. DRNN_BENCH_KERNEL, or `forced`, names it instead.
+Torch's runs wherever the fused kernel cannot, and where the call is traced or transformed
+(`observed`); the reference runs under transforms that torch's kernels do not support (`vmap`).
 
-What goes in is checked, for every kernel alike (`checks`): UserError says in one line what does not
+Every call is checked, whichever kernel runs (`checks`). UserError says in one line what does not
 fit.
 """
 
@@ -48,8 +48,9 @@ from drnn_bench.kernels.torch_scan import (
 )
 
 SHORT = 8  # steps below which a call of the fused kernel costs more than it saves
-# Per cell: up to so many units, the fused kernel is the faster where sequences fill at least this
-# share of its blocks' columns (benchmarks/kernels.py). Torch's LSTM is its best kernel.
+# Per cell, pairs (units, share): for up to so many units, the fused kernel is faster than torch's
+# where the sequences fill at least this share of its blocks' columns (benchmarks/kernels.py). Of
+# torch's kernels, the LSTM is the fastest.
 _MOST = ((32, 0.0), (64, 0.25), (float("inf"), 0.5))
 FILLED = {
     "rnn": _MOST,
@@ -63,7 +64,7 @@ FILLED = {
 def scan(
     cell: str, x_TBI: Tensor, weights: Weights, dilation: int = 1, state: State | None = None
 ) -> tuple[Tensor, State]:
-    """One layer: the outputs [T, B, H], and the state to go on with."""
+    """One layer: the outputs [T, B, H], and the state after the last step."""
     y, states = stack(cell, x_TBI, [weights], [dilation], states=None if state is None else [state])
     return y, states[0]
 
@@ -76,13 +77,17 @@ def stack(
     rows: Sequence[np.ndarray | None] | None = None,
     last: int | None = None,
     states: Sequence[State] | None = None,
-    leaving: bool = True,
+    return_states: bool = True,
 ) -> tuple[Tensor, list[State]]:
-    """Layers one upon the other: the last `last` outputs of the top one, and the states of all to
-    go on with (none are owed where not `leaving`).
+    """Layers that each take the outputs of the one below: the last `last` outputs of the top layer
+    [last, B, H], and the state of every layer after the last step.
 
-    Whole numbers x_TB in place of x_TBI are symbols, one-hot inputs in short. `rows`: per layer,
-    which steps of the layer below it takes, as whole numbers (None: all).
+    x_TBI:         numbers [T, B, I], or symbols [T, B] (int64), which stand for one-hot vectors
+    rows:          per layer, the steps of the layer below that it takes (int64; None: all)
+    last:          None: all
+    states:        per layer, the state before the first step; None: zeros
+    return_states: False where no state will be used: the list may then be empty
+    Raises UserError where the arguments do not fit one another.
     """
     rows = rows or [None] * len(weights)
     check_stack(cell, x_TBI, weights, dilations, rows, last, states)
@@ -94,21 +99,23 @@ def stack(
     if name == "fused":
         from drnn_bench.kernels import fused
 
-        return fused.stack(cell, x_TBI, weights, dilations, rows, last, states, leaving)
+        return fused.stack(cell, x_TBI, weights, dilations, rows, last, states, return_states)
     run = torch_scan.scan if name == "torch" else reference.scan
     h_TBH, after = one_hot(x_TBI, weights[0][0]), []
     for i, (taken, layer, dilation) in enumerate(zip(rows, weights, dilations, strict=True)):
         if taken is not None:
             h_TBH = h_TBH.index_select(0, torch.from_numpy(taken).to(h_TBH.device))
-        h_TBH, state = run(cell, h_TBH, layer, dilation, states and states[i])
+        h_TBH, state = run(cell, h_TBH, layer, dilation, states[i] if states else None)
         after.append(state)
     return h_TBH[steps - last :], after
 
 
 def step(cell: str, x_1BI: Tensor, weights: Weights, state: State) -> tuple[Tensor, State]:
-    """One step of one layer, [1, B, H], from the state that it continues: the same as `scan`, but
-    never fused, and unchecked: a net has looked at what it was given, and torch's kernels look at
-    what they are given."""
+    """One step of one layer: the output [1, B, H] and the state after it.
+
+    Computes what `scan` does, but never fused, and without its checks: a net checks its inputs, and
+    torch's kernels check theirs.
+    """
     name = _choose(cell, x_1BI, [weights])
     note_use("torch" if name == "fused" else name)
     run = reference.scan if name == "reference" else torch_scan.scan
@@ -123,12 +130,13 @@ def clockwork(
     hidden: Sequence[Tensor],
     last: int,
 ) -> tuple[Tensor, list[Tensor]]:
-    """A clockwork RNN's modules, fastest first: the last `last` states of all [last, B, sum H],
-    and those that are held at the end.
+    """The modules of a clockwork RNN (Koutnik et al. 2014), the fastest first: their states after
+    the last `last` steps [last, B, sum of H], and after the last step, [B, H] each.
 
-    Module i has the weights of an rnn, reads the inputs and then the states of all slower modules,
-    and starts from hidden[i] [B, H]; it fires where periods[i] divides the step, the first step
-    being number `clock`.
+    Module i has the weights of an rnn, and reads the inputs and then the states of all slower
+    modules. It starts from hidden[i] [B, H] and fires at the steps that periods[i] divides; the
+    first step has the number `clock`.
+    Raises UserError where the arguments do not fit one another.
     """
     check_clockwork(x_TBI, weights, periods, clock, hidden, last)
     when = schedule(tuple(periods), clock, int(x_TBI.shape[0]))
@@ -143,19 +151,20 @@ def clockwork(
 
 
 def one_hot(x: Tensor, w_ih: Tensor) -> Tensor:
-    """Symbols as the inputs that these weights take; anything else as it is."""
+    """Symbols [...] as one-hot vectors [..., I] for the weights w_ih [G*H, I]; numbers as they
+    are."""
     if x.is_floating_point():
         return x
-    if torch._C._are_functorch_transforms_active():  # one_hot reads the numbers, vmap has none
+    if torch._C._are_functorch_transforms_active():  # one_hot reads the numbers; vmap forbids it
         places = torch.arange(w_ih.shape[1], device=x.device)
         return (x.unsqueeze(-1) == places).to(w_ih.dtype)
     return torch.nn.functional.one_hot(x, w_ih.shape[1]).to(w_ih.dtype)
 
 
 def to_compile(model: torch.nn.Module) -> list[str]:
-    """The cells of a model whose fused kernels this machine has yet to compile: that takes
-    seconds, once."""
-    cells = {getattr(layer, "cell", None) for layer in model.modules()} & FILLED.keys()
+    """The cells of a model whose fused kernels are not yet compiled on this machine. Compiling
+    takes seconds, once."""
+    cells = FILLED.keys() & {getattr(layer, "cell", None) for layer in model.modules()}
     if not cells or wanted() != "auto" or not _fused_runs():
         return []
     from drnn_bench.kernels.compiled import is_compiled
@@ -189,7 +198,7 @@ def _pays(cell: str, batch: int, weights: Sequence[Weights]) -> bool:
 
 @lru_cache
 def _fused_runs() -> bool:
-    """Whether this machine can; where not, that is said once."""
+    """Whether this machine can run the fused kernels; prints once why it cannot."""
     try:
         from drnn_bench.kernels.registers import SUPPORTED
     except ImportError as error:

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from drnn_bench.kernels.blocks import each_block, threads
 from drnn_bench.kernels.cells import rnn_backward, rnn_forward
+from drnn_bench.kernels.checks import check_gradients
 from drnn_bench.kernels.clockwork import Schedule
-from drnn_bench.kernels.fused import (
-    each_block,
-    only_numbers,
-    ready,
-    threads,
-)
+from drnn_bench.kernels.fused import ready
 from drnn_bench.kernels.layer import Layer
 from drnn_bench.kernels.layout import (
     add_to_block,
@@ -32,6 +30,7 @@ from drnn_bench.kernels.layout import (
     to_block,
 )
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
+from drnn_bench.kernels.torch_scan import Weights
 from drnn_bench.kernels.workspace import (
     CHUNK,
     NOTHING,
@@ -43,56 +42,67 @@ from drnn_bench.kernels.workspace import (
 
 def scan(
     x_TBI: Tensor,
-    weights: Sequence[tuple[Tensor, Tensor, Tensor]],
+    weights: Sequence[Weights],
     when: Schedule,
     hidden: Sequence[Tensor],
     last: int,
 ) -> tuple[Tensor, list[Tensor]]:
-    """See the package's docstring."""
+    """See `dispatch.clockwork`."""
     ready("layout")
     ready("rnn")
     flat = [tensor for module in weights for tensor in module]
-    y, *left = _Modules.apply(_Plan(x_TBI, weights, when, last), x_TBI, *flat, *hidden)
-    return y, left
+    workspace = _Workspace(x_TBI, weights, when, last)
+    y, *after = _Modules.apply(workspace, x_TBI, *flat, *hidden)
+    return y, after
 
 
-class _Plan:
+class _Workspace:
+    """One call: its shapes, and where the input and every module's history lie in a block."""
+
     def __init__(self, x_TBI: Tensor, weights: Sequence, when: Schedule, last: int):
         self.steps, self.batch, self.inputs = x_TBI.shape
-        self.last, self.fires, self.heard = last, when.fires, when.heard
+        self.last, self.fires, self.reads = last, when.fires, when.reads
         self.units = [w_hh.shape[0] for _, w_hh, _ in weights]
         self.modules = range(len(weights))
         steps = np.arange(self.steps - last, self.steps)
         self.held = [when.held(i, steps) for i in self.modules]
         self.lengths = [1 + len(fires) for fires in self.fires]
         self.blocks = -(-self.batch // COLUMNS)
-        # Of a workspace: the input, every module's history, and the end.
+        # The places of the input and of every module's history, then the rows of the whole memory.
         sizes = [n * pitch(units) for n, units in zip(self.lengths, self.units, strict=True)]
         self.places = np.cumsum([0, self.steps * pitch(self.inputs), *sizes]).tolist()
 
+    def split(self, tensors: Sequence[Tensor]) -> tuple[list[list[Tensor]], list[Tensor]]:
+        """The weights of each module, and the hidden states, from all of them in a row."""
+        cut = 3 * len(self.modules)
+        return chunks(tensors[:cut], 3), list(tensors[cut:])
+
     def histories(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Per module, its history [1 + F, H, COLUMNS]."""
         shapes = zip(self.places[1:], self.lengths, self.units, strict=False)
         return [view(rows, *shape) for shape in shapes]
 
     def input(self, rows: np.ndarray) -> np.ndarray:
+        """[T, I, COLUMNS]."""
         return view(rows, 0, self.steps, self.inputs)
 
     def columns(self) -> list[slice]:
-        """Where the modules stand in the output."""
+        """Per module, its columns in the output."""
         ends = np.cumsum([0, *self.units])
         return [slice(a, b) for a, b in itertools.pairwise(ends)]
 
     def module(
         self, i: int, weights: Sequence[Tensor], rows: np.ndarray, gradients: np.ndarray | None
     ) -> tuple[dict[str, int], np.ndarray]:
-        """What both kernels are told of a module, and its table of sources, to be kept alive."""
+        """The arguments of both kernels for module i, and the table of its sources, which must live
+        as long as they are used. `rows`: the block's memory; `gradients`: that of its gradients."""
         histories = self.histories(rows)
         slower = [h.ctypes.data for h in histories[i + 1 :]]
-        moved = 0 if gradients is None else gradients.ctypes.data - rows.ctypes.data
+        shift = 0 if gradients is None else gradients.ctypes.data - rows.ctypes.data
         table = np.array(
             [
-                (units, at, pitch(units) * ROW, order.ctypes.data, at + moved)
-                for units, at, order in zip(self.units[i + 1 :], slower, self.heard[i], strict=True)
+                (units, at, pitch(units) * ROW, order.ctypes.data, at + shift)
+                for units, at, order in zip(self.units[i + 1 :], slower, self.reads[i], strict=True)
             ],
             np.int64,
         )
@@ -117,89 +127,129 @@ class _Plan:
 
 
 class _Modules(torch.autograd.Function):
+    """From the inputs, all weights and all hidden states to the states [last, B, sum of H] and
+    every module's state after the last step [B, H]."""
+
     @staticmethod
-    def forward(ctx, plan: _Plan, x_TBI: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-        tensors = [t.detach().resolve_neg().contiguous() for t in tensors]
-        cut = 3 * len(plan.modules)
-        weights, hidden = chunks(tensors[:cut], 3), [t.unsqueeze(0).numpy() for t in tensors[cut:]]
-        keep = any(ctx.needs_input_grad)
-        memory = empty(plan.blocks if keep else threads(plan.blocks), plan.places[-1], COLUMNS)
-        x, y = as_array(x_TBI), empty(plan.last, plan.batch, sum(plan.units))
-        left = [fresh(plan.batch, units) for units in plan.units]
+    def forward(ctx: Any, workspace: _Workspace, x_TBI: Tensor, *tensors: Tensor) -> tuple:
+        plain = [t.detach().resolve_neg().contiguous() for t in tensors]
+        weights, hidden = workspace.split(plain)
+        training = any(ctx.needs_input_grad)
+        memories = workspace.blocks if training else threads(workspace.blocks)
+        memory = empty(memories, workspace.places[-1], COLUMNS)
+        x, y = as_array(x_TBI), empty(workspace.last, workspace.batch, sum(workspace.units))
+        after = [fresh(workspace.batch, units) for units in workspace.units]
 
         def run(block: int, rows: np.ndarray) -> None:
-            first, histories = block * COLUMNS, plan.histories(rows)
-            to_block(x, first, plan.input(rows))
-            for i in reversed(plan.modules):
-                to_block(hidden[i], first, histories[i][:1])
-                layer, _table = plan.module(i, weights[i], rows, None)
+            first, histories = block * COLUMNS, workspace.histories(rows)
+            to_block(x, first, workspace.input(rows))
+            for i in reversed(workspace.modules):
+                to_block(hidden[i].unsqueeze(0).numpy(), first, histories[i][:1])
+                layer, _table = workspace.module(i, weights[i], rows, None)
                 rnn_forward(Layer(**layer))
-            for i, columns in enumerate(plan.columns()):
-                from_block(histories[i], plan.held[i], first, y.numpy()[:, :, columns])
-                from_block(histories[i][-1:], numbers(1), first, left[i].unsqueeze(0).numpy())
+            for i, columns in enumerate(workspace.columns()):
+                from_block(histories[i], workspace.held[i], first, y.numpy()[:, :, columns])
+                from_block(histories[i][-1:], numbers(1), first, after[i].unsqueeze(0).numpy())
 
-        each_block(run, plan.blocks, memory.numpy())
-        ctx.plan = plan
+        each_block(run, workspace.blocks, memory.numpy())
+        ctx.workspace = workspace
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(memory, *tensors)
-        return y, *left
+        ctx.save_for_backward(memory, *plain)
+        return y, *after
 
     @staticmethod
-    def backward(ctx, dy: Tensor | None, *d_left: Tensor | None) -> tuple[Tensor | None, ...]:
-        plan: _Plan = ctx.plan
-        only_numbers(dy, *d_left)
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        check_gradients(*gradients)
         memory, *tensors = ctx.saved_tensors
-        cut = 3 * len(plan.modules)
-        weights, kept = chunks(tensors[:cut], 3), memory.numpy()
-        d_x = fresh(plan.steps, plan.batch, plan.inputs) if ctx.needs_input_grad[1] else None
-        d_hidden = [torch.empty_like(t) for t in tensors[cut:]]
-        sizes = [w.numel() for w in tensors[:cut]]
-        starts = chunks(np.cumsum([0, *sizes[:-1]]).tolist(), 3)
-        d_weights = fresh(plan.blocks, sum(sizes)).zero_()
-        # A workspace as forward's, for gradients; then a chunk of gates', and the biases'.
-        chunk, widest = CHUNK[1], max(plan.units)
-        work = plan.places[-1]
-        biases = work + chunk * pitch(widest)
-        end = biases + -(-widest * LANES // COLUMNS)
-        scratch = empty(threads(plan.blocks), end, COLUMNS).numpy()
-        count = numbers(chunk).ctypes.data
+        scan = _Backward(ctx.workspace, memory, tensors, gradients, ctx.needs_input_grad[1])
+        each_block(scan.run_block, ctx.workspace.blocks, scan.scratch)
+        return None, *scan.gradients()
 
-        def run(block: int, rows: np.ndarray) -> None:
-            first, line = block * COLUMNS, d_weights[block].numpy()
-            histories = plan.histories(rows)
-            rows[:work] = 0
-            for i, columns in enumerate(plan.columns()):
-                if dy is not None:
-                    add_to_block(as_array(dy)[:, :, columns], first, histories[i], plan.held[i])
-                if d_left[i] is not None:
-                    left = as_array(d_left[i]).reshape(1, plan.batch, -1)
-                    add_to_block(left, first, histories[i][-1:], numbers(1))
-            for i in plan.modules:
-                layer, _table = plan.module(i, weights[i], kept[block], rows)
-                sums = rows[biases:].reshape(-1, LANES)[: plan.units[i]]
-                sums[:] = 0
-                d_w_ih, d_w_hh, d_bias = starts[i]
-                layer |= {
-                    "dh": histories[i].ctypes.data,
-                    "dh_step": layer["h_step"],
-                    "dx": 0 if d_x is None else rows.ctypes.data,
-                    "dx_step": layer["x_step"],
-                    "onward": 1,
-                    "d_w_ih": line.ctypes.data + 4 * d_w_ih,
-                    "d_w_hh": line.ctypes.data + 4 * d_w_hh,
-                    "d_bias": rows.ctypes.data + biases * ROW,
-                    "work": rows.ctypes.data + work * ROW,
-                    "work_step": pitch(widest) * ROW,
-                    "chunk": chunk,
-                    "count": count,
-                }
-                rnn_backward(Layer(**layer))
-                line[d_bias : d_bias + len(sums)] = sums.sum(1)
-                from_block(histories[i], numbers(1), first, d_hidden[i].unsqueeze(0).numpy())
-            if d_x is not None:
-                from_block(plan.input(rows), numbers(plan.steps), first, d_x.numpy())
 
-        each_block(run, plan.blocks, scratch)
-        total = d_weights[0] if plan.blocks == 1 else d_weights.sum(0)
-        pairs = zip(total.split(sizes), tensors, strict=False)
-        return None, d_x, *(g.view(w.shape) for g, w in pairs), *d_hidden
+class _Backward:
+    """One backward pass. Its memory for a block holds the gradients where forward's holds the
+    numbers, then the gate gradients of a chunk of steps, then a register for each bias.
+
+    gradients: of the outputs, then of every module's state after the last step; None: zeros
+    """
+
+    def __init__(
+        self,
+        workspace: _Workspace,
+        memory: Tensor,
+        tensors: Sequence[Tensor],
+        gradients: Sequence[Tensor | None],
+        of_inputs: bool,
+    ):
+        self.workspace, self.memory, self.tensors = workspace, memory.numpy(), tensors
+        self.weights, hidden = workspace.split(tensors)
+        self.dy, self.d_after = gradients[0], gradients[1:]
+        self.d_x = None
+        if of_inputs:
+            self.d_x = fresh(workspace.steps, workspace.batch, workspace.inputs)
+        self.d_hidden = [torch.empty_like(h) for h in hidden]
+        # A row for each block: the gradients of all weights, one after the other.
+        self.sizes = [w.numel() for module in self.weights for w in module]
+        self.starts = chunks(np.cumsum([0, *self.sizes[:-1]]).tolist(), 3)
+        self.d_weights = fresh(workspace.blocks, sum(self.sizes)).zero_()
+        self.chunk, widest = CHUNK[1], max(workspace.units)
+        self.work, self.work_rows = workspace.places[-1], pitch(widest)
+        self.bias = self.work + self.chunk * self.work_rows
+        rows = self.bias + -(-widest * LANES // COLUMNS)
+        self.scratch = empty(threads(workspace.blocks), rows, COLUMNS).numpy()
+
+    def gradients(self) -> tuple[Tensor | None, ...]:
+        """Of the inputs, of all weights, of all hidden states."""
+        total = self.d_weights[0] if self.workspace.blocks == 1 else self.d_weights.sum(0)
+        parts = zip(total.split(self.sizes), self.tensors, strict=False)
+        return self.d_x, *(part.view(w.shape) for part, w in parts), *self.d_hidden
+
+    def run_block(self, block: int, rows: np.ndarray) -> None:
+        """All modules of one block of sequences, the fastest first, as it reads all others."""
+        workspace, first = self.workspace, block * COLUMNS
+        self._begin(first, rows)
+        for i in workspace.modules:
+            self._run_module(i, block, rows)
+            history = workspace.histories(rows)[i]
+            from_block(history, numbers(1), first, self.d_hidden[i].unsqueeze(0).numpy())
+        if self.d_x is not None:
+            order = numbers(workspace.steps)
+            from_block(workspace.input(rows), order, first, self.d_x.numpy())
+
+    def _begin(self, first: int, rows: np.ndarray) -> None:
+        """The gradients of all histories before any kernel adds to them."""
+        workspace = self.workspace
+        rows[: self.work] = 0
+        for i, columns in enumerate(workspace.columns()):
+            history, d_after = workspace.histories(rows)[i], self.d_after[i]
+            if self.dy is not None:
+                dy = as_array(self.dy)[:, :, columns]
+                add_to_block(dy, first, history, workspace.held[i])
+            if d_after is not None:
+                last = as_array(d_after).reshape(1, workspace.batch, -1)
+                add_to_block(last, first, history[-1:], numbers(1))
+
+    def _run_module(self, i: int, block: int, rows: np.ndarray) -> None:
+        """One module, from the gradient of its history to those of all that it read."""
+        workspace, base = self.workspace, rows.ctypes.data
+        layer, _table = workspace.module(i, self.weights[i], self.memory[block], rows)
+        sums = rows[self.bias :].reshape(-1, LANES)[: workspace.units[i]]
+        sums[:] = 0
+        d_weights = self.d_weights[block].numpy()
+        d_w_ih, d_w_hh, d_bias = self.starts[i]
+        layer |= {
+            "dh": workspace.histories(rows)[i].ctypes.data,
+            "dh_step": layer["h_step"],
+            "dx": 0 if self.d_x is None else base,
+            "dx_step": layer["x_step"],
+            "onward": 1,
+            "d_w_ih": d_weights.ctypes.data + 4 * d_w_ih,
+            "d_w_hh": d_weights.ctypes.data + 4 * d_w_hh,
+            "d_bias": base + self.bias * ROW,
+            "work": base + self.work * ROW,
+            "work_step": self.work_rows * ROW,
+            "chunk": self.chunk,
+            "count": numbers(self.chunk).ctypes.data,
+        }
+        rnn_backward(Layer(**layer))
+        d_weights[d_bias : d_bias + len(sums)] = sums.sum(1)

@@ -1,6 +1,7 @@
-"""What a cell's kernel is told of one layer, and the parts that all cells' kernels share.
+"""The arguments of a cell's kernel for one layer, and the parts that all cells' kernels share.
 
-Legend: T steps, I inputs, H units, s dilation; addresses are in bytes, of rows unless said.
+Legend: T steps, I inputs, H units, s dilation; addresses are in bytes, and of rows where nothing
+else is said.
 """
 
 from __future__ import annotations
@@ -23,19 +24,20 @@ from drnn_bench.kernels.vectors import (
 #   x, order    the inputs [*, I] and, per step, which of them it takes (T whole numbers)
 #   h, c        the states [s + T, H]: before step 0, then after every step
 #   x_step ..   bytes from step to step
-#   gates       what backward needs [T, H, ...]; gates_step is 0 to keep none
+#   gates       what backward needs of each step [T, H, ...]; with gates_step 0 every step
+#               overwrites that of the step before
 #   w_ih, w_hh, bias, w_last   float32, as torch has them; w_last: the skip cell's edge from t-1
-#   w_step      bytes of a row of w_ih, which an rnn may share with more inputs:
-#   symbols     the input in place of x: whole numbers [*, COLUMNS]; or 0
-#   table       an entry of floats for each symbol: what it adds to each gate, with the bias;
-#               for backward, the gradient
+#   w_step      bytes of a row of w_ih; of an rnn, the columns of its sources follow those of x
+#   symbols     whole numbers [*, COLUMNS] in place of x; or 0
+#   table       for each symbol floats, which it adds to the gates, the bias included; for
+#               backward, their gradient
 #   work        room for the gates that were looked up
-#   sources     for each, whole numbers: width, address, bytes from step to step, address of its
-#               order, address of its gradient
+#   sources     further inputs of an rnn; for each, whole numbers: width, address, bytes from step
+#               to step, address of its order, address of its gradient
 # Backward adds:
-#   dh          gradient of h [s + T, H], changed in place; of the first s only if onward
-#   dc          gradient of c, a ring [s, H] in which step t of h has slot t mod s
-#   dx          gradient of the inputs, or 0; dx_fresh: written, not added
+#   dh          gradient of h [s + T, H], changed in place; that of the first s only with `onward`
+#   dc          gradient of c, a ring [s, H] in which step t has slot t mod s
+#   dx          gradient of the inputs, or 0; with dx_fresh it is written, else added to
 #   d_w_ih .. d_w_last          float32, added to
 #   work, chunk gate gradients of up to `chunk` steps
 #   count       0, 1, 2, ...
@@ -54,14 +56,14 @@ WORK = {"rnn": 1, "skip": 1, "gru": 4, "lstm": 4, "min_gru": 2}
 
 @inline
 def gate_gradient(a, work, gate, row):
-    """The gradient of one gate, for the products to come and for its bias."""
+    """Stores the gradient of one gate for the products, and adds it to that of its bias."""
     store(work + gate * ROW, row)
     add_sum(a.d_bias + 4 * LANES * gate, row)
 
 
 @inline
 def look_up_gates(a, t, gates):
-    """The gates' rows of this step, from the entries of its symbols in the table."""
+    """Fills `work` with the gates of step t, from the table's entries of its symbols."""
     symbols = a.symbols + 8 * COLUMNS * load_int(a.order + 8 * t)
     for gate in range(0, gates, LANES):
         for column in range(0, COLUMNS, LANES):
@@ -71,7 +73,8 @@ def look_up_gates(a, t, gates):
 
 @inline
 def first_sums(shape, a, u, apart, symbols):
-    """What the sums of gates u, u + apart, ... begin with: their biases, or the rows looked up."""
+    """The first terms of the sums of gates u, u + apart, ...: their biases, or the rows that were
+    looked up."""
     if symbols:
         sums = load_rows(shape, a.work + u * ROW, apart * ROW)
     else:
@@ -81,7 +84,8 @@ def first_sums(shape, a, u, apart, symbols):
 
 @inline
 def input_weights(a, gates, low, steps):
-    """Gradients of the input weights from the work of `steps` steps, the first of them `low`."""
+    """Adds to the gradient of the input weights what steps low .. low + steps - 1 give, whose gate
+    gradients lie in `work`."""
     order = a.order + 8 * low
     if a.symbols:
         for t in range(steps):
@@ -95,5 +99,5 @@ def input_weights(a, gates, low, steps):
 
 @inline
 def state_weights(a, out, work, gates, h, steps):
-    """The same of weights that read the states from `h` on."""
+    """Adds to the gradient of weights that read the states from `h` on."""
     gradient(out, 4 * a.units, a.units, work, a.work_step, gates, h, a.h_step, a.count, steps)

@@ -1,7 +1,7 @@
-"""Between torch's tensors and the kernels' rows, and the memory in which rows live.
+"""Copies between torch's tensors and the kernels' rows, and the memory in which rows lie.
 
-Each copy first takes the step out of both arrays: an index that is read anew for every number, for
-all the compiler knows, makes it four times slower.
+Each copy first takes one step out of both arrays. An index into the whole array would be read anew
+for every number, as the compiler cannot tell that no write changes it: four times slower.
 
 Legend: T steps, B batch, I features of a step. A block is [T, I, COLUMNS], the batch innermost.
 """
@@ -27,8 +27,8 @@ _READ = types.Array(float32, 3, "A", readonly=True)
 
 @kernel
 def to_block(x_TBI, first, block):
-    """Copies the sequences from `first` on; behind the last one, it is repeated: a column that
-    nobody reads behaves as one that is read."""
+    """Copies the sequences from `first` on. The last sequence is repeated to fill the block, so
+    that the columns that are not read compute ordinary numbers."""
     steps, batch, features = x_TBI.shape
     for t in range(steps):
         source, into = x_TBI[t], block[t]
@@ -40,7 +40,7 @@ def to_block(x_TBI, first, block):
 
 @kernel
 def put_in_block(x_TBI, first, block):
-    """Copies the sequences from `first` on; zeros behind the last one, as befits gradients."""
+    """Copies the sequences from `first` on; zeros fill the block, as these are gradients."""
     steps, batch, features = x_TBI.shape
     full = min(COLUMNS, batch - first)
     for t in range(steps):
@@ -67,7 +67,7 @@ def add_to_block(x_TBI, first, block, order):
 
 @kernel
 def from_block(block, order, first, x_TBI):
-    """Copies the steps of a block that `order` names into the sequences from `first` on."""
+    """Copies steps order[0], order[1], ... of a block into the sequences from `first` on."""
     steps, batch, features = x_TBI.shape
     full = min(COLUMNS, batch - first)
     for t in range(steps):
@@ -86,27 +86,27 @@ KERNELS = {
 
 
 def fresh(*shape: int) -> Tensor:
-    """An uninitialised float32 tensor of torch's on the CPU, whatever the defaults are."""
+    """An uninitialised float32 tensor on the CPU, whatever torch's defaults are."""
     return torch.empty(shape, dtype=torch.float32, device="cpu")
 
 
 _idle: list[np.ndarray] = []
 _lock = threading.Lock()
-_KEPT = 4  # idle pieces: what a training step takes, and what an evaluation does
+_MOST_IDLE = 4  # pieces: those of a training step, and those of an evaluation
 
 
 def empty(*shape: int) -> Tensor:
     """An uninitialised float32 tensor, aligned to 64 bytes.
 
-    Fresh memory costs a page fault every few KB, an eighth of a training step. So what torch lets
-    go of comes back here: no graph is ever shared, and none lives longer than torch wants it to.
+    Fresh memory costs a page fault every few KB, an eighth of a training step. So memory is used
+    again once its tensor is freed.
     """
     need = math.prod(shape)
     with _lock:
         fits = [(len(m), i) for i, m in enumerate(_idle) if need <= len(m) <= 1.5 * need]
         memory = _idle.pop(min(fits)[1]) if fits else None
     if memory is None:
-        # NumPy asks for large pages, and torch does not: the processor looks up fewer of them.
+        # NumPy asks the system for large pages, and torch does not: page look-ups are fewer.
         memory = np.empty(need + 16, np.float32)
         memory = memory[-memory.ctypes.data % 64 // 4 :][:need]
     array = memory[:need].reshape(shape)
@@ -117,12 +117,12 @@ def empty(*shape: int) -> Tensor:
 def _give_back(memory: np.ndarray) -> None:
     with _lock:
         _idle.append(memory)
-        del _idle[:-_KEPT]
+        del _idle[:-_MOST_IDLE]
 
 
 def numbers(count: int) -> np.ndarray:
-    """0, 1, 2, ...: at least `count` of them, always the same array for the same size. It is kept
-    for ever, because kernels hold its address and nothing else of it."""
+    """0, 1, 2, ...: at least `count` of them. The array is never freed, because kernels hold its
+    address and no reference to it."""
     return _numbers(max(1024, 1 << (count - 1).bit_length()))
 
 
@@ -132,5 +132,6 @@ def _numbers(count: int) -> np.ndarray:
 
 
 def as_array(tensor: Tensor) -> np.ndarray:
-    """A CPU tensor's numbers where they lie; strides are kept. A negative view is made real."""
+    """A CPU tensor as an array that shares its memory and strides. Of a negative view (`_neg_view`)
+    it is a copy."""
     return tensor.detach().resolve_neg().numpy()

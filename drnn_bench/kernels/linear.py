@@ -1,8 +1,8 @@
 """The linear recurrence h_t = a_t * h_{t-1} + b_t, element by element, in log2(T) rounds.
 
-Pairs (a, b) of neighbouring steps combine to (a2*a1, a2*b1 + b2), so half the steps can be scanned
-in their place and the other half filled in: the work is O(T), the depth O(log T). In linear space
-it is off by 4e-7 at T = 784 in float32; in log space, by 1e-4.
+Pairs (a, b) of neighbouring steps combine to (a2*a1, a2*b1 + b2): half as many steps, whose scan
+gives every second state, and the states between follow from those. The work is O(T), the depth
+O(log T) (Blelloch 1990). The error at T = 784 in float32 is 4e-7, against 1e-4 in log space.
 
 Legend: T steps; trailing axes are free and equal.
 """
@@ -22,11 +22,11 @@ def linear_scan(a: Tensor, b: Tensor, h0: Tensor | None = None) -> Tensor:
     """h_1 .. h_T of h_t = a_t * h_{t-1} + b_t, element by element: [T, ...].
 
     a, b:  [T, ...], real or complex floating point. They have the same number of axes; an axis of
-           size 1 (the steps too) stands for as many as the other has.
+           size 1 (the steps too) is repeated to the size that the other has.
     h0:    [...], the state before the first step; zeros where it is left out.
 
     The three may differ in dtype: the result has the dtype that torch gives their sum. Gradients
-    are torch's, complex ones too, and can be differentiated again.
+    follow torch's conventions, for complex numbers too, and can be differentiated again.
     Raises UserError where shapes or dtypes do not fit.
     """
     a, b, h0 = _matched(a, b, h0)
@@ -36,7 +36,7 @@ def linear_scan(a: Tensor, b: Tensor, h0: Tensor | None = None) -> Tensor:
 
 
 def _matched(a: Tensor, b: Tensor, h0: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """All three in one dtype and of the sizes of the result."""
+    """All three in one dtype, and expanded to the sizes of the result."""
     named = {"a": a, "b": b} | ({} if h0 is None else {"h0": h0})
     for name, part in named.items():
         if not isinstance(part, Tensor):
@@ -45,8 +45,8 @@ def _matched(a: Tensor, b: Tensor, h0: Tensor | None) -> tuple[Tensor, Tensor, T
             raise UserError(f"linear_scan: {name} must be real or complex, got {part.dtype}")
     sizes = ", ".join(f"{name} {tuple(part.shape)}" for name, part in named.items())
     if not a.dim() == b.dim() >= 1 or (h0 is not None and h0.dim() != b.dim() - 1):
-        wanted = "a and b [T, ...] with as many axes, and h0 [...] with one less"
-        raise UserError(f"linear_scan takes {wanted}; got {sizes}")
+        shapes = "a and b [T, ...] with as many axes, and h0 [...] with one less"
+        raise UserError(f"linear_scan takes {shapes}; got {sizes}")
     whole, inner, dtype = b.shape, b.shape[1:] if h0 is None else h0.shape, b.dtype
     if a.shape != whole or inner != whole[1:]:
         try:
@@ -63,9 +63,9 @@ def _matched(a: Tensor, b: Tensor, h0: Tensor | None) -> tuple[Tensor, Tensor, T
 
 
 class _LinearScan(torch.autograd.Function):
-    """The gradient of a scan is a scan backwards: dh_t = g_t + conj(a_{t+1}) dh_{t+1}.
+    """The gradient of a scan is a scan backwards in time: dh_t = g_t + conj(a_{t+1}) dh_{t+1}.
 
-    Torch's gradients of complex numbers are those of the conjugates: hence `conj`.
+    Torch defines the gradient of a complex number as that of its conjugate: hence `conj`.
     """
 
     @staticmethod
@@ -75,17 +75,18 @@ class _LinearScan(torch.autograd.Function):
         return h
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        (grad,) = gradients
         a, h, h0 = ctx.saved_tensors
-        ahead = torch.cat([a[1:], torch.zeros_like(a[:1])])  # the last step has none after it
+        ahead = torch.cat([a[1:], torch.zeros_like(a[:1])])  # no step follows the last one
         dh = linear_scan(ahead.conj().flip(0), grad.flip(0)).flip(0)
         before = torch.cat([h0.unsqueeze(0), h[:-1]])
         return dh * before.conj(), dh, dh[0] * a[0].conj()
 
 
 def _scan(a: Tensor, b: Tensor, h0: Tensor | None) -> Tensor:
-    """In plain operations, which torch's transforms differentiate and batch too. `h` is made from
-    `pairs` because that one is batched where any of the three is."""
+    """The scan in plain operations, which torch's transforms can differentiate and batch. `h` is
+    made from `pairs`, which is batched wherever one of the three arguments is."""
     steps = len(b)
     first = b[0] if h0 is None else torch.addcmul(b[0], a[0], h0)
     if steps == 1:

@@ -2,10 +2,11 @@
 
     z = sigmoid(W_z x + b_z),  n = W_n x + b_n,  h_t = (1 - z) h_{t-s} + z n
 
-No gate hears the state, so a layer could be a parallel scan, as it is on a GPU (stock.py). On a
-CPU that reads and writes everything log2(T) times; walked in order, a state is still in the cache.
+The gates do not read the state, so a layer can be a parallel scan, as it is on a GPU
+(torch_scan.py). On a CPU such a scan reads and writes all states log2(T) times. Walked in order, a
+state is still in the cache when the next step reads it.
 
-Legend: H units, s dilation; addresses are in bytes, of rows unless said.
+Legend: H units, s dilation; addresses are in bytes, and of rows where nothing else is said.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ from drnn_bench.kernels.vectors import (
     two_to,
 )
 
-# e^r on |r| <= log(2)/2, of relative error 2e-9; log(2) in two parts, the first so short that its
-# products with whole numbers are exact; a float whose last bit counts ones
+# e^r on |r| <= log(2)/2 as a polynomial of relative error 2e-9; log(2) in two parts, of which the
+# first has so few bits that its products with whole numbers are exact; ONES, a float whose last bit
+# has the value 1, so that adding it rounds to whole numbers
 E0, E1, E2, E3, E4, E5, E6 = (
     *(1.0, 1.00000004, 0.499999921, 0.166664201),
     *(0.0416682262, 8.37482405e-3, 1.38368352e-3),
@@ -48,9 +50,9 @@ LOG2, LOG2_REST, ONES = 0.693145751953125, 1.42860682e-6, 1.5 * 2.0**23
 
 @inline
 def rate(x):
-    """The sigmoid, to 2e-7 of itself. A unit that remembers a thousand steps has a z of 1e-3, and
-    `products.sigmoid`, off by up to 1e-7 anywhere, would err in its fourth digit at every step
-    alike."""
+    """The sigmoid, with a relative error of 2e-7. A unit that remembers a thousand steps has a z of
+    1e-3. `products.sigmoid`, whose absolute error is up to 1e-7, would be wrong in its fourth
+    digit, in the same direction at every step."""
     x = clamp(x, -89.0, 87.0)
     m = fma(x, constant(-1.4426950408889634), constant(ONES))
     k = m - constant(ONES)
@@ -79,35 +81,35 @@ def _min_gru_steps(a, symbols):
         x = a.x + load_int(a.order + 8 * t) * a.x_step
         before = a.h + t * a.h_step
         now = before + a.dilation * a.h_step
-        kept = a.gates + t * a.gates_step
+        saved = a.gates + t * a.gates_step
         if symbols:
             look_up_gates(a, t, 2 * units)
         fives, fours = cut(units, 5)
         u = 0
         while u < units:
             if u < fives:
-                _min_gru_units(FIVE, a, u, x, before, now, kept, symbols)
+                _min_gru_units(FIVE, a, u, x, before, now, saved, symbols)
                 u += 5
             elif u < fours:
-                _min_gru_units(FOUR, a, u, x, before, now, kept, symbols)
+                _min_gru_units(FOUR, a, u, x, before, now, saved, symbols)
                 u += 4
             else:
-                _min_gru_units(ONE, a, u, x, before, now, kept, symbols)
+                _min_gru_units(ONE, a, u, x, before, now, saved, symbols)
                 u += 1
 
 
 @inline
-def _min_gru_units(shape, a, u, x, before, now, kept, symbols):
+def _min_gru_units(shape, a, u, x, before, now, saved, symbols):
     high, w = a.units * ROW, a.w_ih + u * a.w_step  # z of all units, then the candidates
     z = dot(first_sums(shape, a, u, 1, symbols), w, a.w_step, 4, x, a.inputs)
-    store_rows(kept + u * ROW, z)
+    store_rows(saved + u * ROW, z)
     w, first = w + a.units * a.w_step, first_sums(shape, a, a.units + u, 1, symbols)
-    store_rows(kept + high + u * ROW, dot(first, w, a.w_step, 4, x, a.inputs))
+    store_rows(saved + high + u * ROW, dot(first, w, a.w_step, 4, x, a.inputs))
     for at in range(u * ROW, (u + len(shape)) * ROW, ROW):
-        z = rate(load(kept + at))
-        store(kept + at, z)
-        # not h + z * (n - h): what is infinite would be NaN a step later
-        store(now + at, fma(z, load(kept + high + at), (constant(1.0) - z) * load(before + at)))
+        z = rate(load(saved + at))
+        store(saved + at, z)
+        # Not h + z * (n - h): an infinite state would become NaN at the next step.
+        store(now + at, fma(z, load(saved + high + at), (constant(1.0) - z) * load(before + at)))
 
 
 @kernel
@@ -119,16 +121,16 @@ def min_gru_backward(a):
         low = max(0, high - a.chunk)
         for t in range(high - 1, low - 1, -1):
             work = a.work + (t - low) * a.work_step
-            kept = a.gates + t * a.gates_step
+            saved = a.gates + t * a.gates_step
             h, dh = a.h + t * a.h_step, a.dh + t * a.dh_step
             d_now = dh + a.dilation * a.dh_step
             carried = t >= a.dilation or a.onward
             for u in range(units):
                 at = u * ROW
-                z, n = load(kept + at), load(kept + units * ROW + at)
+                z, n = load(saved + at), load(saved + units * ROW + at)
                 d = load(d_now + at)
                 dn = d * z
-                # z (n - h) is also what h changed by, but of that most digits have cancelled
+                # z (n - h) equals h_t - h, but most digits of that difference would cancel.
                 gate_gradient(a, work, u, (n - load(h + at)) * dn * (one - z))
                 gate_gradient(a, work, units + u, dn)
                 if carried:

@@ -1,7 +1,7 @@
-"""Whether somebody watches or transforms a call: a tracer, a compiler, `torch.func`, a mode.
+"""Whether a call is traced, compiled or transformed: by a tracer, `torch.func`, a dispatch mode.
 
-Code that reads tensors at their address, and every `autograd.Function` of ours, then gives way to
-plain operations of torch, which all of these understand.
+These support plain operations of torch, but not code that reads a tensor's memory by address, and
+not our own `autograd.Function`s. Such calls are computed in plain operations instead.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch._C._functorch import (
 )
 from torch.autograd import forward_ad
 
-PLAIN = (Tensor, torch.nn.Parameter)  # other classes may have no memory (fake tensors), or a twist
+PLAIN = (Tensor, torch.nn.Parameter)  # subclasses may have no memory, or change what operations do
 
 
 def observed(tensors: Iterable[Tensor]) -> bool:
@@ -32,15 +32,15 @@ def observed(tensors: Iterable[Tensor]) -> bool:
 
 
 def pointwise() -> bool:
-    """True under `vmap` and forward-mode derivatives, for which torch's recurrent kernels have no
-    rule: a loop of single operations is left."""
+    """True under `vmap` and forward-mode derivatives, which torch's recurrent kernels do not
+    support. A loop of single operations runs instead."""
     levels = get_interpreter_stack() or ()
     batched = any(level.key() in (TransformType.Vmap, TransformType.Jvp) for level in levels)
     return batched or forward_ad._current_level >= 0
 
 
 def numbers(tensor: Tensor) -> Tensor | None:
-    """The numbers of a tensor, from within `torch.func` too; None where there are none to read."""
+    """The plain tensor behind one of `torch.func`; None where it holds no numbers to read."""
     while is_functorch_wrapped_tensor(tensor):
         tensor = get_unwrapped(tensor)
     return None if tensor.device.type == "meta" or _traced((tensor,)) else tensor
@@ -49,7 +49,7 @@ def numbers(tensor: Tensor) -> Tensor | None:
 def _traced(tensors: Iterable[Tensor]) -> bool:
     return (
         torch.compiler.is_compiling()
-        or torch.jit.is_tracing()
+        or torch._C._is_tracing()  # torch.jit.trace
         or torch._C._len_torch_dispatch_stack() > 0
         or any(type(tensor) not in PLAIN for tensor in tensors)
     )

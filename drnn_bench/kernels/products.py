@@ -1,6 +1,7 @@
-"""What every cell's kernel is made of: activations, and products of any size from register tiles.
+"""Activations, and products of any size made of register tiles: the parts of all cells' kernels.
 
-Legend: see `registers`. A matrix [rows, columns] of weights is row-major float32, as torch has it.
+Rows are those of `registers`. A matrix [rows, columns] of weights is row-major float32, as torch
+has it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from drnn_bench.kernels.vectors import (
     zero_rows,
 )
 
-# tanh(x) = x P(x^2) / Q(x^2) on |x| < 8.7, where it is 1 in float32: the minimax fit of relative
-# error 6e-8 (linear programs over Chebyshev points). 2.5e-7 in float32, near zero too, where forms
-# with an exponential cancel.
+# tanh(x) = x P(x^2) / Q(x^2) for |x| < 8.7; beyond, it is 1 in float32. The minimax fit has a
+# relative error of 6e-8 (linear programs over Chebyshev points). In float32 it is 2.5e-7, near zero
+# too, where formulas with an exponential lose digits.
 EDGE = 8.7
 P = (0.999999961, 0.129361921, 2.93907411e-3, 9.43635138e-6, -1.32943051e-8, 1.95911721e-11)
 Q = (1.0, 0.462694886, 0.0238379178, 2.30643305e-4)
@@ -29,7 +30,8 @@ Q0, Q1, Q2, Q3 = Q
 S0, S1, S2, S3, S4, S5 = (p * 0.25 ** (i + 1) for i, p in enumerate(P))
 R0, R1, R2, R3 = (q * 0.25**i for i, q in enumerate(Q))
 
-# The tiles: 5 rows of a product, 4 or 1 where 5 does not divide; of `outer` what registers hold.
+# The shapes of tiles: 5 rows of a product, 4 or 1 where 5 does not divide; for `outer` as many as
+# the registers hold.
 FIVE, FOUR, THREE, ONE = (0,) * 5, (0,) * 4, (0,) * 3, (0,)
 BIG, LESS = (FIVE, FOUR) if WIDE else ((0,) * 3, (0,) * 2)
 SIZE = len(BIG)
@@ -67,8 +69,9 @@ def sigmoid(x):
 
 @inline
 def cut(size, tile):
-    """Where tiles of this size end, and those of one less, when `size` is cut into both; what is
-    left (of 1, 2, 3, 6, 7, 11 for tiles of 5 and 4) goes one by one."""
+    """Cuts `size` rows into tiles of `tile` rows, then of `tile` - 1. Returns where the first kind
+    ends and where the second ends. Single rows fill the rest, which is empty except for sizes 1,
+    2, 3, 6, 7 and 11 where `tile` is 5."""
     less = -size % tile
     if less * (tile - 1) > size:
         return size - size % tile, size - size % tile
@@ -83,8 +86,8 @@ def _back(shape, out, fresh, w, w_step, x, count):
 
 @helper
 def back(out, fresh, w, w_step, columns, x, count):
-    """out[i] += sum_k w[k, i] * x[k] for w [count, columns], a row every w_step bytes; `fresh`:
-    in place of what is there."""
+    """out[i] += sum_k w[k, i] * x[k], for w [count, columns] with w_step bytes from row to row.
+    With `fresh` it is out[i] = ... instead."""
     fives, fours = cut(columns, 5)
     i = 0
     while i < columns:
@@ -105,7 +108,7 @@ def gradient(out, out_step, columns, a, a_step, rows, b, b_step, b_order, steps)
 
     a_t[i] is the row at a + t*a_step + i*ROW, b_t[j] the one at
     b + order[t]*b_step + j*ROW.
-    A panel of b, `SIZE` rows of every step, stays in the first cache while a streams past.
+    A panel of b, `SIZE` rows of every step, stays in the first cache while all of a is read.
     """
     bigs, lesses = cut(columns, SIZE)
     j = 0

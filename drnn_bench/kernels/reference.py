@@ -15,7 +15,7 @@ State = tuple[Tensor, ...]
 def scan(
     cell: str, x_TBI: Tensor, weights: tuple, dilation: int = 1, state: State | None = None
 ) -> tuple[Tensor, State]:
-    """See the package's docstring."""
+    """See `dispatch.scan`."""
     w_ih, w_hh, bias, *w_last = weights
     if state is None:
         zeros = x_TBI.new_zeros(dilation, x_TBI.shape[1], w_hh.shape[1])

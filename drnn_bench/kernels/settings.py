@@ -1,4 +1,4 @@
-"""Which kernel is wanted, how many threads it may use, and which kernels have run."""
+"""Which kernel is asked for, how many threads it may use, and which kernels have run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def note_use(name: str) -> None:
 
 @contextlib.contextmanager
 def forced(name: str) -> Iterator[None]:
-    """Within it, this kernel and no other; `auto` gives the choice back."""
+    """Within it, the kernel is this one; `auto` decides by device, dtype and shape. Raises
+    UserError for an unknown name."""
     _forced.append(_known(name))
     try:
         yield
@@ -40,7 +41,7 @@ def forced(name: str) -> Iterator[None]:
 @contextlib.contextmanager
 def shared(count: int) -> Iterator[None]:
     """Within it, so many threads share the sequences of a call of the fused kernels. Torch's own
-    number stays as it is, so that no result depends on this, to the last bit."""
+    number of threads stays as it is, so that every result has the same bits."""
     _threads.append(count)
     try:
         yield

@@ -1,14 +1,15 @@
 """Products in register tiles, and tables: the operations that hold several rows at once.
 
-A product of a matrix with rows, out[r] = sum_k w[r, k] * in[k], is bound by loads unless each one
-loaded serves several multiply-adds. `dot` keeps R rows of sums in registers: each k costs four
-loads of in[k] and R broadcasts, and buys 4*R multiply-adds. With R = 5 that is 20 sums, 4 inputs
-and a broadcast of the 32 registers: 9 loads for 20 multiply-adds, where the machine can do two of
-each at a time. More rows would spill, fewer would wait for loads.
+The product of a matrix with rows, out[r] = sum_k w[r, k] * in[k], is bound by loads unless every
+load serves several multiply-adds. `dot` keeps R rows of sums in registers: each k costs four loads
+of in[k] and R broadcasts, for 4*R multiply-adds. With R = 5 the 32 registers hold 20 sums, 4 inputs
+and a broadcast, and 9 loads serve 20 multiply-adds; the processor starts two of each at a time.
+With more rows the registers do not suffice; with fewer the loads take longer than the
+multiply-adds.
 
-`outer` is the other product, sum over time and columns of a[i] * b[j]: the gradient of a weight.
-There the 5 x 5 sums themselves are the tile: 10 loads for 25 multiply-adds. With AVX2's 16
-registers the tiles are 5*2 + 2 + 1 and 3 x 3; it is the same code.
+`outer` is the other product, the sum over time and columns of a[i] * b[j]: a weight's gradient.
+There the 5 x 5 sums are the tile: 10 loads serve 25 multiply-adds. With AVX2's 16 registers the
+same code has tiles of 5*2 + 2 + 1 registers and of 3 x 3.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from __future__ import annotations
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from drnn_bench.kernels.registers import (
     ALIGN,
@@ -29,6 +29,7 @@ from drnn_bench.kernels.registers import (
     as_tuple,
     float_at,
     fused,
+    intrinsic,
     lanes,
     pointer,
     row_at,
@@ -129,7 +130,7 @@ def look_up(typing, rows, table, table_step, symbols):
 
 @intrinsic
 def add_up(typing, rows, table, table_step, symbols):
-    """The way back: adds column j of the tile to the entry of symbol[j]."""
+    """The gradient of `look_up`: adds column j of the tile to the entry of symbol[j]."""
 
     def generate(context, builder, signature, args):
         rows, table, table_step, symbols = args
@@ -139,7 +140,7 @@ def add_up(typing, rows, table, table_step, symbols):
             tile.append(builder.load(pointer(builder, at, REGISTER), align=4 * LANES))
         columns = _transposed(builder, tile)
         for at, column in zip(_entries(builder, table, table_step, symbols), columns, strict=True):
-            # one after the other: the same symbol may come twice
+            # One after the other, because the same symbol may come twice.
             builder.store(builder.fadd(builder.load(at, align=4), column), at, align=4)
         return context.get_dummy_value()
 
@@ -147,7 +148,7 @@ def add_up(typing, rows, table, table_step, symbols):
 
 
 def _entries(builder, table, table_step, symbols):
-    """Where the table's entries of LANES symbols begin."""
+    """Pointers to the table's entries of LANES symbols."""
     for j in range(LANES):
         at = pointer(builder, builder.add(symbols, INT(8 * j)), INT)
         offset = builder.mul(builder.load(at, align=8), table_step)
@@ -155,8 +156,8 @@ def _entries(builder, table, table_step, symbols):
 
 
 def _transposed(builder, registers):
-    """LANES registers as the columns of what they were the rows of: the first half is dealt into
-    the second like a pack of cards, until every card is back but on its side."""
+    """The transpose of LANES registers, by perfect shuffles: each round interleaves the lanes of
+    the first half of the registers with those of the second half. log2(LANES) rounds transpose."""
     half = LANES // 2
     low = lanes([i // 2 + i % 2 * LANES for i in range(LANES)])
     high = lanes([half + i // 2 + i % 2 * LANES for i in range(LANES)])
@@ -167,10 +168,10 @@ def _transposed(builder, registers):
 
 
 def _totals(builder, registers):
-    """One register whose lane i is the sum of all lanes of register i, for up to LANES of them.
+    """One register whose lane i is the sum of all lanes of register i, for up to LANES registers.
 
-    Of two registers, the even lanes of both and the odd lanes of both are added to one. Each
-    round so halves the number of registers, and of lanes that belong to each.
+    Each round adds the even lanes of a pair of registers to the odd lanes of the same pair. That
+    halves the number of registers, and the number of lanes that hold parts of one sum.
     """
     registers = registers + registers[:1] * (LANES - len(registers))
     even, odd = lanes(range(0, 2 * LANES, 2)), lanes(range(1, 2 * LANES, 2))

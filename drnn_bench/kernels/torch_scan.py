@@ -1,10 +1,12 @@
 """The scan on torch's own recurrent kernels, over the reshaped sequence.
 
-A layer of dilation s is s interleaved chains that never meet (paper, section 2.1): viewed as
-[T/s, s*B, I] they are one plain recurrence of T/s steps over a batch of s*B. Where s does not
-divide T, the last T mod s steps are one more step of the first chains; nothing is padded, so the
-state that is left behind is exact. A min_gru, for which torch has no kernel, is linear in its
+A layer of dilation s is s interleaved chains that never meet (Chang et al. 2017, section 2.1).
+Viewed as [T/s, s*B, I] they are one plain recurrence of T/s steps over a batch of s*B. Where s does
+not divide T, the last T mod s steps are one more step of the first chains. Nothing is padded, so
+the state after the last step is exact. Torch has no kernel for a min_gru, which is linear in its
 state: each chain is a parallel scan.
+
+Legend: T steps, B batch, I inputs, H units, s dilation.
 """
 
 from __future__ import annotations
@@ -15,13 +17,8 @@ from torch.nn.functional import linear
 
 from drnn_bench.kernels.linear import linear_scan
 
-STATES = {
-    "rnn": 1,
-    "gru": 1,
-    "lstm": 2,
-    "skip": 1,
-    "min_gru": 1,
-}  # state variables of each cell: h, and the LSTM's c
+# The number of state variables of each cell: h, and the LSTM's c.
+STATES = {"rnn": 1, "gru": 1, "lstm": 2, "skip": 1, "min_gru": 1}
 _GATES = {"rnn": 1, "gru": 3, "lstm": 4, "skip": 1, "min_gru": 2}
 
 State = tuple[Tensor, ...]
@@ -29,13 +26,14 @@ Weights = tuple[Tensor, ...]
 
 
 def gates(cell: str) -> int:
+    """How many gates a unit of a cell has."""
     return _GATES[cell]
 
 
 def scan(
     cell: str, x_TBI: Tensor, weights: Weights, dilation: int = 1, state: State | None = None
 ) -> tuple[Tensor, State]:
-    """See the package's docstring. Returns the outputs [T, B, H] and the state to go on with."""
+    """See `dispatch.scan`."""
     steps, batch = int(x_TBI.shape[0]), x_TBI.shape[1]
     width = weights[1].shape[1]
     if state is None:
@@ -60,7 +58,7 @@ def scan(
 def _chains(
     cell: str, x_TBI: Tensor, weights: Weights, rounds: int, state: State
 ) -> tuple[Tensor, State]:
-    """`rounds` steps of T/rounds chains side by side."""
+    """`rounds` steps of T/rounds chains side by side, with `rounds` a divisor of T."""
     steps, batch, inputs = int(x_TBI.shape[0]), *x_TBI.shape[1:]
     w_ih, w_hh, bias = weights
     if cell == "min_gru":
@@ -69,7 +67,7 @@ def _chains(
         y = linear_scan(1 - z, z * new, state[0].reshape(-1, w_hh.shape[1]))
         y = y.view(steps, batch, -1)
         return y, (y[steps - steps // rounds :],)
-    # Stock kernels take a second bias; it is no parameter of ours, and stays zero.
+    # Torch's kernels take a second bias. It is no parameter of the layer, and always zero.
     params = [w_ih, w_hh, bias, torch.zeros_like(bias)]
     x = x_TBI.reshape(rounds, -1, inputs)
     hidden = [h.reshape(1, -1, w_hh.shape[1]).contiguous() for h in state]
@@ -83,8 +81,8 @@ def _chains(
 
 
 def _skip(x_TBI: Tensor, weights: Weights, past_sBH: Tensor) -> tuple[Tensor, State]:
-    """h_{t-s} lies s steps back, so a block of s steps knows all of its own: block by block, each
-    is a plain recurrence with h_{t-s} as further inputs."""
+    """In blocks of s steps: within a block every h_{t-s} is known before it begins, so the block is
+    a plain recurrence with h_{t-s} as further inputs."""
     w_ih, w_skip, bias, w_last = weights
     weights = torch.cat([w_ih, w_skip], 1), w_last, bias
     outputs = []

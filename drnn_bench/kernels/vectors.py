@@ -1,7 +1,7 @@
-"""Rows of columns in vector registers, for Numba: what the fused scan computes one row at a time.
+"""Operations on rows (see `registers`) for Numba: loads, stores, sums, products.
 
-Numba's own vectoriser reaches half of this at best, and breaks at the first stride it cannot see.
-Nothing here is fast-math: NaN and infinity go where IEEE sends them. What a row is: `registers`.
+Numba's own vectoriser reaches half of this speed at best, and none where it does not know a stride.
+There is no fast-math: NaN and infinity follow IEEE 754.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import operator
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, models, overload, register_model
+from numba.extending import models, overload, register_model
 
 from drnn_bench.kernels.registers import (
     ALIGN,
@@ -24,6 +24,7 @@ from drnn_bench.kernels.registers import (
     float_at,
     fused,
     halves,
+    intrinsic,
     pointer,
     row_at,
     spread,
@@ -112,7 +113,7 @@ def fma(typing, a, b, c):
 
 @intrinsic
 def clamp(typing, row, low, high):
-    """Within low .. high; NaN stays NaN, as no comparison with it is true."""
+    """Each number moved into low .. high. NaN stays NaN, as no comparison with it is true."""
 
     def generate(context, builder, signature, args):
         row = args[0]
@@ -126,8 +127,8 @@ def clamp(typing, row, low, high):
 
 @intrinsic
 def two_to(typing, row):
-    """2^k of a sum k + 1.5 * 2^23, whose last bits are the whole number k: -126 <= k <= 128, the
-    last of which gives infinity, and -127 gives zero."""
+    """2^k of the float k + 1.5 * 2^23, whose last bits are the whole number k, for k from -126 to
+    127; k = 128 gives infinity, k = -127 gives zero."""
 
     def generate(context, builder, signature, args):
         whole = ir.VectorType(ir.IntType(32), COLUMNS)
@@ -139,7 +140,7 @@ def two_to(typing, row):
 
 @intrinsic
 def load_rows(typing, shape, address, step):
-    """As many rows as `shape` has entries, one every `step` bytes, as a tuple."""
+    """A tuple of as many rows as `shape` has entries. They lie `step` bytes apart."""
 
     def generate(context, builder, signature, args):
         _, at, step = args
@@ -161,7 +162,8 @@ def zero_rows(typing, shape):
 
 @intrinsic
 def spread_rows(typing, shape, address, step):
-    """The same of floats, each spread over a row."""
+    """A tuple of as many rows as `shape` has entries. Row r repeats the float at
+    address + r*step."""
 
     def generate(context, builder, signature, args):
         _, at, step = args
@@ -185,7 +187,7 @@ def store_rows(typing, address, rows):
 
 @intrinsic
 def add_sum(typing, address, row):
-    """Adds the registers that a row is made of to the one at an address."""
+    """Adds all registers of a row to the register at an address."""
 
     def generate(context, builder, signature, args):
         at, total = pointer(builder, args[0], REGISTER), args[1]

@@ -1,14 +1,15 @@
-"""The shape of one call of the fused scan, and where everything lies in a block's workspace.
+"""The shapes of one call of the fused scan, and where its arrays lie in a block's memory.
 
 A place is counted in rows of COLUMNS floats. An array [steps, features] has `pitch(features)` rows
 a step.
 
-Legend: T steps, I inputs, H units, s dilation.
+Legend: T steps, B batch, I inputs, H units, s dilation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
@@ -18,14 +19,15 @@ from drnn_bench.kernels.layout import numbers
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
 from drnn_bench.kernels.torch_scan import STATES
 
-CACHE, CHUNK = 384 * 1024, (8, 16)  # gate gradients that wait: bytes; fewest and most steps
+CACHE = 384 * 1024  # bytes of gate gradients that wait for the weights' gradients
+CHUNK = (8, 16)  # fewest and most steps of gate gradients that wait
 WEIGHTS = ("w_ih", "w_hh", "bias", "w_last")
 NOTHING = dict.fromkeys(Layer._fields, 0)
 
 
 def pitch(features: int) -> int:
-    """Rows that a step takes. Where the same feature of all steps would share a few sets of the
-    first cache, a row is left unused."""
+    """Rows that a step takes. A row is left unused where the same feature of all steps would
+    otherwise share a few sets of the first cache."""
     return features + (features % 8 == 0)
 
 
@@ -34,7 +36,44 @@ def padded(gates: int) -> int:
     return -(-gates // LANES) * LANES
 
 
-class Plan:
+@dataclass(frozen=True)
+class LayerPlaces:
+    """Where the arrays of one layer lie."""
+
+    h: int
+    c: int
+    gates: int
+
+
+@dataclass(frozen=True)
+class GradientPlaces:
+    """Where the gradients of one block lie, for as long as backward works on it.
+
+    h:       of the states of two layers, which neighbouring layers use in turns
+    x, c:    of the inputs, and of the LSTM's c
+    work:    of the gates of a chunk, `work_rows` rows a step
+    bias:    of a layer's biases
+    rows:    of the whole memory
+    chunk:   steps
+    """
+
+    h: tuple[int, int]
+    x: int
+    c: int
+    work: int
+    bias: int
+    rows: int
+    chunk: int
+    work_rows: int
+
+
+class Workspace:
+    """One call of the fused scan.
+
+    `last` outputs of the top layer are asked for; `return_states`: the states after the last step
+    too. `rows`: per layer, which steps of the layer below it takes (None: all).
+    """
+
     def __init__(
         self,
         cell: str,
@@ -43,17 +82,18 @@ class Plan:
         dilations: Sequence[int],
         rows: Sequence[np.ndarray | None],
         last: int,
-        leaving: bool,
+        return_states: bool,
     ):
         self.cell, self.dilations, self.rows, self.last = cell, dilations, rows, last
-        self.leaving = leaving  # the states leave
-        self.depth, self.states, self.kinds = len(weights), STATES[cell], len(weights[0])
-        # Of symbols [T, B], nothing lies in the workspace but the gates that they give.
+        self.return_states = return_states
+        self.depth, self.states = len(weights), STATES[cell]
+        self.weights_per_layer = len(weights[0])
+        # Of symbols [T, B], only the gates that they give lie in the workspace.
         self.input_steps, self.batch, *inputs = x_shape
         self.inputs, self.symbols = sum(inputs), not inputs
         self.looked_up = padded(weights[0][0].shape[0]) * self.symbols
         self.units = [w_hh.shape[1] for _, w_hh, *_ in weights]
-        self.steps = []
+        self.steps: list[int] = []
         for taken in rows:
             below = self.steps[-1] if self.steps else self.input_steps
             self.steps.append(below if taken is None else len(taken))
@@ -63,42 +103,42 @@ class Plan:
         self.histories = [(s + steps) * pitch(units) for s, steps, units in lengths]
         self.input_rows = self.looked_up or self.input_steps * pitch(self.inputs)
 
-    def kept(self) -> tuple[list[tuple[int, int, int]], int]:
-        """Places of every layer's h, c and gates, and the rows in all. The input lies at 0."""
+    def for_training(self) -> tuple[list[LayerPlaces], int]:
+        """The places of every layer, each with memory of its own, and the rows of the whole
+        memory. The input lies at 0."""
         start, places = self.input_rows, []
         for i, rows in enumerate(self.histories):
             gates = start + self.states * rows
-            places.append((start, gates - rows, gates))
+            places.append(LayerPlaces(h=start, c=gates - rows, gates=gates))
             start = gates + GATES[self.cell] * self.units[i] * self.steps[i]
         return places, start
 
-    def passing(self) -> tuple[list[tuple[int, int, int]], int]:
-        """The same where no gradient will be asked for: layers take turns with the memory of two,
-        and only one step's gates have room."""
+    def for_inference(self) -> tuple[list[LayerPlaces], int]:
+        """The same without a backward pass: layers take turns with the memory of two, and there
+        is room for the gates of one step."""
         start, longest = self.input_rows, max(self.histories)
         c, gates = start + 2 * longest, start + (1 + self.states) * longest
-        places = [(start + i % 2 * longest, c, gates) for i in range(self.depth)]
+        places = [LayerPlaces(start + i % 2 * longest, c, gates) for i in range(self.depth)]
         return places, gates + GATES[self.cell] * max(self.units)
 
-    def gradients(self, inputs: bool) -> tuple[list[int], int, int]:
-        """Places for backward, the end among them: the gradients of two layers' h, of the inputs
-        where they are wanted, of c, of the gates of a chunk, of the biases. Then the steps of a
-        chunk, and the rows of one."""
+    def for_gradients(self, of_inputs: bool) -> GradientPlaces:
+        """The places that backward needs beside those of forward."""
         per_step = pitch(WORK[self.cell] * max(self.units))
         chunk = min(max(CACHE // (per_step * ROW), CHUNK[0]), CHUNK[1])
         longest, biases = max(self.histories), WORK[self.cell] * max(self.units) * LANES
         ring = max(s * pitch(units) for s, units in zip(self.dilations, self.units, strict=True))
-        sizes = [longest, longest, inputs * self.input_rows, ring * (self.states > 1)]
+        sizes = [longest, longest, of_inputs * self.input_rows, ring * (self.states > 1)]
         sizes += [chunk * per_step + LANES, -(-biases // COLUMNS)]
-        return np.cumsum([0, *sizes]).tolist(), chunk, per_step
+        even, odd, x, c, work, bias, rows = np.cumsum([0, *sizes]).tolist()
+        return GradientPlaces((even, odd), x, c, work, bias, rows, chunk, per_step)
 
-    def split(self, tensors: Sequence) -> tuple[list, list]:
-        """The weights of each layer and the states of each layer, of all in a row."""
-        cut = self.kinds * self.depth
-        return chunks(tensors[:cut], self.kinds), chunks(tensors[cut:], self.states)
+    def split(self, tensors: Sequence[Tensor]) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
+        """The weights of each layer and the states of each layer, from all of them in a row."""
+        cut = self.weights_per_layer * self.depth
+        return chunks(tensors[:cut], self.weights_per_layer), chunks(tensors[cut:], self.states)
 
     def layer(self, i: int, weights: Sequence[Tensor]) -> dict[str, int]:
-        """What both kernels are told of a layer, but for the places."""
+        """The arguments of both kernels for a layer, without those that depend on the block."""
         inputs, taken = self.units[i - 1] if i else self.inputs, self.rows[i]
         order = numbers(self.steps[i]) if taken is None else taken
         addresses = zip(WEIGHTS, (w.data_ptr() for w in weights), strict=False)
@@ -112,18 +152,25 @@ class Plan:
             "w_step": 4 * inputs,
             "x_step": pitch(inputs) * ROW,
             "h_step": pitch(self.units[i]) * ROW,
-            # Backward walks its own arrays, which lie last step first, as memory likes it.
+            # Backward walks the time backwards. Its own arrays lie last step first, so that it
+            # reads memory in ascending order.
             "dx_step": -pitch(inputs) * ROW,
             "dh_step": -pitch(self.units[i]) * ROW,
             "order": order.ctypes.data,
         }
 
 
-def chunks(items: Sequence, size: int) -> list:
-    return [items[i : i + size] for i in range(0, len(items), size)]
+def chunks(items: Sequence, size: int) -> list[list]:
+    """The items in lists of `size`."""
+    return [list(items[i : i + size]) for i in range(0, len(items), size)]
 
 
 def view(rows: np.ndarray, place: int, steps: int, features: int) -> np.ndarray:
     """The array [steps, features, COLUMNS] at a place."""
-    wide = pitch(features)
-    return rows[place : place + steps * wide].reshape(steps, wide, COLUMNS)[:, :features]
+    width = pitch(features)
+    return rows[place : place + steps * width].reshape(steps, width, COLUMNS)[:, :features]
+
+
+def addresses(base: int, **places: int) -> dict[str, int]:
+    """Addresses in bytes of places in the memory that begins at the address `base`."""
+    return {name: base + place * ROW for name, place in places.items()}

@@ -1,7 +1,8 @@
-"""What every family's frozen config offers: sizes, widths, and the edges its theory needs.
+"""The base of every family's architecture: its sizes, its widths, and the edges of its theory.
 
-A config is the whole truth about a network: `config.build()` makes the module, `config.paths`
-gives mean recurrent length, `config.widths` the layers. Nothing here needs data or training.
+An architecture describes a network completely: `architecture.build()` makes the module, mean
+recurrent length follows from `architecture.paths`. Its `config` is the same as a dict of JSON
+values. Nothing here needs data or training.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from drnn_bench.tasks.task import LONGEST
 if typing.TYPE_CHECKING:
     from torch import nn
 
+    from drnn_bench.models.inputs import Net
 
-LARGEST = 10_000_000  # of any one number that describes a net: beyond it somebody mistyped
 
-# Smaller bounds, for numbers that say how many parts a net has or how far it is described.
+LARGEST = 10_000_000  # bound of any number in an architecture: a larger one is a typing error
+
+# The bounds of particular numbers: how many parts a net has, how far back it looks.
 MOST = {
     "depth": 256,
     "modules": 256,
@@ -41,9 +44,10 @@ class Paths:
     """The edges by which an input reaches a later output, for shortest paths.
 
     edges:   feed-forward edges on every path (the depth; a fusion layer adds one).
-    spans:   recurrent edges, as the number of steps each one crosses; any may be used any number
-             of times, at cost 1. Where the net differs between start times, those of the worst.
-    windows: per convolution, the steps back that its one feed-forward edge may reach.
+    spans:   recurrent edges, as the number of steps that each crosses. A path may use each any
+             number of times, at cost 1. Where the edges differ between start times, those of the
+             worst start.
+    windows: per convolution, how many steps back its one feed-forward edge may reach.
     """
 
     edges: int
@@ -53,9 +57,13 @@ class Paths:
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture(Extension):
-    """Base of the families' configs. `width` is one number for all layers, or one per layer.
+    """Base of the families' architectures: frozen, hashable, checked when they are made.
 
-    `embedding`: a learned table gives each input symbol so many numbers; None: inputs as they come.
+    input_size:  channels of the inputs, or how many symbols there are
+    output_size: classes
+    width:       units of every layer, or a tuple with one number per layer
+    embedding:   size of a learned vector for each input symbol; None: inputs as they are
+    Raises UserError where an option is out of bounds.
     """
 
     kind_of_extension: ClassVar[Kind] = FAMILY
@@ -90,49 +98,55 @@ class Architecture(Extension):
 
     @property
     def layers(self) -> int:
-        """Number of layers that have a width of their own."""
-        return self.depth
+        """Number of layers that have a width of their own: the option `depth`, where a family does
+        not say otherwise."""
+        return getattr(self, "depth")  # noqa: B009
 
     @property
     def widths(self) -> tuple[int, ...]:
+        """The width of each layer, the lowest first."""
         return self.width if isinstance(self.width, tuple) else (self.width,) * self.layers
 
     @property
     def layer_dilations(self) -> tuple[int, ...] | None:
-        """Per layer, lowest first, or None where the family has none."""
+        """The dilation of each layer, the lowest first; None where the family has none."""
         return None
 
     @property
     def longest_span(self) -> int:
-        """The longest recurrent edge or tap distance: it must lie below the sequence length."""
+        """The longest recurrent edge or distance of taps, in steps. It must be less than the
+        sequence length."""
         return max(self.layer_dilations or (1,))
 
     @property
     def period(self) -> int | None:
-        """Length of one turn of the cyclic graph (paper, section 3); None for convolutions."""
+        """Period of the cyclic graph in steps (Chang et al. 2017, section 3); None for
+        convolutions."""
         raise NotImplementedError
 
     @property
     def paths(self) -> Paths:
+        """The edges by which an input reaches a later output."""
         raise NotImplementedError
 
     @property
     def recurrent_edges_per_node(self) -> float:
-        """The paper's N_r."""
+        """N_r of Chang et al. 2017, section 3."""
         raise NotImplementedError
 
     def sequential_steps(self, length: int) -> int:
-        """Steps that must follow one another to run a sequence of `length`."""
+        """How many steps of the computation must follow one another, for a sequence of `length`
+        steps."""
         raise NotImplementedError
 
     @classmethod
     def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:
-        """Upper bounds that a search respects, given the options drawn so far."""
+        """Upper bounds of options in a search, given the options drawn so far."""
         return {}
 
-    def build(self) -> nn.Module:
-        """The module, with its table in front where there is an embedding. It checks what it is
-        given (models/inputs.py)."""
+    def build(self) -> Net:
+        """The module, behind its table where there is an embedding. It checks its inputs
+        (models/inputs.py)."""
         from drnn_bench.models.embedding import Embedded
         from drnn_bench.models.inputs import checked
 
@@ -142,12 +156,12 @@ class Architecture(Extension):
         return checked(Embedded(inner.network(), self.input_size, self.embedding), self)
 
     def network(self) -> nn.Module:
-        """The module without an embedding: what a family has to say."""
+        """The module without an embedding, which each family defines."""
         raise NotImplementedError
 
     @property
     def options(self) -> dict[str, Any]:
-        """Everything but the sizes and the width, as JSON values; unused options left out."""
+        """All fields but the sizes and the width, as JSON values; those that are None left out."""
         skip = {"input_size", "output_size", "width"}
         pairs = ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
         return {
@@ -158,7 +172,7 @@ class Architecture(Extension):
 
     @property
     def config(self) -> dict[str, Any]:
-        """`options` and the width: with the sizes, enough to build the net again."""
+        """`options` and the width. With the sizes, they are enough to build the net again."""
         width = self.width if isinstance(self.width, int) else list(self.width)
         return {**self.options, "width": width}
 
@@ -177,7 +191,7 @@ class Architecture(Extension):
 
 @dataclass(frozen=True, kw_only=True)
 class Stepwise(Architecture):
-    """`depth` layers, each with one recurrent edge from the step before."""
+    """Families of `depth` layers, each with one recurrent edge from the step before."""
 
     depth: int = 1
 
@@ -203,7 +217,8 @@ class Stepwise(Architecture):
 
 @dataclass(frozen=True, kw_only=True)
 class ParallelScan(Stepwise):
-    """The same where the recurrence is linear: a layer takes log2(T) rounds, rounded up."""
+    """Stepwise families whose recurrence is linear: a layer is a parallel scan of log2(T) rounds,
+    rounded up."""
 
     depth: int = 2
 
@@ -212,24 +227,26 @@ class ParallelScan(Stepwise):
 
 
 def at_least(name: str, value: Any, bound: int) -> None:
+    """Raises UserError unless the value is a whole number from `bound` to the bound of its name."""
     if isinstance(value, bool) or not isinstance(value, int) or value < bound:
         raise UserError(f"{name} must be a whole number of at least {bound}, got {value!r}")
     at_most(name, value)
 
 
 def at_most(name: str, value: float) -> None:
+    """Raises UserError where the value is above the bound of its name."""
     most = MOST.get(name, LARGEST)
     if value > most:
         raise UserError(f"{name} must be at most {most:,}, got {shortened(value)}")
 
 
 def shortened(value: float) -> str:
-    """A number that may have thousands of digits."""
+    """A number in words; it may have thousands of digits."""
     return f"{value:,}" if value < 10**18 else f"about 10^{round(math.log10(value))}"
 
 
 def max_levels(base: int, length: int) -> int | None:
-    """How many of base^0, base^1, ... lie below a sequence length; None: all (base 1)."""
+    """How many of base^0, base^1, ... are less than a sequence length; None: all (base 1)."""
     if base == 1:
         return None
     levels = 0
@@ -239,15 +256,17 @@ def max_levels(base: int, length: int) -> int | None:
 
 
 def one_of(name: str, value: Any, known: tuple[str, ...]) -> None:
+    """Raises UserError unless the value is a known one."""
     if value not in known:
         raise UserError(f"unknown {name} {value!r}: {nearest(str(value), list(known))}")
 
 
 @functools.cache
-def option_types(config_type: type[Architecture]) -> dict[str, Any]:
-    """Option name -> type, for reading `key=value` and search spaces. (Not to be changed.)"""
-    hints = typing.get_type_hints(config_type)
+def option_types(kind: type[Architecture]) -> dict[str, Any]:
+    """Option name -> type, for reading `key=value` and search spaces. The dict is cached: do not
+    change it."""
+    hints = typing.get_type_hints(kind)
     skip = {"input_size", "output_size", "width"}
-    names = [f.name for f in dataclasses.fields(config_type) if f.name not in skip]
+    names = [f.name for f in dataclasses.fields(kind) if f.name not in skip]
     names.sort(key=lambda name: name == "embedding")  # a family's own options first
     return {name: int if hints[name] == int | None else hints[name] for name in names}

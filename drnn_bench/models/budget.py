@@ -1,8 +1,8 @@
 """The width that meets a parameter budget, so that a search never has to find one.
 
-Of 100 trials drawn with the width as one more searched number, 0.8 met a budget within 5 %;
-solved from the budget, 95 did. Parameters are those a gradient reaches, counted on the built
-model, output layer included.
+Of 100 trials whose width was searched like any other option, 0.8 met a budget within 5 %; of 100
+whose width was computed from the budget, 95 did. Parameters are those that have a gradient, counted
+on the built model with its output layer.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any
 
 from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import Architecture, at_least, shortened
-from drnn_bench.models.registry import TooFar, make_config
+from drnn_bench.models.registry import TooFar, make_architecture
 
-ENOUGH = 0.95  # use at least this share of the budget where integer widths allow it
+ENOUGH = 0.95  # the share of the budget to use where integer widths allow it
 LEAST = 0.90  # an architecture that cannot use this share is refused
 TOO_LONG = "the largest dilation reaches the sequence length"
 
 
 class Infeasible(UserError):
-    """No width of this architecture meets the budget. `reason`: the kind of refusal, the same
-    words for all of a kind. `needs`: a smaller or larger budget that works."""
+    """No width of this architecture meets the budget. `reason`: the kind of refusal, in the same
+    words for all refusals of a kind. `needs`: a smaller or larger budget that is met."""
 
     def __init__(self, message: str, reason: str, needs: int | None = None):
         super().__init__(message)
@@ -31,12 +31,12 @@ class Infeasible(UserError):
 
 
 @lru_cache(maxsize=65536)
-def count_parameters(config: Architecture) -> int:
-    """Trainable parameters of the built model; built on the meta device, so it costs no memory."""
+def count_parameters(architecture: Architecture) -> int:
+    """Trainable parameters of the built model. It is built on the meta device, without memory."""
     import torch
 
     with torch.device("meta"):
-        model = config.build()
+        model = architecture.build()
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
@@ -49,20 +49,21 @@ def solve_width(
     budget: int,
     length: int | None = None,
 ) -> Architecture:
-    """The config with the largest width whose parameter count is at most `budget`.
+    """The architecture with the largest width whose parameter count is at most `budget`.
 
-    All layers get one width where that uses 95 % of the budget; else the fewest, lowest layers
-    get one unit more. Raises Infeasible where not even 90 % can be used, or where the largest
-    dilation reaches the sequence length (then a layer never sees its own past).
+    All layers get the same width where that uses 95 % of the budget. Where it does not, the lowest
+    layers, as few as possible, get one unit more. Raises Infeasible where less than 90 % of the
+    budget can be used, or where the largest dilation reaches the sequence length: such a layer
+    never reads its own past.
     """
 
     def make(width: int | tuple[int, ...]) -> Architecture:
-        return make_config(
+        return make_architecture(
             family, input_size=input_size, output_size=output_size, width=width, **options
         )
 
     at_least("budget", budget, 1)
-    # The least width of a family may hang on its options (a clockwork RNN: a unit a module).
+    # The least width may depend on the options: a clockwork RNN needs a unit in every module.
     try:
         floor = _first(lambda width: _valid(make, width))
     except TooFar as error:
@@ -108,22 +109,22 @@ def solve_width(
     return best
 
 
-def _words(config: Architecture) -> str:
-    return "(" + " ".join(f"{k}={v}" for k, v in config.options.items()) + ")"
+def _words(architecture: Architecture) -> str:
+    return "(" + " ".join(f"{k}={v}" for k, v in architecture.options.items()) + ")"
 
 
 def _valid(make: Callable[[int], Architecture], width: int) -> bool:
     try:
         make(width)
     except UserError:
-        if width >= 4096:  # not a matter of the width: let the message through
+        if width >= 4096:  # the width is not what is wrong
             raise
         return False
     return True
 
 
 def _first(ok: Callable[[int], bool]) -> int:
-    """The least width from 1 up that is valid, found by doubling and bisection."""
+    """The least valid width from 1 up, by doubling and bisection."""
     high = 1
     while not ok(high):
         high *= 2
@@ -137,8 +138,8 @@ def _first(ok: Callable[[int], bool]) -> int:
 def _last_within(count: Callable[[int], int], low: int, budget: int) -> int:
     """The largest width from `low` up whose count is within the budget.
 
-    Counts grow with the width, about as its square: so the line through the roots of the last two
-    soon hits it, after half the nets that bisection would have to build.
+    Counts grow about as the square of the width. So the next guess lies on the line through the
+    square roots of the last two counts, which takes half as many nets as bisection.
     """
     last = (low, count(low))
     guess, over = int(low * math.sqrt(budget / last[1])), None

@@ -6,17 +6,18 @@ reads modules of its own or a longer period, never a shorter one:
 
     h_i(t) = tanh(W_i x_t + b_i + sum_{T_j >= T_i} U_ij h_j(t-1))   where t mod T_i = 0.
 
-Slow never depends on fast, so that the modules can be run one after the other, slowest first
-(kernels/clockwork.py): the work per step is what the paper promises. Parameters: with n units in g
-equal modules of k, n*I + k^2*g(g+1)/2 + n, and the output layer.
+So the modules can run one after another, the slowest first (kernels/clockwork.py), and each
+computes only the steps at which it fires, as in the paper. With n units in g equal modules of k
+units, the layer has n*I + k^2*g(g+1)/2 + n parameters; the output layer comes to that.
 
 Legend: B batch, T steps, I inputs, H units of a module, O outputs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
 
@@ -33,7 +34,7 @@ from drnn_bench.models.layers import CausalHead, RecurrentLayer
 
 @dataclass(frozen=True, kw_only=True)
 class ClockworkRNN(Architecture):
-    """`width` is the units of the whole layer; where `modules` does not divide it, the fastest
+    """`width` counts the units of the whole layer. Where `modules` does not divide it, the fastest
     modules have one unit more."""
 
     base: int = 2
@@ -72,13 +73,14 @@ class ClockworkRNN(Architecture):
 
     @property
     def paths(self) -> Paths:
-        # An input enters only the modules that fire at its step. At the worst steps that is the
-        # fastest alone, which feeds no slower one: from there every span costs one edge a step.
+        # An input enters only the modules that fire at its step. At the worst steps that is only
+        # the fastest, which no slower module reads: from there every step of a span costs one edge.
         return Paths(1, (1,))
 
     @property
     def recurrent_edges_per_node(self) -> float:
-        """Block edges per recomputed module, over one period of the graph."""
+        """The paper's N_r (Chang et al. 2017), with modules as nodes: edges into the modules that
+        fire, over one period of the graph, per firing."""
         fires = [self.period // period for period in self.periods]
         blocks = range(self.modules, 0, -1)
         return sum(f * b for f, b in zip(fires, blocks, strict=True)) / sum(fires)
@@ -89,36 +91,41 @@ class ClockworkRNN(Architecture):
     @classmethod
     def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:
         """The longest period stays below the sequence length."""
-        return {"modules": max_levels(options.get("base", cls.base), length)}
+        levels = max_levels(options.get("base", cls.base), length)
+        return {} if levels is None else {"modules": levels}
 
     def network(self) -> ClockworkLayer:
         return ClockworkLayer(self)
 
 
 class ClockworkLayer(nn.Module):
-    def __init__(self, config: ClockworkRNN):
+    """The hidden layer and the output layer; the interface is that of `SequenceModel`."""
+
+    def __init__(self, architecture: ClockworkRNN):
         super().__init__()
-        self.periods, self.units = config.periods, config.units
-        # Module i reads the input and every slower module, and recurs on itself.
-        self.modules_ = nn.ModuleList(
-            RecurrentLayer("rnn", config.input_size + sum(self.units[i + 1 :]), units)
+        self.periods, self.units = architecture.periods, architecture.units
+        # Module i reads the input, every slower module and its own state.
+        layers = [
+            RecurrentLayer("rnn", architecture.input_size + sum(self.units[i + 1 :]), units)
             for i, units in enumerate(self.units)
-        )
-        self.head = CausalHead(sum(self.units), config.output_size)
+        ]
+        self.modules_ = cast("Sequence[RecurrentLayer]", nn.ModuleList(layers))
+        self.head = CausalHead(sum(self.units), architecture.output_size)
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
         length = int(x_BTI.shape[1])
         return self._run(x_BTI, length if last is None else last, 0, None)[0]
 
     def stream(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """Logits (B, T, O) of the next T steps of a sequence, and the state to go on with."""
+        """Logits (B, T, O) of the next T steps of a sequence, and the state after them."""
         clock, hidden = state or (0, None)
         return self._run(x_BTI, x_BTI.shape[1], clock, hidden)
 
     def _run(
         self, x_BTI: Tensor, last: int, clock: int, hidden: list[Tensor] | None
     ) -> tuple[Tensor, Any]:
-        """`clock`: the steps already seen, modulo the longest period. `hidden`: [B, H] a module."""
+        """Logits (B, last, O), and the state after the last step: the number of steps so far modulo
+        the longest period (`clock`), and the hidden state [B, H] of every module."""
         x_TBI = x_BTI.transpose(0, 1)
         length, batch, _ = x_TBI.shape
         if hidden is None:

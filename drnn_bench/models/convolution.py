@@ -1,7 +1,7 @@
-"""What the CNN families share: config, model, and a causal dilated convolution over time.
+"""What the CNN families share: architecture, model, and a causal dilated convolution over time.
 
-A model holds its steps as [I, T, B], so that a tap of a convolution is one product of its weights
-with all steps at once, from some step on, and nothing is copied to bring taps together.
+A model holds its steps as [I, T, B]. So a tap of a convolution is one product of its weights with a
+range of steps, and the taps need no copies.
 
 Legend: T steps, B batch, I inputs, C channels, k kernel size, d dilation.
 """
@@ -24,7 +24,7 @@ from drnn_bench.models.architecture import (
     at_least,
     max_levels,
 )
-from drnn_bench.models.layers import SequenceModel, affine
+from drnn_bench.models.layers import Layer, SequenceModel, affine
 from drnn_bench.models.needed import thinned
 from drnn_bench.models.streaming import Ring, single_step
 
@@ -37,7 +37,7 @@ class Convolutional(Architecture):
     depth: int = 10
     kernel: int = 2
 
-    convolutions: ClassVar[int] = 1  # in a layer, all of its dilation
+    convolutions: ClassVar[int] = 1  # in a layer; all have its dilation
 
     def __post_init__(self) -> None:
         at_least("base", self.base, 1)
@@ -74,23 +74,23 @@ class Convolutional(Architecture):
         return {} if levels is None else {"depth": levels}
 
 
-class ConvolutionalModel(SequenceModel):
-    """The layers' `forward(x_ITB, chains, stride)` gives [C, T', B], of which T' is every
-    `stride`-th step up to the last; their `stream` is as everywhere."""
+class ConvolutionalModel(SequenceModel[Layer]):
+    """Here `layer(x_ITB, chains, stride)` gives [C, T', B]: the outputs at every `stride`-th step,
+    counted back from the last one. `chains` is as in `SequenceModel`."""
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
         length = int(x_BTI.shape[1])
         last = length if last is None else last
         dilations = [layer.dilation for layer in self.layers]
         h_ITB = x_BTI.permute(2, 1, 0)
-        if last == 1:  # what comes out of a layer is what the next one's taps read, and no more
+        if last == 1:  # a layer computes the steps that the taps of the next one read
             for layer, d, above in zip(self.layers, dilations, [*dilations[1:], None], strict=True):
                 h_ITB = layer(h_ITB, 1, h_ITB.shape[1] if above is None else above // d)
         else:
             rows, chains = thinned(tuple(dilations), length, last)
-            for layer, row, n in zip(self.layers, rows, chains, strict=True):
-                if row is not None:
-                    h_ITB = h_ITB.index_select(1, torch.from_numpy(row).to(h_ITB.device))
+            for layer, taken, n in zip(self.layers, rows, chains, strict=True):
+                if taken is not None:
+                    h_ITB = h_ITB.index_select(1, torch.from_numpy(taken).to(h_ITB.device))
                 h_ITB = layer(h_ITB, n, 1)
         y_OTB = affine(self.head.weight[0], h_ITB[:, -last:], self.head.bias)
         return y_OTB.permute(2, 1, 0)
@@ -99,8 +99,12 @@ class ConvolutionalModel(SequenceModel):
 def causal_conv(
     x_ITB: Tensor, weight_CIk: Tensor, dilation: int, bias: Tensor | None = None, stride: int = 1
 ) -> Tensor:
-    """y_t = b + sum_j W[:, :, k-1-j] x_{t-j*d}: the taps' order is nn.Conv1d's, oldest first.
-    A stride, of dilation 1 only, gives every so manieth step up to the last."""
+    """y_t = b + sum_j W[:, :, k-1-j] x_{t-j*d}, [C, T, B]: the order of the taps is that of
+    nn.Conv1d, the oldest first. Steps before the first count as zeros.
+
+    A stride above 1 gives every stride-th step, counted back from the last; the dilation must then
+    be 1.
+    """
     steps, batch = x_ITB.shape[1:]
     if kernels.observed((x_ITB, weight_CIk)):
         return _plain_conv(x_ITB, weight_CIk, dilation, bias, stride)
@@ -113,7 +117,7 @@ def causal_conv(
 def _plain_conv(
     x_ITB: Tensor, weight_CIk: Tensor, dilation: int, bias: Tensor | None, stride: int
 ) -> Tensor:
-    """The same in operations that can be traced and transformed."""
+    """`causal_conv` in operations that can be traced and transformed."""
     steps, kernel = x_ITB.shape[1], weight_CIk.shape[2]
     padded = F.pad(x_ITB, (0, 0, (kernel - 1) * dilation, 0))
     taps = [padded[:, j * dilation : j * dilation + steps] for j in range(kernel)]
@@ -123,7 +127,7 @@ def _plain_conv(
 
 
 def _own_dtype(backward: Callable) -> Callable:
-    """A backward pass without autocast, also where it is called within it."""
+    """A backward pass without autocast, also where autocast is on when it is called."""
 
     @functools.wraps(backward)
     def run(ctx: Any, grad: Tensor) -> tuple:
@@ -134,10 +138,10 @@ def _own_dtype(backward: Callable) -> Callable:
 
 
 class _CausalConv(torch.autograd.Function):
-    """Over columns, a tap each `shift` columns.
+    """A convolution over columns (steps times batch), whose taps lie `shift` columns apart.
 
-    Autograd would fill a whole tensor for each tap on its way back. nn.Conv1d is slower for few
-    taps, and on a GPU it takes TF32, where the streams' products are in float32.
+    Torch's autograd would fill a whole tensor for the gradient of each tap. nn.Conv1d is slower for
+    few taps; on a GPU it computes in TF32, while the products of `stream_conv` are in float32.
     """
 
     @staticmethod
@@ -167,7 +171,8 @@ class _CausalConv(torch.autograd.Function):
 
 
 class _StridedConv(torch.autograd.Function):
-    """What the taps read lies side by side: at a stride, that is few copies, and one product."""
+    """A convolution with a stride: the inputs of all taps are copied side by side, which are few,
+    and one product gives the outputs."""
 
     @staticmethod
     def forward(ctx, x_ITB: Tensor, weight_CIk: Tensor, stride: int, bias: Tensor | None) -> Tensor:
@@ -187,9 +192,9 @@ class _StridedConv(torch.autograd.Function):
     @staticmethod
     @_own_dtype
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor, None, Tensor | None]:
-        columns, weight, *given = ctx.saved_tensors
-        if torch.is_grad_enabled():  # these gradients will be differentiated: columns have no past
-            return _plain_gradients(ctx, *given, grad)
+        columns, weight, x_ITB, weight_CIk = ctx.saved_tensors
+        if torch.is_grad_enabled():  # to be differentiated again, but columns carry no graph
+            return _plain_gradients(ctx, x_ITB, weight_CIk, grad)
         kernel, (steps, batch) = len(ctx.reads), ctx.sizes
         by_weight = (grad @ columns.T).unflatten(1, (kernel, -1)).transpose(1, 2)
         by_x = None
@@ -202,20 +207,22 @@ class _StridedConv(torch.autograd.Function):
 
 
 def _plain_gradients(ctx: Any, x_ITB: Tensor, weight_CIk: Tensor, grad: Tensor) -> tuple:
-    """Of the strided convolution, by way of the plain one, whose gradients have gradients."""
+    """The gradients of a strided convolution, computed by the plain one so that they can be
+    differentiated again."""
     bias = grad.new_zeros(len(grad), requires_grad=True) if ctx.has_bias else None
     y_CX = _plain_conv(x_ITB, weight_CIk, 1, bias, ctx.stride).flatten(1)
-    among = [t for t in (x_ITB, weight_CIk, bias) if t is not None and t.requires_grad]
-    found = iter(torch.autograd.grad(y_CX, among, grad, create_graph=True))
+    trained = [t for t in (x_ITB, weight_CIk, bias) if t is not None and t.requires_grad]
+    gradients = iter(torch.autograd.grad(y_CX, trained, grad, create_graph=True))
     by_x, by_weight, by_bias = (
-        next(found) if t is not None and t.requires_grad else None
+        next(gradients) if t is not None and t.requires_grad else None
         for t in (x_ITB, weight_CIk, bias)
     )
     return by_x, by_weight, None, by_bias
 
 
 def _strided(steps: int, stride: int, kernel: int) -> list[tuple[int, slice]]:
-    """For each tap, oldest first: how many of the outputs it reads zeros for, and then its rows."""
+    """Per tap, the oldest first: how many outputs read zeros from before the first step, and the
+    steps that the other outputs read."""
     first = (steps - 1) % stride
     reads = []
     for back in range(kernel - 1, -1, -1):
@@ -226,7 +233,8 @@ def _strided(steps: int, stride: int, kernel: int) -> list[tuple[int, slice]]:
 
 
 def _taps_within(older: list[Tensor], shift: int, x_IX: Tensor) -> list[tuple[int, Tensor]]:
-    """How many columns back each older tap reads; those that read only zeros are left out."""
+    """Per older tap, how many columns back it reads, and its weights. Taps that read only zeros are
+    left out."""
     return list(zip(range(shift, x_IX.shape[1], shift), older, strict=False))
 
 
@@ -237,7 +245,8 @@ def stream_conv(
     ring: Ring | None,
     bias: Tensor | None = None,
 ) -> tuple[Tensor, Ring]:
-    """The same for the next steps of a sequence; the ring holds the (k-1)*d inputs before them."""
+    """`causal_conv` of the next steps of a sequence, [T, B, C], and the state after them. The ring
+    holds the (k-1)*d inputs before them; None: zeros."""
     kernel = weight_CIk.shape[2]
     size = (kernel - 1) * dilation
     if ring is None:
@@ -252,6 +261,7 @@ def stream_conv(
 
 
 def _taps(seen_TBI: Tensor, weight_CIk: Tensor, dilation: int, bias: Tensor | None) -> Tensor:
+    """The outputs at all steps of which every tap lies within x."""
     kernel = weight_CIk.shape[2]
     steps = len(seen_TBI) - (kernel - 1) * dilation
     taps = [seen_TBI[j * dilation : j * dilation + steps] for j in range(kernel)]
@@ -259,4 +269,5 @@ def _taps(seen_TBI: Tensor, weight_CIk: Tensor, dilation: int, bias: Tensor | No
 
 
 def _product(taps: Tensor, weight_CIk: Tensor, bias: Tensor | None) -> Tensor:
+    """[T, B, C] from the inputs of all taps side by side, [T, B, k*I]."""
     return F.linear(taps, weight_CIk.transpose(1, 2).flatten(1), bias)

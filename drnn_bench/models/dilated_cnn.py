@@ -1,7 +1,8 @@
-"""Dilated causal CNN: the paper's rival, a plain stack of causal convolutions with ReLU.
+"""Dilated causal CNN, with which Chang et al. 2017 compare: causal convolutions with ReLU.
 
-Layer l is h_t = relu(sum_j W_j x_{t - j*d}), j = 0..kernel-1, d = base^(l-1), without bias: ten
-layers of 20 at kernel 2 are then 7,450 parameters with the output layer, as in the paper's table.
+Layer l is h_t = relu(sum_j W_j x_{t - j*d}), j = 0..kernel-1, d = base^(l-1), without bias. Ten
+layers of 20 channels at kernel 2 so have 7,450 parameters with the output layer, as in the paper's
+table.
 
 Legend: B batch, T steps, I inputs, C channels, k kernel size.
 """
@@ -20,7 +21,7 @@ from drnn_bench.models.convolution import (
     causal_conv,
     stream_conv,
 )
-from drnn_bench.models.layers import CausalHead
+from drnn_bench.models.layers import CausalHead, Layer
 from drnn_bench.models.streaming import Ring
 
 
@@ -37,7 +38,7 @@ class DilatedCNN(Convolutional):
         return ConvolutionalModel(layers, CausalHead(sizes[-1], self.output_size))
 
 
-class ConvLayer(nn.Module):
+class ConvLayer(Layer):
     def __init__(self, input_size: int, channels: int, kernel: int, dilation: int):
         super().__init__()
         self.dilation = dilation
@@ -45,8 +46,9 @@ class ConvLayer(nn.Module):
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
 
     def forward(self, x_ITB: Tensor, chains: int, stride: int) -> Tensor:
+        """See `ConvolutionalModel`."""
         return causal_conv(x_ITB, self.weight, chains, stride=stride).relu_()
 
-    def stream(self, x_TBI: Tensor, ring: Ring | None) -> tuple[Tensor, Ring]:
-        y, ring = stream_conv(x_TBI, self.weight, self.dilation, ring)
+    def stream(self, x_TBI: Tensor, state: Ring | None) -> tuple[Tensor, Ring]:
+        y, ring = stream_conv(x_TBI, self.weight, self.dilation, state)
         return y.relu(), ring

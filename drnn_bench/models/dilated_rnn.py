@@ -1,13 +1,14 @@
 """Dilated recurrent neural network (Chang et al., NIPS 2017, arXiv 1710.02224).
 
-Layer l computes c_t = f(x_t, c_{t-s}) with s = base^(l-1+start): the edge from t-1 is gone, so a
+Layer l computes c_t = f(x_t, c_{t-s}) with s = base^(l-1+start). There is no edge from t-1, so a
 layer is s interleaved chains that run side by side, and the stack takes about 2*T/base^start
-sequential steps in place of depth*T (section 2). With start > 0 the spans below base^start are
-lost; `fusion`, the paper's final 1-by-base^start convolution, restores them (section 2.3).
+sequential steps instead of depth*T (section 2). With start > 0 no path crosses spans below
+base^start; `fusion`, the paper's final 1-by-base^start convolution, restores them (section 2.3).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,8 +27,8 @@ CELLS = ("rnn", "gru", "lstm")
 
 @dataclass(frozen=True, kw_only=True)
 class DilatedRNN(Architecture):
-    """cell, base M, depth L and start l0 give the dilations M^(l-1+l0), l = 1..L; or the
-    dilations are listed, from the lowest layer up, in place of these three."""
+    """base M, depth L and start l0 give the dilations M^(l-1+l0), l = 1..L. `dilations` lists them
+    instead, from the lowest layer up."""
 
     cell: str = "gru"
     base: int = 2
@@ -43,7 +44,7 @@ class DilatedRNN(Architecture):
         one_of("cell", self.cell, CELLS)
         one_of("init", self.init, INITS)
         if self.dilations is not None:
-            self._take_list()
+            self._take_list(self.dilations)
         at_least("base", self.base, 1)
         at_least("depth", self.depth, 1)
         at_least("start", self.start, 0)
@@ -53,17 +54,19 @@ class DilatedRNN(Architecture):
             raise UserError("fusion needs a first dilation above 1: a 1-by-1 convolution is none")
         super().__post_init__()
 
-    def _take_list(self) -> None:
-        object.__setattr__(self, "dilations", tuple(self.dilations))
-        if not self.dilations:
+    def _take_list(self, dilations: Iterable[int]) -> None:
+        """Checks the listed dilations, and sets the depth to their number."""
+        dilations = tuple(dilations)
+        object.__setattr__(self, "dilations", dilations)
+        if not dilations:
             raise UserError("dilations needs at least one entry")
-        for dilation in self.dilations:
+        for dilation in dilations:
             at_least("dilations", dilation, 1)
-        allowed = {"base": (2,), "start": (0,), "depth": (9, len(self.dilations))}
+        allowed = {"base": (2,), "start": (0,), "depth": (9, len(dilations))}
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise UserError(f"give either dilations or base, start and depth (here {name})")
-        object.__setattr__(self, "depth", len(self.dilations))
+        object.__setattr__(self, "depth", len(dilations))
 
     @property
     def layer_dilations(self) -> tuple[int, ...]:
@@ -73,7 +76,7 @@ class DilatedRNN(Architecture):
 
     @property
     def kernel(self) -> int:
-        """Width of the final convolution: the first dilation with fusion, else 1."""
+        """Taps of the output layer: the first dilation with fusion, else 1."""
         return self.layer_dilations[0] if self.fusion else 1
 
     @property

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 
 class Embedded(nn.Module):
-    """A net behind a table [I, E], which counts as parameters.
+    """A net behind a table [I, E] of parameters, drawn from N(0, 1) as torch's embeddings are.
 
-    `x_BTI` is one-hot (or any numbers: the table is then a linear map); whole numbers (B, T) are
-    looked up. Drawn from N(0, 1), as torch's embeddings are.
+    Symbols (B, T) are looked up. One-hot vectors (B, T, I) give the same; of any other numbers the
+    table is a linear map.
     """
 
     takes_symbols = True
@@ -24,12 +24,13 @@ class Embedded(nn.Module):
     def __init__(self, net: nn.Module, input_size: int, embedding: int):
         super().__init__()
         self.table = nn.Parameter(torch.randn(input_size, embedding))
-        self.net = net
+        self.net: Any = net  # any family's: its `stream` is not nn.Module's
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
         return self.net(self._embed(x_BTI), last=last)
 
     def stream(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Logits (B, T, O) of the next T steps, and the state after them."""
         return self.net.stream(self._embed(x_BTI), state)
 
     def _embed(self, x_BTI: Tensor) -> Tensor:

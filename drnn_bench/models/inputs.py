@@ -1,7 +1,7 @@
-"""What a net may be given, and the one place where that is checked: every net that is built.
+"""Checks of what a net is given.
 
-`checked` puts the check in front of a net's `forward` and `stream`, whatever family it is of, a
-plug-in's too: the net's class is derived once more, and its parameters keep their names.
+`checked` puts them in front of the `forward` and `stream` of every net that is built, plug-ins'
+nets too. It derives a class from the net's own; the parameters keep their names.
 
 Legend: B batch, T steps, I inputs.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,18 +23,23 @@ from drnn_bench.models.streaming import State
 if TYPE_CHECKING:
     from drnn_bench.models.architecture import Architecture
 
-WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)  # what symbols may be
-FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)  # what weights may be
+WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)  # dtypes of symbols
+FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)  # dtypes of weights
 
 
-class Checked:
-    """Before the net's own class in the order of methods.
+class Net(nn.Module):
+    """A net as `Architecture.build` makes it. In the order of methods, this class stands before
+    the net's own.
 
-    Nets compute in the dtype of their weights, under autocast too: there inputs of any real dtype
-    are taken, and the logits are of the weights' dtype.
+    A net computes in the dtype of its weights, under autocast too. Under autocast its inputs may
+    have any real dtype; the logits have that of the weights.
     """
 
+    built_from_: Architecture
+    takes_symbols: bool  # whether inputs may be symbols [B, T]; of the net's own class
+
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
+        """Logits (B, T, O), or of the last `last` steps; raises UserError for wrong inputs."""
         x_BTI, _ = _inputs(self, x_BTI)
         if last is not None:
             check_count("last", last, int(x_BTI.shape[1]))
@@ -42,6 +47,8 @@ class Checked:
         return _run(self, super().forward, x_BTI, last=last)
 
     def stream(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, State]:
+        """Logits (B, T, O) of the next T steps, and the state after them. `state`: that after the
+        steps before, or None. Raises UserError for wrong inputs or a state of another net."""
         x_BTI, dtype = _inputs(self, x_BTI)
         fits = {"of": self.built_from_, "batch": x_BTI.shape[0], "dtype": dtype}
         if state is not None:
@@ -50,47 +57,54 @@ class Checked:
                 raise UserError(f"a state must be {words}; got {type(state).__name__}")
             single = x_BTI.shape[1] == 1 and not torch.is_grad_enabled()
             state = state.take(**fits, consume=single)
-        y_BTO, parts = _run(self, super().stream, x_BTI, state)
+        own: Any = super()  # the net's own class
+        y_BTO, parts = _run(self, own.stream, x_BTI, state)
         return y_BTO, State(parts, **fits)
 
-    def __reduce_ex__(self, protocol: int) -> tuple:
-        """By the net's own class, which can be found by its name."""
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple:
+        """Pickles the net with its own class: unlike the derived one, it is found by its name."""
         return _blank, (type(self).__mro__[2],), self.__getstate__()
 
 
-def checked(net: nn.Module, config: Architecture) -> nn.Module:
-    """The net itself, which from now on refuses in one line (UserError) what it does not take:
-    numbers [B, T, I] of its dtype and device, or symbols [B, T]; `last` from 1 to T; a state that
-    its own stream left, of as many sequences."""
-    if not isinstance(net, nn.Module):
-        raise UserError(f"{config.family}: network() gives no nn.Module, got {type(net).__name__}")
-    net.built_from_ = config
-    net.__class__ = _derived(type(net))
+def checked(module: nn.Module, architecture: Architecture) -> Net:
+    """The same module, which from now on raises UserError, one line, for what it does not take.
+
+    It takes numbers [B, T, I] of its dtype and device, or symbols [B, T]; `last` from 1 to T; a
+    state that its own `stream` returned, of as many sequences.
+    """
+    if not isinstance(module, nn.Module):
+        kind = type(module).__name__
+        raise UserError(f"{architecture.family}: network() gives no nn.Module, got {kind}")
+    module.__class__ = _derived(type(module))
+    net = cast("Net", module)
+    net.built_from_ = architecture
     return net
 
 
 @cache
-def _derived(kind: type) -> type:
-    return type(kind.__name__, (Checked, kind), {"__module__": kind.__module__})
+def _derived(kind: type[nn.Module]) -> type[Net]:
+    return type(kind.__name__, (Net, kind), {"__module__": kind.__module__})
 
 
-def _blank(kind: type) -> nn.Module:
-    kind = _derived(kind)
-    return kind.__new__(kind)
+def _blank(kind: type[nn.Module]) -> Net:
+    """A net without any attributes, which pickle then restores."""
+    derived = _derived(kind)
+    return derived.__new__(derived)
 
 
-def _inputs(net: Any, x: Tensor) -> tuple[Tensor, torch.dtype | None]:
-    """The inputs as they are computed with (symbols as int64), and the dtype of that."""
-    config, symbols = net.built_from_, getattr(net, "takes_symbols", False)
-    family, inputs = config.family, config.input_size
+def _inputs(net: Net, x: Tensor) -> tuple[Tensor, torch.dtype | None]:
+    """The checked inputs in the dtype of the computation (symbols as int64), and that dtype: the
+    real one of the weights; None without weights."""
+    architecture, symbols = net.built_from_, getattr(net, "takes_symbols", False)
+    family, inputs = architecture.family, architecture.input_size
     if not isinstance(x, Tensor):
         raise UserError(f"{family} takes a tensor, got {type(x).__name__}")
     if x.layout is not torch.strided:
         raise UserError(f"{family} takes a dense tensor, got {x.layout}")
     whole = x.dim() == 2 and symbols and x.dtype in WHOLE
     if not whole and x.dim() != 3:
-        wanted = f"(batch, steps, {inputs})" + " or symbols (batch, steps)" * symbols
-        raise UserError(f"{family} takes {wanted}, got {x.dtype} of shape {tuple(x.shape)}")
+        accepted = f"(batch, steps, {inputs})" + " or symbols (batch, steps)" * symbols
+        raise UserError(f"{family} takes {accepted}, got {x.dtype} of shape {tuple(x.shape)}")
     if not whole and x.shape[2] != inputs:
         raise UserError(f"{family} takes {_many(inputs, 'channel')}, got {x.shape[2]}")
     for place, word in enumerate(("sequence", "step")):
@@ -120,7 +134,7 @@ def _many(count: int, word: str) -> str:
 
 
 def _first_weight(net: nn.Module) -> Tensor | None:
-    """Of the floating-point ones; several times as fast as `next(net.parameters())`."""
+    """The first floating-point parameter. Several times as fast as `next(net.parameters())`."""
     for weight in net._parameters.values():
         if weight is not None and (weight.is_floating_point() or weight.is_complex()):
             return weight
@@ -131,9 +145,10 @@ def _first_weight(net: nn.Module) -> Tensor | None:
     return None
 
 
-def _run(net: Any, method: Callable, x: Tensor, *rest: Any, **options: Any) -> Any:
-    """The net's own method, without autocast: in its bfloat16 long memories are lost, and kernels
-    take no mixture. What torch refuses is said of the weight that was changed, if one was."""
+def _run(net: Net, method: Callable, x: Tensor, *rest: Any, **options: Any) -> Any:
+    """Calls the net's own method without autocast: in bfloat16 long memories are lost, and the
+    kernels take one dtype only. Where torch raises an error because a weight was changed, it
+    becomes a UserError that names the weight."""
     kind = x.device.type
     try:
         if kind == "meta" or not torch.is_autocast_enabled(kind):
@@ -149,19 +164,22 @@ def _run(net: Any, method: Callable, x: Tensor, *rest: Any, **options: Any) -> A
         raise UserError(f"{changed} ({one_line(error)[:100]})") from error
 
 
-def _changed(net: Any) -> str | None:
-    """The first weight that is not as the net was built, or not as the first one is."""
-    config = net.built_from_
-    first, now = _first_weight(net), dict(net.named_parameters())
+def _changed(net: Net) -> str | None:
+    """Names the first weight whose shape is not that of the built net, or whose device or dtype is
+    not that of the first weight; None where there is none."""
+    architecture, first = net.built_from_, _first_weight(net)
+    if first is None:
+        return None
+    weights = dict(net.named_parameters())
     with torch.device("meta"):
-        built = dict(config.build().named_parameters())
-    for name, was in built.items():
-        weight = now.get(name)
+        built = dict(architecture.build().named_parameters())
+    for name, blank in built.items():
+        weight = weights.get(name)
         if weight is None:
             continue
-        of = f"{config.family}: weight {name}"
-        if weight.shape != was.shape:
-            return f"{of} has shape {tuple(weight.shape)}, was built with {tuple(was.shape)}"
+        of = f"{architecture.family}: weight {name}"
+        if weight.shape != blank.shape:
+            return f"{of} has shape {tuple(weight.shape)}, was built with {tuple(blank.shape)}"
         if weight.device != first.device:
             return f"{of} is on {weight.device}, the first weight on {first.device}"
         if weight.dtype.to_real() != first.dtype.to_real():

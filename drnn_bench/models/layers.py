@@ -1,4 +1,4 @@
-"""Parts that families share: a recurrent layer, a causal output layer, a stack of both.
+"""Parts that families share: layers, a causal output layer, and models made of both.
 
 Legend: B batch, T steps, I inputs, H units, O outputs, s dilation, k kernel size.
 """
@@ -6,7 +6,8 @@ Legend: B batch, T steps, I inputs, H units, O outputs, s dilation, k kernel siz
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,17 +22,74 @@ from drnn_bench.models.needed import (
 )
 from drnn_bench.models.streaming import Ring, single_step
 
-# How recurrent layers and their output layer begin:
-# orthogonal  Glorot inputs, orthogonal recurrences, biases zero. For the LSTM all gates open (1)
-#             and a gain of 2 on the candidate's inputs: a gate of one half on the way in and
-#             another on the way out would quarter the signal at every layer of a deep stack
+# How recurrent layers and their output layer are initialised:
+# orthogonal  Glorot weights of the inputs, orthogonal weights of the states, biases zero. The
+#             LSTM's gates have a bias of 1, and its candidate twice the weights of the inputs: with
+#             an input gate and an output gate of one half, every layer of a deep stack would
+#             quarter the signal
 # uniform     torch's own: everything uniform within 1/sqrt(units)
-# paper       the official code's: Glorot over inputs and recurrences together, GRU gates 1, LSTM
-#             forget gate 1, output layer N(0, 1)
+# paper       the official code's: Glorot over inputs and states together, GRU gates 1, LSTM forget
+#             gate 1, output layer N(0, 1)
 INITS = ("orthogonal", "uniform", "paper")
 
 
-class RecurrentLayer(nn.Module):
+class Layer(nn.Module):
+    """A layer of a `SequenceModel`, which looks `dilation` steps back."""
+
+    dilation: int = 1
+
+    def stream(self, x_TBI: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """The outputs [T, B, H] of the next steps, and the state after them. None: the first
+        steps."""
+        raise NotImplementedError
+
+
+L = TypeVar("L", bound=Layer)
+
+
+class CellLayer(Layer):
+    """A layer that the kernels compute: one cell of `kernels.STATES`, `width` units.
+
+    A subclass makes the weights, and gives them in the kernels' order.
+    """
+
+    def __init__(self, cell: str, width: int, dilation: int = 1):
+        super().__init__()
+        self.cell, self.width, self.dilation = cell, width, dilation
+
+    @property
+    def weights(self) -> kernels.Weights:
+        """As `kernels.dispatch` describes them."""
+        raise NotImplementedError
+
+    @property
+    def back(self) -> int:
+        """How many steps the layer looks back, and so must remember."""
+        return self.dilation
+
+    def back_among(self, chains: int) -> int:
+        """The same where only the steps of so many of its chains are computed."""
+        return chains
+
+    def scan(
+        self, x_TBI: Tensor, dilation: int | None = None, state: kernels.State | None = None
+    ) -> tuple[Tensor, kernels.State]:
+        """The outputs [T, B, H], and the state after the last step."""
+        return kernels.scan(self.cell, x_TBI, self.weights, dilation or self.back, state)
+
+    def step(self, x_TBI: Tensor, ring: Ring) -> Tensor:
+        """The output [1, B, H] of one step, without gradients. The ring is changed in place."""
+        y, newest = kernels.step(self.cell, x_TBI, self.weights, ring.back(ring.size))
+        ring.push(newest)
+        return y
+
+    def empty(self, x_TBI: Tensor) -> Ring:
+        """The state before the first step of a batch like x."""
+        zeros = x_TBI.new_zeros(self.back, x_TBI.shape[1], self.width)
+        return Ring((zeros,) * kernels.STATES[self.cell])
+
+
+class RecurrentLayer(CellLayer):
     """c_t = f(x_t, c_{t-s}) for one cell (Chang et al. 2017, eq. 1), one bias per gate.
 
     rnn  h = tanh(W x + U h' + b)
@@ -49,9 +107,8 @@ class RecurrentLayer(nn.Module):
         dilation: int = 1,
         init: str = "orthogonal",
     ):
-        super().__init__()
+        super().__init__(cell, width, dilation)
         rows = kernels.gates(cell) * width
-        self.cell, self.dilation, self.width = cell, dilation, width
         self.w_ih = nn.Parameter(torch.empty(rows, input_size))
         self.w_hh = nn.Parameter(torch.empty(rows, width))
         self.bias = nn.Parameter(torch.empty(rows))
@@ -86,37 +143,12 @@ class RecurrentLayer(nn.Module):
     def weights(self) -> kernels.Weights:
         return self.w_ih, self.w_hh, self.bias
 
-    @property
-    def back(self) -> int:
-        """How many steps it looks back, and so remembers."""
-        return self.dilation
-
-    def back_among(self, chains: int) -> int:
-        """The same where only the steps of so many of its chains are kept."""
-        return chains
-
-    def scan(
-        self, x_TBI: Tensor, dilation: int | None = None, state: kernels.State | None = None
-    ) -> tuple[Tensor, kernels.State]:
-        return kernels.scan(self.cell, x_TBI, self.weights, dilation or self.back, state)
-
-    def step(self, x_TBI: Tensor, ring: Ring) -> Tensor:
-        """One step, without gradients; the ring turns in place."""
-        y, newest = kernels.step(self.cell, x_TBI, self.weights, ring.back(ring.size))
-        ring.push(newest)
-        return y
-
-    def empty(self, x_TBI: Tensor) -> Ring:
-        """What a sequence begins with."""
-        zeros = x_TBI.new_zeros(self.back, x_TBI.shape[1], self.width)
-        return Ring((zeros,) * kernels.STATES[self.cell])
-
 
 class CausalHead(nn.Module):
     """Output layer: a causal convolution over the top layer, y_t = b + sum_j W_j h_{t-j}.
 
-    Kernel 1 is the usual linear layer. Kernel M^l0 is the paper's final 1-by-M^l0 convolution,
-    which gives a net whose first dilation is M^l0 back the spans that it skipped.
+    Kernel 1 is the usual linear layer. Kernel M^l0 is the final 1-by-M^l0 convolution of Chang et
+    al. 2017, section 2.3: where the first dilation is M^l0, it restores the shorter spans.
     """
 
     def __init__(self, width: int, output_size: int, kernel: int = 1, init: str = "uniform"):
@@ -131,8 +163,8 @@ class CausalHead(nn.Module):
             nn.init.uniform_(self.weight, -bound, bound)
 
     def forward(self, h_TBH: Tensor, last: int) -> Tensor:
-        """Logits [T, B, O] of the last `last` steps; h may start later than the sequence does
-        only by steps that these do not see."""
+        """Logits [last, B, O] of the last `last` steps. h may lack early steps of the sequence that
+        these logits do not depend on."""
         missing = last + self.kernel - 1 - len(h_TBH)
         if missing > 0:
             h_TBH = F.pad(h_TBH, (0, 0, 0, 0, missing, 0))
@@ -143,31 +175,34 @@ class CausalHead(nn.Module):
         return y
 
     def stream(self, h_TBH: Tensor, tail: Tensor | None) -> tuple[Tensor, Tensor]:
-        """`tail`: the up to k-1 steps before h."""
+        """Logits [T, B, O] of the steps of h. `tail`: the steps before h, at most k-1; None:
+        none."""
         seen = h_TBH if tail is None else torch.cat([tail, h_TBH])
         return self(seen, len(h_TBH)), seen[max(0, len(seen) - self.kernel + 1) :]
 
 
 def affine(weight_OI: Tensor, x: Tensor, bias_O: Tensor) -> Tensor:
-    """[O, ...] of x [I, ...]: a linear layer where what it mixes comes first."""
+    """A linear layer over the first axis: [O, ...] of x [I, ...]."""
     y_OX = torch.addmm(bias_O.unsqueeze(1), weight_OI, x.flatten(1))
     return y_OX.unflatten(1, x.shape[1:])
 
 
-class SequenceModel(nn.Module):
-    """Layers over time and a causal output layer: what every family builds.
+class SequenceModel(nn.Module, Generic[L]):
+    """Layers over time and a causal output layer.
 
-    `model(x_BTI)` gives logits (B, T, O) at any length; `model(x_BTI, last=n)` only those of the
-    last n steps, where that can be cheaper (see `needed`). `model.stream` continues a sequence.
-    A layer's `forward(x_TBI, chains)` computes the steps it is given, which are `chains` apart
-    where the sequence's are `layer.dilation` apart; its `stream(x_TBI, state)` goes on from state.
+    `model(x_BTI)` gives logits (B, T, O) at any length; `model(x_BTI, last=n)` those of the last n
+    steps, which can be cheaper (see `needed`). `model.stream` continues a sequence.
+
+    A layer has what `Layer` has, and `layer(x_TBI, chains)` gives its outputs [T, B, H]. The model
+    may leave out steps that no output depends on: x then holds `chains` chains, and the state of
+    `layer.dilation` steps before lies `chains` rows before.
     """
 
     takes_symbols = False
 
-    def __init__(self, layers: list[nn.Module], head: CausalHead):
+    def __init__(self, layers: Sequence[L], head: CausalHead):
         super().__init__()
-        self.layers = nn.ModuleList(layers)
+        self.layers = cast("Sequence[L]", nn.ModuleList(layers))
         self.head = head
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
@@ -177,35 +212,35 @@ class SequenceModel(nn.Module):
         seen = min(length, last + self.head.kernel - 1)
         dilations = tuple(layer.dilation for layer in self.layers)
         present = None
-        for layer, wanted in zip(self.layers, needed_steps(dilations, length, seen), strict=True):
-            h_TBH = layer(keep(h_TBH, present, wanted), chains(wanted, layer.dilation))
-            present = wanted
+        for layer, needed in zip(self.layers, needed_steps(dilations, length, seen), strict=True):
+            h_TBH = layer(keep(h_TBH, present, needed), chains(needed, layer.dilation))
+            present = needed
         return self.head(h_TBH, last).transpose(0, 1)
 
     def stream(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """Logits (B, T, O) of the next T steps of a sequence, and the state to go on with.
+        """Logits (B, T, O) of the next T steps of a sequence, and the state after them.
 
-        Chunks of any size give what one pass over the whole sequence gives; a single step costs
-        the same whatever the dilations are. The state given is consumed.
+        Chunks of any size give the results of one pass over the whole sequence. A single step costs
+        the same for all dilations. It may change the state that it takes, which is then consumed.
         """
         h_TBH = self.encode(x_BTI.transpose(0, 1))
         before, tail = state or ([None] * len(self.layers), None)
         after = []
-        for layer, left in zip(self.layers, before, strict=True):
-            h_TBH, left = layer.stream(h_TBH, left)
-            after.append(left)
+        for layer, layer_state in zip(self.layers, before, strict=True):
+            h_TBH, layer_state = layer.stream(h_TBH, layer_state)
+            after.append(layer_state)
         y_TBO, tail = self.head.stream(h_TBH, tail)
         return y_TBO.transpose(0, 1), (after, tail)
 
     def encode(self, x_TBI: Tensor) -> Tensor:
-        """What enters the first layer."""
+        """The inputs of the first layer."""
         return x_TBI
 
 
-class RecurrentStack(SequenceModel):
-    """Recurrent layers of one cell. The kernels take the whole stack at once.
+class RecurrentStack(SequenceModel[CellLayer]):
+    """Layers of one cell, which the kernels compute as one stack.
 
-    Symbols x_BT, whole numbers, may stand in place of their one-hot x_BTI.
+    It takes symbols x_BT (whole numbers) as well as their one-hot vectors x_BTI.
     """
 
     takes_symbols = True
@@ -216,7 +251,9 @@ class RecurrentStack(SequenceModel):
         seen = min(length, last + self.head.kernel - 1)
         rows, chains = thinned(tuple(layer.dilation for layer in self.layers), length, seen)
         backs = [layer.back_among(n) for layer, n in zip(self.layers, chains, strict=True)]
-        h_TBH, _ = self._stack(x_BTI.transpose(0, 1), backs, rows=rows, last=seen, leaving=False)
+        h_TBH, _ = self._stack(
+            x_BTI.transpose(0, 1), backs, rows=rows, last=seen, return_states=False
+        )
         return self.head(h_TBH, last).transpose(0, 1)
 
     def stream(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, Any]:

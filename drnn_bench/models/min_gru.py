@@ -1,10 +1,11 @@
-"""Minimal GRU (Feng et al. 2024, arXiv 2410.01201): a GRU whose gates read the input alone.
+"""Minimal GRU (Feng et al. 2024, arXiv 2410.01201): a GRU whose gates read only the input.
 
     z_t = sigmoid(W_z x_t + b_z),  h~_t = W_h x_t + b_h,  h_t = (1 - z_t) h_{t-1} + z_t h~_t
 
-Linear in h, so a layer is a parallel scan of log2(T) rounds. The scan runs in linear space: the
-paper's log-space form is off by 1e-4 at T = 784 in float32, this one by 4e-7. On a CPU, where the
-rounds would only be passes over memory, the steps are walked in order (kernels/min_gru.py).
+It is linear in h, so a layer can be a parallel scan of log2(T) rounds. The scan runs in linear
+space: at T = 784 in float32 its error is 4e-7, that of the paper's log-space form 1e-4. On a CPU,
+where each round would be a pass over memory, the steps are walked in order (kernels/min_gru.py);
+`sequential_steps` counts the rounds of the scan.
 
 Legend: B batch, T steps, I inputs, H units.
 """
@@ -21,7 +22,7 @@ from torch.nn import functional as F
 
 from drnn_bench import kernels
 from drnn_bench.models.architecture import ParallelScan
-from drnn_bench.models.layers import CausalHead, RecurrentLayer, RecurrentStack
+from drnn_bench.models.layers import CausalHead, CellLayer, RecurrentStack
 from drnn_bench.models.streaming import Ring
 
 
@@ -35,13 +36,14 @@ class MinGRU(ParallelScan):
         return RecurrentStack(layers, CausalHead(sizes[-1], self.output_size))
 
 
-class MinGRULayer(RecurrentLayer):
+class MinGRULayer(CellLayer):
+    w_hh: Tensor
+
     def __init__(self, input_size: int, width: int):
-        nn.Module.__init__(self)
-        self.cell, self.dilation, self.width = "min_gru", 1, width
+        super().__init__("min_gru", width)
         self.weight = nn.Parameter(torch.empty(2 * width, input_size))  # z, then h~
         self.bias = nn.Parameter(torch.zeros(2 * width))
-        # what reads the state: no gate
+        # The weights of the state, which no gate reads: the kernels take their shape from it.
         self.register_buffer("w_hh", torch.empty(0, width), persistent=False)
         self.reset_parameters()
 
@@ -49,7 +51,7 @@ class MinGRULayer(RecurrentLayer):
     def reset_parameters(self) -> None:
         for part in self.weight.chunk(2):
             nn.init.xavier_uniform_(part)
-        # Memories from 1 to 100 steps long, evenly in the exponent: z = 1 / (1 + length).
+        # The units' memories are 1 to 100 steps long, evenly in the exponent: z = 1 / (1 + length).
         self.bias[: self.width] = -torch.linspace(0, math.log(100), self.width)
 
     @property

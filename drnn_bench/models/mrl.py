@@ -1,16 +1,16 @@
 """Mean recurrent length (Chang et al. 2017, section 3), exact, from an architecture's edges.
 
-d_i(n) is the length of the shortest path from the input at step i to the output at step i+n.
-Recurrent edges cost 1, and so do feed-forward edges, of which every path carries the same number
-L (input -> layer 1 -> ... -> layer L, the top hidden node being the output node). Then
+d_i(n) is the length of the shortest path from the input at step i to the output at step i+n. Every
+edge costs 1. All paths have the same number L of feed-forward edges (input -> layer 1 -> ... ->
+layer L, whose hidden node is the output node). Then
 
     MRL = (1/m) * sum over n = 1..m of max over i of d_i(n)
 
-with m the period of the net's cyclic graph, which is its largest dilation. A plain stack has
-period 1, and its value by the letter, L + 1, says nothing beside a dilated net's: to compare
-families, take one horizon N for all, the spans 1..N.
+with m the period of the net's cyclic graph, which is its largest dilation. A plain stack has period
+1, so this definition gives it L + 1, a number that cannot be compared with a dilated net's. To
+compare families, use one horizon N for all: the spans 1..N in place of 1..m.
 
-MRL counts edges. It says nothing of how a gradient decays along each of them.
+MRL counts edges. It does not measure how a gradient decays along an edge.
 """
 
 from __future__ import annotations
@@ -23,22 +23,28 @@ from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import Architecture, Paths, at_least
 
 
-def mean_recurrent_length(config: Architecture, horizon: int | None = None) -> float:
-    """MRL over the spans 1..horizon; by default over one period m, as the paper has it.
+def mean_recurrent_length(architecture: Architecture, horizon: int | None = None) -> float:
+    """MRL over the spans 1..horizon, in edges; by default over one period m, as the paper has it
+    (Chang et al. 2017, section 3).
 
-    Infinite where some span cannot be crossed. Raises UserError for a horizon below 1, or for a
-    convolution without a horizon: it has no period.
+        >>> net = drnn_bench.configure("dilated_rnn", input_size=1, output_size=10, width=20)
+        >>> round(drnn_bench.mean_recurrent_length(net), 4)
+        13.0039
+
+    Infinite where some span cannot be crossed. Raises UserError for a horizon below 1, or where no
+    horizon is given for a convolution, which has no period.
     """
     if horizon is None:
-        if config.period is None:
-            raise UserError(f"{config.family} has no recurrent period: give a horizon")
-        horizon = config.period
+        if architecture.period is None:
+            raise UserError(f"{architecture.family} has no recurrent period: give a horizon")
+        horizon = architecture.period
     at_least("horizon", horizon, 1)
-    return float(path_lengths(config.paths, horizon)[1:].mean())
+    return float(path_lengths(architecture.paths, horizon)[1:].mean())
 
 
 def path_lengths(paths: Paths, horizon: int) -> np.ndarray:
-    """max_i d_i(n) for n = 0..horizon, as floats; infinity where the span cannot be crossed."""
+    """max_i d_i(n) for n = 0..horizon, [horizon + 1] floats; infinity where the span cannot be
+    crossed."""
     recurrent = fewest_edges(paths.spans, horizon)
     offsets = _offsets(paths.windows, horizon)
     if not paths.spans:
@@ -52,19 +58,19 @@ def path_lengths(paths: Paths, horizon: int) -> np.ndarray:
     return best + paths.edges
 
 
-def reach(config: Architecture) -> int | None:
-    """The largest span a net can see (receptive field - 1); None where nothing bounds it."""
-    if config.paths.spans:
+def reach(architecture: Architecture) -> int | None:
+    """The largest span in steps that a net can cross (receptive field - 1); None: no bound."""
+    if architecture.paths.spans:
         return None
-    return sum(max(window) for window in config.paths.windows)
+    return sum(max(window) for window in architecture.paths.windows)
 
 
 def fewest_edges(spans: tuple[int, ...], horizon: int) -> np.ndarray:
-    """The fewest recurrent edges that cross exactly n steps, n = 0..horizon.
+    """The fewest recurrent edges that cross exactly n steps, n = 0..horizon: [horizon + 1] floats.
 
-    This is change-making with the spans as coins. Where each span divides the next, as in every
-    dilated net of the paper, taking the largest first is optimal: for spans M^0..M^(L-1) and
-    n < M^L, the digit sum of n in base M.
+    This is the change-making problem with the spans as coins. Where each span divides the next, as
+    in every dilated net of the paper, taking the largest first is optimal: for spans M^0..M^(L-1)
+    and n < M^L, it gives the digit sum of n in base M.
     """
     rest = np.arange(horizon + 1)
     coins = sorted(set(spans))
@@ -82,7 +88,7 @@ def fewest_edges(spans: tuple[int, ...], horizon: int) -> np.ndarray:
 
 
 def _offsets(windows: tuple[tuple[int, ...], ...], horizon: int) -> np.ndarray:
-    """Which spans 0..horizon the convolutions can cross between them, one tap each."""
+    """Which spans 0..horizon the convolutions together can cross, with one tap each."""
     reached = np.zeros(horizon + 1, dtype=bool)
     reached[0] = True
     for window in windows:
@@ -98,7 +104,8 @@ def _offsets(windows: tuple[tuple[int, ...], ...], horizon: int) -> np.ndarray:
 
 
 def _over_taps(join: np.ufunc, values: np.ndarray, step: int, taps: int) -> np.ndarray:
-    """`join` over values[n], values[n - step], ..., so many taps; twice as many in each round."""
+    """For every n, `join` of values[n], values[n - step], ..., so many taps. Each round doubles the
+    number of taps."""
     joined, width = values.copy(), 1
     while width < taps and step * width < len(values):
         more = min(width, taps - width)

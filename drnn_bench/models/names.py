@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from drnn_bench.plugins import Kind
 
-# family -> (module of this folder, config class, one line for `bench ls families`)
+# family -> (module of this folder, architecture, one line for `bench ls families`)
 FAMILIES = {
     "dilated_rnn": ("dilated_rnn", "DilatedRNN", "dilated recurrent skips (Chang et al. 2017)"),
     "rnn": ("plain", "RNN", "a plain stack of tanh layers"),

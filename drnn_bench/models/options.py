@@ -6,13 +6,13 @@ from typing import Any
 
 from drnn_bench.errors import UserError, nearest
 from drnn_bench.models.architecture import option_types
-from drnn_bench.models.registry import config_type
+from drnn_bench.models.registry import architecture_type
 
 
 def parse_options(family: str, words: list[str]) -> dict[str, Any]:
     """Options, width and sizes of a family. Raises UserError naming the word that is wrong."""
     sizes = {"width": tuple, "input_size": int, "output_size": int}
-    types = {**option_types(config_type(family)), **sizes}
+    types = {**option_types(architecture_type(family)), **sizes}
     options: dict[str, Any] = {}
     for word in words:
         key, equals, text = word.partition("=")

@@ -1,4 +1,4 @@
-"""Plain stacks of one cell, every layer reading the step before: the rivals everyone knows.
+"""Plain stacks of one cell, whose layers read the step before.
 
 rnn (Elman 1990, tanh), lstm (Hochreiter and Schmidhuber 1997), gru (Cho et al. 2014).
 """

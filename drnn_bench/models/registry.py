@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 
 
 class TooFar(UserError):
-    """An edge crosses more steps than any sequence has."""
+    """An edge crosses more steps than any sequence may have."""
 
 
 def family_names() -> list[str]:
-    """Those above, then those of plug-ins."""
+    """The built-in families, then those of plug-ins."""
     return [*FAMILIES, *plugins.names(FAMILY)]
 
 
-def config_type(family: str) -> type[Architecture]:
-    brought = plugins.find(FAMILY, family)
-    if brought is not None:
-        return brought
+def architecture_type(family: str) -> type[Architecture]:
+    """The class of a family's architectures. Raises UserError for an unknown family."""
+    of_plugin = plugins.find(FAMILY, family)
+    if of_plugin is not None:
+        return of_plugin
     if family not in FAMILIES:
         raise UserError(
             f"unknown family {family!r}: {nearest(family, family_names())}; one of your own needs "
@@ -37,30 +38,32 @@ def config_type(family: str) -> type[Architecture]:
     return getattr(importlib.import_module(f"drnn_bench.models.{module}"), name)
 
 
-def make_config(
+def make_architecture(
     family: str, *, input_size: int, output_size: int, width: Any, **options: Any
 ) -> Architecture:
-    """The frozen config of a named family. Raises UserError naming the bad option."""
+    """The architecture of a named family. Raises UserError naming the bad option, TooFar where its
+    longest edge is above LARGEST steps."""
     from drnn_bench.models.architecture import LARGEST, option_types, shortened
 
-    kind = config_type(family)
+    kind = architecture_type(family)
     known = option_types(kind)
     for option in options:
         if option not in known:
             raise UserError(
                 f"{family} has no option {option!r}: {nearest(option, [*known, 'width'])}"
             )
-    net = kind(input_size=input_size, output_size=output_size, width=width, **options)
-    if net.longest_span > LARGEST:
+    architecture = kind(input_size=input_size, output_size=output_size, width=width, **options)
+    longest = architecture.longest_span
+    if longest > LARGEST:
         raise TooFar(
-            f"{family} {net.words}: its largest dilation or period, {shortened(net.longest_span)}, "
+            f"{family} {architecture.words}: its largest dilation or period, {shortened(longest)}, "
             f"is above {LARGEST:,} steps"
         )
-    return net
+    return architecture
 
 
-def restore_config(task: Task, family: str, config: dict[str, Any]) -> Architecture:
-    """A config as it stands in a record, with the task's sizes."""
+def restore_architecture(task: Task, family: str, config: dict[str, Any]) -> Architecture:
+    """The architecture of a record's config, with the task's sizes."""
     options = from_json(config)
     sizes = {"input_size": task.input_size, "output_size": task.output_size}
-    return make_config(family, **sizes, **options)
+    return make_architecture(family, **sizes, **options)

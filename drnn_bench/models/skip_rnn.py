@@ -2,9 +2,8 @@
 
     h_t = tanh(W x_t + U h_{t-1} + V h_{t-s} + b)
 
-It keeps the edge from t-1 that a dilated net removes, so it has two recurrent matrices and T
-sequential steps a layer. Every layer has the same skip, or exponential ones: layer l has
-s = skip * base^(l-1).
+It keeps the edge from t-1 that a dilated net removes, so a layer has two recurrent matrices and T
+sequential steps. Layer l has s = skip * base^(l-1); with base 1 all layers have the same skip.
 
 Legend: B batch, T steps, I inputs, H units, s skip.
 """
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from drnn_bench import kernels
 from drnn_bench.models.architecture import Architecture, Paths, at_least
-from drnn_bench.models.layers import CausalHead, RecurrentLayer, RecurrentStack
+from drnn_bench.models.layers import CausalHead, CellLayer, RecurrentStack
 from drnn_bench.models.streaming import Ring
 
 
@@ -77,21 +76,21 @@ class SkipRNN(Architecture):
         return RecurrentStack(layers, CausalHead(sizes[-1], self.output_size))
 
 
-class SkipLayer(RecurrentLayer):
-    """Its cell is called `skip`: an rnn whose edge from s steps back is the usual one, and that
-    from the step before another."""
+class SkipLayer(CellLayer):
+    """A layer of the kernels' cell `skip`: to it, the edge from t-s is the recurrent edge of an
+    rnn, and the edge from t-1 the second one. Its dilation is 1, as every step needs the one
+    before."""
 
     def __init__(self, input_size: int, width: int, skip: int):
-        nn.Module.__init__(self)
-        self.cell, self.skip, self.width = "skip", skip, width
-        self.dilation = 1  # every step needs the one before
+        super().__init__("skip", width)
+        self.skip = skip
         self.w_ih = nn.Parameter(torch.empty(width, input_size))
         self.w_hh = nn.Parameter(torch.empty(width, width))
         self.w_skip = nn.Parameter(torch.empty(width, width))
         self.bias = nn.Parameter(torch.zeros(width))
         nn.init.xavier_uniform_(self.w_ih)
         for weight in (self.w_hh, self.w_skip):
-            nn.init.orthogonal_(weight, gain=2**-0.5)  # two of them keep the state's size
+            nn.init.orthogonal_(weight, gain=2**-0.5)  # their sum keeps the state's size
 
     @property
     def weights(self) -> kernels.Weights:

@@ -1,9 +1,9 @@
-"""What a layer remembers between the chunks of a sequence.
+"""The state of a net between the chunks of a sequence.
 
-A layer that looks s steps back remembers s of them. Chunks take and leave them in order; a single
-step without gradients reads one row and overwrites it in place, so that it costs the same
-whatever s is. A state is therefore consumed by the call that takes it: make
-a copy (`copy.deepcopy`) to branch off.
+A layer that looks s steps back remembers s of them. A chunk takes them in order and returns the
+next ones. A single step without gradients reads one row and overwrites it in place, so that it
+costs the same for every s. The state that it took is then consumed: make a copy (`copy.deepcopy`)
+to go on from it twice.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ class Ring:
 
     def __init__(self, rows: tuple[Tensor, ...], at: int = 0):
         self.rows, self.at = rows, at
-        self._owned = False  # rows may still be somebody's outputs: copied before the first write
+        self._owned = False  # rows may be outputs that others hold: copied before the first write
 
     @property
     def size(self) -> int:
         return len(self.rows[0])
 
     def ordered(self) -> tuple[Tensor, ...]:
-        """Oldest first."""
+        """The rows [size, B, H], the oldest first."""
         if self.at == 0:
             return self.rows
         return tuple(torch.cat([row[self.at :], row[: self.at]]) for row in self.rows)
@@ -55,10 +55,10 @@ class Ring:
 
 
 class State:
-    """What a net's `stream` leaves: its layers' memories (`parts`), and what they fit.
+    """What a net's `stream` returns: the states of its layers (`parts`), and what they belong to:
+    nets of the architecture `of`, so many sequences (`batch`), weights of this dtype.
 
-    `copy.deepcopy` and `clone` give one to branch off from, its gradients included. Pickling keeps
-    the numbers without their gradients.
+    `copy.deepcopy` and `clone` copy it with its gradients; pickling drops them.
     """
 
     def __init__(self, parts: Any, of: Any, batch: int, dtype: torch.dtype | None):
@@ -66,16 +66,16 @@ class State:
         self.consumed = False
 
     def take(self, of: Any, batch: int, dtype: torch.dtype | None, consume: bool) -> Any:
-        """The parts, for a call of the net `of` (its config). Raises UserError, one line, where
-        they do not fit it."""
+        """The parts, for a call of a net of the architecture `of`; `consume`: the call will change
+        them. Raises UserError, one line, where they do not fit the call."""
         if self.consumed:
             raise UserError(
                 "this state was consumed by the single step that took it before; "
                 "copy.deepcopy a state to go on from it twice"
             )
         if self.of is not of and self.of != of:
-            words = " and this net is ".join(f"{net.family} {net.words}" for net in (self.of, of))
-            raise UserError(f"this state is of {words}")
+            own, other = (f"{net.family} {net.words}" for net in (self.of, of))
+            raise UserError(f"this state is of {own} and this net is {other}")
         if self.batch != batch:
             raise UserError(f"this state is of {self.batch} sequences, got {batch}")
         if self.dtype is not dtype:
@@ -94,7 +94,8 @@ class State:
 
 
 def mapped(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """A state with every tensor changed; tuples, lists, dicts and rings keep their shape."""
+    """A copy of a state in which `change` replaces every tensor, within tuples, lists, dicts and
+    rings too."""
     if isinstance(state, Tensor):
         return change(state)
     if isinstance(state, Ring):
@@ -112,10 +113,10 @@ def mapped(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def detach(state: Any) -> Any:
-    """A state from which no gradient flows back."""
+    """A state through which no gradient flows back."""
     return mapped(state, Tensor.detach)
 
 
 def single_step(x_TBI: Tensor) -> bool:
-    """Whether a chunk is one step that nobody differentiates: then rings may turn in place."""
+    """Whether a chunk is one step without gradients, for which rings may change in place."""
     return len(x_TBI) == 1 and not torch.is_grad_enabled()

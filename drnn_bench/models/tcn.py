@@ -1,14 +1,16 @@
 """Temporal convolutional network (Bai, Kolter, Koltun 2018, arXiv 1803.01271).
 
-Residual blocks of two weight-normalised causal convolutions of one dilation, each followed by ReLU
-and dropout; the shortcut is the identity, or a 1x1 convolution where the sizes differ; ReLU of the
-sum. Block l has dilation base^(l-1). Kernel 7, 8 levels of 25: 66,910 parameters on pixel MNIST.
+A block has two weight-normalised causal convolutions of one dilation, each followed by ReLU and
+dropout, and a shortcut: the identity, or a 1x1 convolution where the sizes differ. Its output is
+the ReLU of the sum. Block l has dilation base^(l-1). Eight blocks of 25 channels at kernel 7 have
+66,910 parameters on pixel MNIST.
 
 Legend: B batch, T steps, I inputs, C channels, k kernel size.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,7 +25,9 @@ from drnn_bench.models.convolution import (
     causal_conv,
     stream_conv,
 )
-from drnn_bench.models.layers import CausalHead, affine
+from drnn_bench.models.layers import CausalHead, Layer, affine
+
+Convolve = Callable[["WeightNormedConv", Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,7 @@ class TCN(Convolutional):
         return ConvolutionalModel(blocks, CausalHead(sizes[-1], self.output_size))
 
 
-class Block(nn.Module):
+class Block(Layer):
     def __init__(self, input_size: int, channels: int, kernel: int, dilation: int, dropout: float):
         super().__init__()
         self.dilation, self.dropout = dilation, dropout
@@ -59,6 +63,8 @@ class Block(nn.Module):
         self.shortcut = nn.Linear(input_size, channels) if input_size != channels else nn.Identity()
 
     def forward(self, x_ITB: Tensor, chains: int, stride: int) -> Tensor:
+        """See `ConvolutionalModel`."""
+
         def conv(part: WeightNormedConv, h: Tensor) -> Tensor:
             strides = stride if part is self.conv2 else 1
             return causal_conv(h, part.weight, chains, part.bias, strides)
@@ -68,8 +74,8 @@ class Block(nn.Module):
             direct = affine(self.shortcut.weight, direct, self.shortcut.bias)
         return self._block(x_ITB, conv, direct)
 
-    def stream(self, x_TBI: Tensor, rings: dict | None) -> tuple[Tensor, dict]:
-        rings = dict(rings or {})
+    def stream(self, x_TBI: Tensor, state: dict | None) -> tuple[Tensor, dict]:
+        rings = dict(state or {})
 
         def conv(part: WeightNormedConv, h: Tensor) -> Tensor:
             name = "first" if part is self.conv1 else "second"
@@ -78,7 +84,8 @@ class Block(nn.Module):
 
         return self._block(x_TBI, conv, self.shortcut(x_TBI)), rings
 
-    def _block(self, x: Tensor, conv, direct: Tensor) -> Tensor:
+    def _block(self, x: Tensor, conv: Convolve, direct: Tensor) -> Tensor:
+        """The block's output, from its input and that of the shortcut (`direct`)."""
         h = F.dropout(conv(self.conv1, x).relu_(), self.dropout, self.training)
         h = F.dropout(conv(self.conv2, h).relu_(), self.dropout, self.training)
         return (h + direct).relu_()

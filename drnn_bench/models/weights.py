@@ -1,7 +1,7 @@
-"""A net's weights as a safetensors file: numbers and their names, nothing that could be run.
+"""A net's weights as a safetensors file, which holds numbers and their names and no code.
 
-In a runs folder every complete final's weights lie in `weights/`, in a file named by what was
-trained; the final's row has the file's SHA-256.
+In a runs folder the weights of every complete final lie in `weights/`, in a file named after what
+was trained. The final's row has the file's SHA-256.
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from drnn_bench.models.architecture import Architecture
+    from drnn_bench.models.inputs import Net
 
 FOLDER = "weights"  # in a runs folder
 
 
 def file_name(row: dict[str, Any]) -> str:
-    """Where a final's weights lie, from its row: its study, net and seed."""
+    """The name of a final's file, from its row: its study, net and seed."""
     net = json.dumps([row["config"], row["learning_rate"]], sort_keys=True)
     return f"{row['study']}-{sha256(net.encode())[:8]}-{row['seed']}.safetensors"
 
 
 def pack(model: nn.Module) -> bytes:
-    """A net's weights as a file's bytes."""
+    """A net's weights as the bytes of a file."""
     import torch
     from safetensors.torch import save
 
-    # Each on its own, for a plug-in's net may use one tensor twice.
+    # Each is cloned, as a plug-in's net may use one tensor under two names.
     return save(
         {
             name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -45,14 +46,14 @@ def pack(model: nn.Module) -> bytes:
 
 
 def save(model: nn.Module, path: Path) -> str:
-    """Writes a net's weights; gives the file's SHA-256."""
+    """Writes a net's weights. Returns the file's SHA-256. Raises JobError where it cannot."""
     data = pack(model)
     write(data, path)
     return sha256(data)
 
 
 def write(data: bytes, path: Path) -> None:
-    """Writes a file whole or not at all."""
+    """Writes a file whole or not at all. Raises JobError where it cannot."""
     try:
         write_whole(path, data)
     except OSError as error:
@@ -63,7 +64,7 @@ def write(data: bytes, path: Path) -> None:
 
 
 def read(path: Path, digest: str) -> bytes:
-    """The file as it was written. Raises UserError where it is another."""
+    """The file's bytes. Raises UserError where they do not have this SHA-256."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -74,35 +75,36 @@ def read(path: Path, digest: str) -> bytes:
 
 
 def shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor of a file; no number of it is read."""
+    """The shape of each tensor of a file; reads none of the numbers."""
     with _opened(path) as file:
         return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
 
 
-def load(config: Architecture, path: Path) -> nn.Module:
-    """The net of a config with the weights of a file, in evaluation mode on the CPU.
+def load(architecture: Architecture, path: Path) -> Net:
+    """The net of an architecture with the weights of a file, in evaluation mode on the CPU.
 
-    The file is outside input: raises UserError where it is damaged, or where its tensors are not
-    exactly those of the net. Nothing of a net's size is allocated before that is known.
+    The file may come from anywhere. Raises UserError where it is damaged, or where its tensors are
+    not exactly those of the net; that is checked before memory for the net is allocated.
     """
     import torch
 
-    wanted = _described(config, path)
-    _compare(shapes(path), {name: tuple(t.shape) for name, t in wanted.items()}, path)
+    expected = _described(architecture, path)
+    _compare(shapes(path), {name: tuple(t.shape) for name, t in expected.items()}, path)
     with _opened(path) as file:
-        tensors = {name: file.get_tensor(name) for name in wanted}
+        tensors = {name: file.get_tensor(name) for name in expected}
     for name, tensor in tensors.items():
-        if tensor.dtype != wanted[name].dtype:
-            raise UserError(f"{path}: {name} is {tensor.dtype}, the net's is {wanted[name].dtype}")
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):  # the caller's draws stay
-        model = config.build()
+        dtype = expected[name].dtype
+        if tensor.dtype != dtype:
+            raise UserError(f"{path}: {name} is {tensor.dtype}, the net's is {dtype}")
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):  # torch's generator stays as it is
+        model = architecture.build()
     model.load_state_dict(tensors)
     return model.eval()
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """A safetensors file; it checks by itself that it is whole."""
+    """Opens a safetensors file. Raises UserError where it is missing or not whole."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -114,27 +116,27 @@ def _opened(path: Path) -> Iterator[Any]:
         raise UserError(f"{path}: not a whole safetensors file ({one_line(error)})") from None
 
 
-def _described(config: Architecture, path: Path) -> dict[str, Tensor]:
-    """The net's tensors without their numbers."""
+def _described(architecture: Architecture, path: Path) -> dict[str, Tensor]:
+    """The net's tensors on the meta device, without numbers."""
     import torch
 
     try:
         with torch.device("meta"):
-            return config.build().state_dict()
-    except Exception as error:  # whatever sizes beyond all bounds come to
+            return architecture.build().state_dict()
+    except Exception as error:  # sizes out of all bounds raise errors of many kinds
         raise UserError(f"{path}: its net cannot be built ({one_line(error)})") from None
 
 
-def _compare(found: dict[str, tuple], wanted: dict[str, tuple], path: Path) -> None:
+def _compare(actual: dict[str, tuple], expected: dict[str, tuple], path: Path) -> None:
     """Raises UserError naming the first tensors that differ."""
-    for word, names in (("lacks", wanted.keys() - found.keys()),
-                        ("has more than the net:", found.keys() - wanted.keys())):  # fmt: skip
+    for word, names in (("lacks", expected.keys() - actual.keys()),
+                        ("has more than the net:", actual.keys() - expected.keys())):  # fmt: skip
         if names:
             shown = ", ".join(sorted(names)[:3])
             raise UserError(f"{path}: {word} {shown}" + (", ..." if len(names) > 3 else ""))
-    for name, shape in wanted.items():
-        if found[name] != shape:
-            raise UserError(f"{path}: {name} has shape {found[name]}, the net's is {shape}")
+    for name, shape in expected.items():
+        if actual[name] != shape:
+            raise UserError(f"{path}: {name} has shape {actual[name]}, the net's is {shape}")
 
 
 def sha256(data: bytes) -> str:

@@ -1,11 +1,13 @@
 """`bench report`: records -> one HTML page, and the same charts as SVG files.
 
 chart          what a chart is: plain data
-group          lines of a board that are drawn together
+group          lines of a board that one chart shows
 final_charts   charts of finalists; trial_charts, of the trials of the search
 drawing        a net's dilations as SVG
-sections       what stands on the page, task by task, with warnings and provenance
-page           the sections as HTML; plotly_figure draws its charts
+sections       the content of the page, task by task, with warnings and provenance
+page           the sections as HTML, from templates/; plotly_figure draws its charts
 figures        the charts as SVG files, with matplotlib
 files          writes the page and the figures
+
+May import the rooms up to jobs.
 """

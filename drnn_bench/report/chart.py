@@ -1,7 +1,7 @@
 """What a chart is, as plain data: the page draws it with plotly, `--figures` with matplotlib.
 
-Each chart brings its own table, so that whoever cannot see the drawing, or has no JavaScript, can
-read all of it. One without series says in its caption why there is nothing to draw.
+Each chart has a table of its figures, for readers who cannot see the drawing or have no JavaScript.
+The caption of a chart without series says why there is nothing to draw.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-# Each has a contrast of at least 3.7 to the page's white and to its dark ground.
+# The contrast of each to the page's white and to its dark ground is at least 3.7.
 COLOURS = (
     "#2f7fc1",
     "#c9650c",
@@ -27,7 +27,7 @@ GREY = len(COLOURS) - 1
 
 @dataclass(frozen=True)
 class Point:
-    """`low` and `high` are the ends of y's interval, where there is one; `words` say what it is."""
+    """`low` and `high` are the ends of y's interval, if it has one; `words` describe the point."""
 
     x: float | str
     y: float
@@ -38,7 +38,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """`hue` chooses the colour, `mark` the marker and the dashes: never colour alone."""
+    """`hue` chooses the colour, `mark` the marker and the dashes: colour is never alone."""
 
     name: str
     points: tuple[Point, ...]
@@ -56,7 +56,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Chart:
-    """`key` names its file; `head` and `rows` are its table, whose first column names the row."""
+    """`key` names its file; `head` and `rows` are its table; the first column names a row."""
 
     key: str
     title: str

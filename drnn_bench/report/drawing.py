@@ -1,5 +1,5 @@
-"""A net's dilations as a drawing: its layers over the last steps of a sequence, after the paper's
-figures 1 and 2. What the last output can see is drawn strong, the rest faint.
+"""A net's dilations as a drawing: its layers over the last steps of a sequence, after figures 1 and
+2 of Chang et al. (2017). Nodes that the last output depends on are drawn strong, the rest faint.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 from drnn_bench.errors import UserError, one_line
 from drnn_bench.models.architecture import Architecture
-from drnn_bench.models.registry import config_type, make_config
+from drnn_bench.models.registry import architecture_type, make_architecture
 from drnn_bench.results.codec import from_json
 from drnn_bench.system.escape import html
 
@@ -19,13 +19,16 @@ LEFT, STEP, ROW, TOP = 172, 16, 40, 30  # in units of the drawing
 
 @dataclass(frozen=True)
 class Level:
-    """One row of nodes. Recurrent: each has an edge from `back` steps earlier in its own row, and
-    one from the row below. Else: edges from `back` steps earlier in the row below."""
+    """One row of nodes, and the edges that end in them.
+
+    A recurrent node has an edge from `back` steps earlier in its own row, and one from the row
+    below; any other has edges from `back` steps earlier in the row below.
+    """
 
     name: str
     back: tuple[int, ...]
     recurrent: bool = True
-    every: int = 1  # it has a node at every so manieth step
+    every: int = 1  # steps from one node to the next
 
 
 def levels(net: Architecture) -> list[Level]:
@@ -45,10 +48,10 @@ def levels(net: Architecture) -> list[Level]:
 
 @dataclass
 class _Part:
-    """What is drawn alike, as two paths, for a page holds many drawings."""
+    """Nodes and edges that look alike, drawn as two paths: a page holds many drawings."""
 
     edges: list[str] = field(default_factory=list)
-    nodes: list[str] = field(default_factory=list)  # lines of no length, with round ends
+    nodes: list[str] = field(default_factory=list)  # lines of length zero with round ends
 
     @property
     def drawn(self) -> str:
@@ -58,10 +61,10 @@ class _Part:
 
 
 def draw(family: str, config: dict[str, Any], length: int) -> str:
-    """The drawing as an SVG element, with a title and a description for who cannot see it.
+    """The drawing as an SVG element, with a title and a description for readers who cannot see it.
 
-    `config` is that of a record, `length` the task's. (Only the config is built, no model.) Raises
-    UserError where it is no net of the family, or one of more layers than can be seen.
+    `config` is that of a record, `length` the task's sequence length in steps. No model is built.
+    Raises UserError where the config is no net of the family, or has more than `LAYERS` layers.
     """
     net = _net(family, config)
     rows = levels(net)
@@ -77,9 +80,9 @@ def draw(family: str, config: dict[str, Any], length: int) -> str:
     faint, strong = _Part(), _Part()
     for row, level in enumerate([Level("input", ()), *rows]):
         for step in _nodes(level, steps):
-            mine = strong if step in seen[row] else faint
-            mine.edges += _edges(row, step, level, place)
-            mine.nodes.append("M{} {}h0".format(*place(row, step)))
+            part = strong if step in seen[row] else faint
+            part.edges += _edges(row, step, level, place)
+            part.nodes.append("M{} {}h0".format(*place(row, step)))
     labels = [
         f'<text x="{LEFT - 8}" y="{place(row, 0)[1] + 4}" text-anchor="end">{html(name)}</text>'
         for row, name in enumerate(["input", *(level.name for level in rows)])
@@ -88,12 +91,12 @@ def draw(family: str, config: dict[str, Any], length: int) -> str:
         f'<text x="{place(0, 0)[0]}" y="{height - 8}">step T−{steps - 1}</text>',
         f'<text x="{place(0, steps - 1)[0]}" y="{height - 8}" text-anchor="end">T</text>',
     ]
-    said = "; ".join(level.name for level in rows)
+    names = "; ".join(level.name for level in rows)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" role="img">'
         f"<title>{html(family)} over the last {steps} steps</title>"
-        f"<desc>From the input up: {html(said)}.</desc>"
+        f"<desc>From the input up: {html(names)}.</desc>"
         '<g fill="none" stroke="currentColor" stroke-linecap="round">'
         f'<g opacity="0.22">{faint.drawn}</g>'
         f'<g color="#2f7fc1" stroke-width="1.4">{strong.drawn}</g></g>'
@@ -104,9 +107,9 @@ def draw(family: str, config: dict[str, Any], length: int) -> str:
 
 def _net(family: str, config: dict[str, Any]) -> Architecture:
     options = from_json(config)
-    config_type(family)  # an unknown family is said as such
+    architecture_type(family)  # raises UserError for an unknown family
     try:
-        return make_config(family, **{"input_size": 1, "output_size": 1} | options)
+        return make_architecture(family, **{"input_size": 1, "output_size": 1} | options)
     except UserError:
         raise
     except Exception as error:  # options that are none of the family's, or of another kind
@@ -118,44 +121,46 @@ def _nodes(level: Level, steps: int) -> list[int]:
 
 
 def _seen(rows: list[Level], steps: int) -> list[set[int]]:
-    """For each row, the input's first, the steps that the last output depends on.
+    """For each row, the input's first, the steps whose node the last output depends on.
 
-    Modules side by side (`every` > 1 anywhere) all belong to one layer: each is read at its last
-    tick, and each reads the input.
+    Rows of which any has `every` > 1 are modules of one layer: the output reads the last node of
+    every module, and every module reads the input.
     """
-    beside = any(level.every > 1 for level in rows)
-    wanted, below = {steps - 1}, set()
+    modules = any(level.every > 1 for level in rows)
+    read = {steps - 1}  # steps of the current row that the row above reads
+    read_of_input: set[int] = set()  # by any module
     seen: list[set[int]] = []
     for level in reversed(rows):
-        mine = {steps - 1} if beside else set(wanted)
+        needed = {steps - 1} if modules else set(read)
         if level.recurrent:
             for back in (b for b in level.back if b > 0):
                 for step in range(steps - 1, -1, -1):
-                    if step in mine and step - back >= 0:
-                        mine.add(step - back)
-            wanted = set(mine)
+                    if step in needed and step - back >= 0:
+                        needed.add(step - back)
+            read = set(needed)
         else:
-            wanted = {step - back for step in mine for back in level.back if step >= back}
-        below |= wanted
-        seen.append(mine)
-    seen.append(below if beside else wanted)
+            read = {step - back for step in needed for back in level.back if step >= back}
+        read_of_input |= read
+        seen.append(needed)
+    seen.append(read_of_input if modules else read)
     return seen[::-1]
 
 
 def _edges(row: int, step: int, level: Level, place) -> list[str]:
-    """The edges that end in a node; one from before the first step drawn begins at the margin."""
+    """The edges that end in a node, as SVG path data. An edge from before the first step is left
+    out."""
     x, y = place(row, step)
-    out = []
+    paths = []
     if level.recurrent and row and level.every == 1:
-        out.append(f"M{x} {place(row - 1, step)[1]}V{y}")
+        paths.append(f"M{x} {place(row - 1, step)[1]}V{y}")
     for back in level.back:
         if not level.recurrent:
             if step >= back:
                 from_x, from_y = place(row - 1, step - back)
-                out.append(f"M{from_x} {from_y}L{x} {y}")
+                paths.append(f"M{from_x} {from_y}L{x} {y}")
         elif back == 1 and step:
-            out.append(f"M{x - STEP} {y}H{x}")
+            paths.append(f"M{x - STEP} {y}H{x}")
         elif step >= back:
             from_x, bend = place(row, step - back)[0], min(26, 8 + 2 * back)
-            out.append(f"M{from_x} {y}Q{(from_x + x) / 2:g} {y - bend} {x} {y}")
-    return out
+            paths.append(f"M{from_x} {y}Q{(from_x + x) / 2:g} {y - bend} {x} {y}")
+    return paths

@@ -24,22 +24,25 @@ SETTINGS = {
 
 
 def svg(chart: Chart, what: str) -> str:
-    """The chart of `what`, on a white ground. Raises UserError where matplotlib is missing."""
+    """The chart as SVG on a white ground; `what` is the task or board that it is of.
+
+    Raises UserError where matplotlib is missing.
+    """
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure
         from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
     except ImportError:
         raise UserError("--figures needs matplotlib: pip install 'drnn-bench[figures]'") from None
-    with mpl.rc_context(SETTINGS), warnings.catch_warnings():
-        # Text stays text: whoever opens the file has the font, or has not.
+    with mpl.rc_context(SETTINGS), warnings.catch_warnings():  # pyright: ignore[reportArgumentType]
+        # The text is not drawn here, so a glyph that this machine's font lacks does not matter.
         warnings.filterwarnings("ignore", message="Glyph")
         figure = Figure(figsize=(6.4, 4), layout="constrained")
         axes = figure.add_subplot()
         names = list(dict.fromkeys(str(p.x) for s in chart.series for p in s.points))
-        for place, series in enumerate(chart.series):
+        for index, series in enumerate(chart.series):
             if series.style == "bars":
-                _bars(axes, series, place, len(chart.series), names)
+                _bars(axes, series, index, len(chart.series), names)
             else:
                 _line(axes, series)
         if any(series.style == "bars" for series in chart.series):
@@ -55,16 +58,16 @@ def svg(chart: Chart, what: str) -> str:
         axes.set(xlabel=_plain(chart.x.title), ylabel=_plain(chart.y.title))
         axes.set_title(_plain(f"{chart.title}\n{plain(what)}"), loc="left", fontsize=10)
         longest = max((len(series.name) for series in chart.series), default=0)
-        columns = max(1, min(3, 105 // (longest + 8)))  # letters that fit, and a sample line each
+        columns = max(1, min(3, 105 // (longest + 8)))  # 105 letters fit; 8 are for the sample line
         figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
-        out = io.StringIO()
+        text = io.StringIO()
         about = {
             "Date": None,
             "Title": plain(f"{chart.title}: {what}"),
             "Description": plain(chart.caption),
         }
-        figure.savefig(out, format="svg", metadata=about)
-    return out.getvalue()
+        figure.savefig(text, format="svg", metadata=about)
+    return text.getvalue()
 
 
 def _line(axes, series: Series) -> None:
@@ -83,14 +86,14 @@ def _line(axes, series: Series) -> None:
               drawstyle=shape, lw=1.6, label=_plain(series.name))  # fmt: skip
 
 
-def _bars(axes, series: Series, place: int, of: int, names: list[str]) -> None:
-    width = 0.8 / of
-    left = [names.index(str(p.x)) - 0.4 + width * (place + 0.5) for p in series.points]
+def _bars(axes, series: Series, index: int, count: int, names: list[str]) -> None:
+    width = 0.8 / count
+    left = [names.index(str(p.x)) - 0.4 + width * (index + 0.5) for p in series.points]
     colour = COLOURS[series.hue % len(COLOURS)]
     heights = [p.y for p in series.points]
     axes.bar(left, heights, width, color=colour, label=_plain(series.name))
 
 
 def _plain(text: str) -> str:
-    """matplotlib reads mathematics between dollar signs; a title has lines of its own."""
+    """Text without mathematics, which matplotlib reads between dollar signs; lines stay lines."""
     return "\n".join(map(plain, text.split("\n"))).replace("$", r"\$")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from drnn_bench.board.columns import heading
+from drnn_bench.board.caption import heading
 from drnn_bench.errors import UserError
 from drnn_bench.report.sections import Section
 from drnn_bench.system.escape import file_name
@@ -28,29 +28,30 @@ def write_figures(sections: list[Section], folder: Path) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"figures {folder}: cannot be written ({error.strerror})") from None
-    drawn: dict[str, str] = {}
-    heads = [(x.task, x.boards[0].group.lines[0]["steps"]) for x in sections]
+    files: dict[str, str] = {}
+    heads = [(x.task, x.boards[0].ranked.steps) for x in sections]
     for section, head in zip(sections, heads, strict=True):
-        first = section.boards[0].group.lines[0]
-        name = f"{file_name(section.task)}-{first['steps']}"
+        first = section.boards[0].ranked.first
+        name = f"{file_name(section.task)}-{first.steps}"
         if heads.count(head) > 1:
-            name += f"-v{first['task_version']}-{first['data_hash'][:8]}"
-        drawn |= {f"{name}-{c.key}": svg(c, section.title) for c in section.charts if c.series}
+            name += f"-v{first.task_version}-{first.data_hash[:8]}"
+        files |= {f"{name}-{c.key}": svg(c, section.title) for c in section.charts if c.series}
         for board in section.boards:
-            lines = board.group.lines
-            mine, what = f"{name}-{lines[0]['budget']}", heading(lines)
-            drawn |= {f"{mine}-{c.key}": svg(c, what) for c in board.charts if c.series}
+            prefix, what = f"{name}-{board.ranked.budget}", heading(board.ranked)
+            files |= {f"{prefix}-{c.key}": svg(c, what) for c in board.charts if c.series}
             for i, winner in enumerate(board.winners, 1):
                 if winner.svg:
-                    drawn[f"{mine}-dilations-{i}-{winner.family}"] = winner.svg
-    for name, text in drawn.items():
+                    files[f"{prefix}-dilations-{i}-{winner.family}"] = winner.svg
+    for name, text in files.items():
         _write(folder / f"{name}.svg", text.encode())
-    return len(drawn)
+    return len(files)
 
 
 def _write(path: Path, data: bytes) -> None:
     if path.is_dir():
         raise UserError(f"output {path}: is a folder; name a file")
+    if not path.parent.is_dir():  # a mistyped path makes no folders
+        raise UserError(f"output {path}: cannot be written (there is no folder {path.parent})")
     try:
         write_whole(path, data)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A chart as plotly.js takes it: plain JSON, without colours of the page, which it sets itself."""
+"""A chart as plotly.js takes it: plain JSON, without the page's colours, which page.js sets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "6px,2px
 
 
 def figure(chart: Chart) -> dict[str, Any]:
-    """`data` and `layout`. All text is escaped: plotly reads a little markup in it."""
+    """`data` and `layout`. All text is escaped, for plotly reads some HTML tags in it."""
     return {
         "data": [_trace(series) for series in chart.series],
         "layout": {

@@ -1,14 +1,13 @@
-"""What a report holds, in order: a section for each task, with its groups and their warnings."""
+"""The content of a report: a section for each task, with its boards and their warnings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
-from drnn_bench.board import columns
+from drnn_bench.board.caption import recipe_words
+from drnn_bench.board.cells import MISSING
 from drnn_bench.errors import UserError
 from drnn_bench.report.chart import Chart
 from drnn_bench.report.drawing import draw
@@ -20,16 +19,16 @@ from drnn_bench.report.trial_charts import (
     mrl_against_metric,
     starting_dilation,
 )
-from drnn_bench.results.ranking import finals_of, searches
+from drnn_bench.results.board_line import BoardGroup, BoardLine
+from drnn_bench.results.study_lines import finals_of, searches
 
 Row = dict[str, Any]
-TASK = ("task", "task_version", "data_hash", "steps")  # budgets side by side
 
 
 @dataclass(frozen=True)
 class Winner:
-    """The net of a line that may be the best, drawn; where it cannot be, `svg` is None and `why`
-    says so."""
+    """The net of a line that may be the best. Where it cannot be drawn, `svg` is None and `why`
+    gives the reason."""
 
     name: str
     family: str
@@ -42,6 +41,7 @@ class Winner:
 class Board:
     """One budget of a section: what is ranked together, its charts and its winners."""
 
+    ranked: BoardGroup
     group: Group
     charts: list[Chart]
     winners: list[Winner]
@@ -57,27 +57,28 @@ class Section:
     boards: list[Board]
 
 
-def make_sections(board: pd.DataFrame, rows: list[Row]) -> list[Section]:
-    """Everything that is shown of a board, from it and the rows that it was built from."""
+def make_sections(groups: Sequence[BoardGroup], rows: list[Row]) -> list[Section]:
+    """The sections of a board; `rows` are those that the board was made from."""
     studies = searches(rows)
-    keyed: dict[tuple, list[list[Row]]] = {}
-    for lines in columns.groups(board):
-        keyed.setdefault(tuple(lines[0][k] for k in TASK), []).append(lines)
-    seen = [(task, steps) for task, _, _, steps in keyed]
+    tasks: dict[tuple, list[BoardGroup]] = {}  # budgets side by side
+    for group in groups:
+        task, version, data, _, steps = group.key
+        tasks.setdefault((task, version, data, steps), []).append(group)
+    titles = [(task, steps) for task, _, _, steps in tasks]
     sections = []
-    for (task, version, data, steps), grouped in keyed.items():
+    for (task, version, data, steps), budgets in tasks.items():
         title = f"{task}, {steps:,} steps"
-        if seen.count((task, steps)) > 1:
+        if titles.count((task, steps)) > 1:
             title += f" (version {version}, data {data})"
-        flat = [line for lines in grouped for line in lines]
-        finals = {line["study"]: finals_of(line, rows) for line in flat}
-        boards = [_board(Group(lines, studies, finals)) for lines in grouped]
-        whole = Group(flat, studies, finals)
+        lines = [line for group in budgets for line in group.lines]
+        finals = {line.study: finals_of(line, rows) for line in lines}
+        boards = [_board(group, Group(group.lines, studies, finals)) for group in budgets]
+        whole = Group(lines, studies, finals)
         sections.append(Section(task, title, [accuracy_by_parameters(whole)], boards))
     return sections
 
 
-def _board(group: Group) -> Board:
+def _board(ranked: BoardGroup, group: Group) -> Board:
     charts = [
         pareto(group),
         learning_curves(group),
@@ -86,86 +87,85 @@ def _board(group: Group) -> Board:
         importances(group),
         *starting_dilation(group),
     ]
-    # Those that may be the best; where nothing is ranked yet, the first.
-    winners = [line for line in group.lines if line["rank_low"] == 1] or group.lines[:1]
-    return Board(group, charts, [_winner(group, line) for line in winners])
+    return Board(ranked, group, charts, [_winner(group, line) for line in ranked.winners])
 
 
-def _winner(group: Group, line: Row) -> Winner:
-    told = group.name(line), line["family"], line["architecture"]
+def _winner(group: Group, line: BoardLine) -> Winner:
+    named = group.name(line), line.family, line.architecture
     try:
-        return Winner(*told, draw(line["family"], line["config"], line["mrl_horizon"] + 1))
+        return Winner(*named, draw(line.family, line.config, line.mrl_horizon + 1))
     except UserError as error:  # above all, a plug-in's family that is not here
-        return Winner(*told, None, f"Not drawn: {error}.")
+        return Winner(*named, None, f"Not drawn: {error}.")
 
 
 def warnings(group: Group, winners: Iterable[Winner] = ()) -> list[str]:
-    """Everything that should make a reader of this group careful, and which of its winners are
-    not drawn."""
-    said = [f"{winner.name}: {winner.why}" for winner in winners if winner.why]
+    """Sentences on everything that should make a reader of this group careful, and on winners that
+    are not drawn."""
+    sentences = [f"{winner.name}: {winner.why}" for winner in winners if winner.why]
     for line in group.lines:
-        name, study, trials = group.name(line), group.studies[line["study"]], line["trials"]
-        if not line["n"] and not line["diverged_finals"]:
-            said.append(f"{name}: search only, no finalist has been trained.")
-        if line["n"] == 1:
-            said.append(f"{name}: one seed only (n = 1), so there is no interval.")
-        if line["diverged_finals"]:
-            count = line["diverged_finals"]
-            all_ = "all diverged: " if not line["n"] else ""
-            said.append(
+        name, study, trials = group.name(line), group.studies[line.study], line.trials
+        if not line.n and not line.diverged_finals:
+            sentences.append(f"{name}: search only, no finalist has been trained.")
+        if line.n == 1:
+            sentences.append(f"{name}: one seed only (n = 1), so there is no interval.")
+        if line.diverged_finals:
+            count = line.diverged_finals
+            all_ = "all diverged: " if not line.n else ""
+            sentences.append(
                 f"{name}: {all_}{count} final{'s' * (count > 1)} diverged, not in the mean."
             )
-        said += [f"{name}: {what} left out." for what in line["left_out"]]
-        if line["on_edge"]:
-            edges = ", ".join(line["on_edge"])
-            said.append(f"{name}: best value on the edge of its range ({edges}): look further.")
+        sentences += [f"{name}: {what} left out." for what in line.left_out]
+        if line.on_edge:
+            edges = ", ".join(line.on_edge)
+            sentences.append(
+                f"{name}: best value on the edge of its range ({edges}): look further."
+            )
         lost = [f"{trials[k]} {k}" for k in ("diverged", "failed") if trials[k]]
         if lost:
-            said.append(f"{name}: {' and '.join(lost)} of its trials.")
+            sentences.append(f"{name}: {' and '.join(lost)} of its trials.")
         if study.get("ended"):
-            said.append(f"{name}: the search ended early, {study['ended']}.")
+            sentences.append(f"{name}: the search ended early, {study['ended']}.")
         if study.get("git_dirty"):
-            said.append(f"{name}: run from a checkout with uncommitted changes.")
-    if any(line["machine"] == "busy" for line in group.lines):
-        said.append("Speed was measured on a BUSY machine.")
-    for key, what in (("harness_version", "versions of the harness"), ("trials", "trials")):
-        kinds = {
-            str(x[key] if key != "trials" else x[key]["complete"] + x[key]["pruned"])
-            for x in group.lines
-        }
-        if len(kinds) > 1:
-            said.append(f"Not all rows have the same {what}: {', '.join(sorted(kinds))}.")
-    return said
+            sentences.append(f"{name}: run from a checkout with uncommitted changes.")
+    if any(line.machine == "busy" for line in group.lines):
+        sentences.append("Speed was measured on a BUSY machine.")
+    for what, values in (
+        ("versions of the harness", {line.harness_version for line in group.lines}),
+        ("trials", {str(line.done) for line in group.lines}),
+    ):
+        if len(values) > 1:
+            sentences.append(f"Not all rows have the same {what}: {', '.join(sorted(values))}.")
+    return sentences
 
 
 def provenance_rows(section: Section) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """A head, and a row for each study: everything that it was run with."""
+    """The titles of the columns, and a row for each study: what it was run with."""
     head = ("family", "budget", "study", "sampler", "pruner", "search seed", "recipe", "last run",
             "harness", "commit", "python", "torch", "optuna", "searched on", "speed measured on",
             "data")  # fmt: skip
     rows = []
     for board in section.boards:
         for line in board.group.lines:
-            study = board.group.studies[line["study"]]
-            commit = (study["git_commit"] or columns.MISSING)[:12]
+            study = board.group.studies[line.study]
+            commit = (study["git_commit"] or MISSING)[:12]
             rows.append(
                 (
-                    line["family"],
-                    f"{line['budget']:,}",
-                    line["study"],
-                    line["sampler"],
-                    line["pruner"],
-                    f"{line['search_seed']}",
-                    columns.recipe_words(line),
-                    line["date"],
+                    line.family,
+                    f"{line.budget:,}",
+                    line.study,
+                    line.sampler,
+                    line.pruner,
+                    f"{line.search_seed}",
+                    recipe_words(line),
+                    line.date,
                     study["harness_version"],
                     commit + (" + changes" if study["git_dirty"] else ""),
                     study["python"],
                     study["torch"],
                     study["optuna"],
                     f"{study['processor']}, {study['device']}",
-                    line["hardware"] or columns.MISSING,
-                    line["data_hash"],
+                    line.hardware or MISSING,
+                    line.data_hash,
                 )
             )
     return head, rows

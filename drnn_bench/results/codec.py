@@ -1,4 +1,4 @@
-"""Values of Python as JSON has them, and back: JSON knows neither infinity nor tuples."""
+"""Values of Python <-> values of JSON, which has neither infinity nor tuples."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def to_json(value: Any) -> Any:
-    """Infinity becomes the word `inf`, a tuple a list; inside tables and lists too."""
+    """Infinity becomes the string `inf`, a tuple a list; also inside dicts, lists and tuples."""
     if isinstance(value, dict):
         return {key: to_json(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
@@ -16,7 +16,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """The word `inf` becomes infinity, a list a tuple; inside tables and lists too."""
+    """The string `inf` becomes infinity, a list a tuple; also inside dicts and lists."""
     if isinstance(value, dict):
         return {key: from_json(v) for key, v in value.items()}
     if isinstance(value, list):

@@ -1,9 +1,9 @@
-"""Does mean recurrent length go with accuracy? The paper's claim, put to the test.
+"""The correlation of mean recurrent length (MRL) with accuracy: a test of the paper's claim
+(Chang et al. 2017).
 
-Only within one cell type, and only over the complete trials of a study that drew at random and
-pruned nothing: where a sampler chose, or a pruner stopped what looked bad, the trials are no
-sample of the space. Even so it is a correlation: MRL counts edges, not gradient decay, and depth
-and width move with it.
+It is taken within one cell type, over the complete trials of a study that drew at random and
+pruned nothing: trials that a sampler chose or a pruner stopped are no sample of the space. It
+remains a correlation: MRL counts edges, not gradient decay, and depth and width move with it.
 """
 
 from __future__ import annotations
@@ -61,14 +61,16 @@ def is_sample(study: Row) -> bool:
 
 
 def cell_type(family: str, config: Row) -> str:
-    """What must be equal for two nets' MRL to be compared: the cell where a family has several."""
+    """The family, with the cell where it has several: only nets of one cell type are compared."""
     return f"{family} {config['cell']}" if "cell" in config else family
 
 
 def mrl_correlations(study: Row) -> dict[str, Correlation | None]:
     """MRL against validation, for each cell type of a random study; empty for any other study.
-    Where some nets cannot cross every span, those that can are looked at alone too: infinity
-    against the rest may be all there is."""
+
+    Where some nets cannot cross every span, their MRL is infinite and may alone make the
+    correlation: the nets of finite MRL then have an entry of their own, `CELL of finite MRL`.
+    """
     if not is_sample(study):
         return {}
     cells: dict[str, list[tuple[float, float]]] = {}
@@ -76,14 +78,14 @@ def mrl_correlations(study: Row) -> dict[str, Correlation | None]:
         if math.isfinite(trial["value"]):
             cell = cell_type(study["family"], trial["config"])
             cells.setdefault(cell, []).append((float(trial["mrl"]), trial["value"]))
-    found = {}
+    correlations = {}
     for cell, pairs in sorted(cells.items()):
         finite = [pair for pair in pairs if math.isfinite(pair[0])]
-        found[cell] = _of(pairs)
+        correlations[cell] = _correlation(pairs)
         if len(finite) < len(pairs):
-            found[f"{cell} of finite MRL"] = _of(finite)
-    return found
+            correlations[f"{cell} of finite MRL"] = _correlation(finite)
+    return correlations
 
 
-def _of(pairs: list[tuple[float, float]]) -> Correlation | None:
+def _correlation(pairs: list[tuple[float, float]]) -> Correlation | None:
     return spearman([mrl for mrl, _ in pairs], [value for _, value in pairs])

@@ -1,8 +1,8 @@
 """The result rows: one schema, JSON lines, appended once and never edited.
 
-A row tells all by itself what was run and what came out; rankings are computed from rows and from
-nothing else. It names no host, path or user. What is read is checked (`rows`): a line that holds no
-such row is left out, and said. Roles:
+A row alone says what was run and what came out; rankings are computed from rows and from nothing
+else. It names no host, path or user. What is read is checked (`schema`): a line that holds no valid
+row is left out, with a note that says why. Roles:
 
     final  one finalist trained on one fresh seed: validation and test, SHA-256 of its weights
     study  a finished search in summary: counts, best, each complete trial's MRL and value
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 SCHEMA = 1
 SHOWN = 5  # notes on single lines of a file; the rest are counted
 
-# What every row has; what is measured depends on the role.
+# Keys of every row; what is measured depends on the role.
 IDENTITY = [
     "id",
     "schema",
@@ -89,7 +89,7 @@ def read_folder(folder: Path) -> tuple[list[Row], list[str]]:
 
 
 def _read(paths: list[Path]) -> tuple[list[Row], list[str]]:
-    found: dict[str, tuple[Row, str]] = {}  # by id, with the place of each
+    rows: dict[str, tuple[Row, str]] = {}  # by id, each with its place
     notes: list[str] = []
     for path in paths:
         left_out = []
@@ -97,22 +97,22 @@ def _read(paths: list[Path]) -> tuple[list[Row], list[str]]:
             row, wrong = _row(line)
             if row is None:
                 left_out.append(f"{place}: {wrong}, left out")
-            elif found.setdefault(row["id"], (row, place))[0] != row:
+            elif rows.setdefault(row["id"], (row, place))[0] != row:
                 left_out.append(
-                    f"{place}: its id {row['id']} is also that of {found[row['id']][1]}, which "
+                    f"{place}: its id {row['id']} is also that of {rows[row['id']][1]}, which "
                     "says something else: left out"
                 )
         notes += _few(left_out, path)
-    wrong = schema.disagreeing([row for row, _ in found.values()])
-    notes += _few([f"{found[row['id']][1]}: {said}, left out" for row, said in wrong], None)
+    wrong = schema.disagreeing([row for row, _ in rows.values()])
+    notes += _few([f"{rows[row['id']][1]}: {fault}, left out" for row, fault in wrong], None)
     for row, _ in wrong:
-        found.pop(row["id"], None)
-    return [row for row, _ in found.values()], notes
+        rows.pop(row["id"], None)
+    return [row for row, _ in rows.values()], notes
 
 
 def _lines(path: Path, notes: list[str]) -> Iterator[tuple[str, bytes]]:
-    """The lines of a file that hold something, each with its place. What is wrong with the file as
-    a whole is added to `notes`."""
+    """The lines of a file that are not empty, with their places. What is wrong with the file as a
+    whole is added to `notes`."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -141,12 +141,12 @@ def _row(line: bytes) -> tuple[Row | None, str]:
     return (None, wrong) if wrong else (row, "")
 
 
-def _few(said: list[str], path: Path | None) -> list[str]:
-    """The first lines, and how many more there are: a file may be junk throughout."""
-    if len(said) <= SHOWN:
-        return said
+def _few(notes: list[str], path: Path | None) -> list[str]:
+    """The first notes, and how many more there are: every line of a file may be damaged."""
+    if len(notes) <= SHOWN:
+        return notes
     where = f"{path.name}: " if path else ""
-    return [*said[:SHOWN], f"{where}{len(said) - SHOWN:,} more lines are left out"]
+    return [*notes[:SHOWN], f"{where}{len(notes) - SHOWN:,} more lines are left out"]
 
 
 def now() -> str:

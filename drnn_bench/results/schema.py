@@ -1,7 +1,7 @@
-"""What a result row must hold, as data: for each role, its keys and what each may be.
+"""The schema of result rows, as data: for each role, its keys and what their values may be.
 
-A row is outside input: files are merged, edited and cut. What is computed from rows relies on what
-stands here and on nothing else. Keys that are not listed may hold anything that JSON can.
+A row is outside input: people merge, edit and cut files. What is computed from rows relies on this
+schema and on nothing else. Keys that are not listed may hold any JSON value.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from drnn_bench.errors import UserError
+from drnn_bench.results.outcomes import unpack
 from drnn_bench.results.recipe import Recipe
 
 Row = dict[str, Any]
 
 LARGEST, SMALLEST, LARGEST_WHOLE = 1e100, 1e-100, 2**53  # squares of them are still numbers
 DEEPEST, LONGEST = 12, 100_000  # nesting of a row, and characters of a text in it
-MANY = 4096  # no net has more layers, modules or doublings; it would take for ever to draw
+MANY = 4096  # layers, modules or doublings of a net: the description of more would never end
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,25 @@ def _is_codes(x: Any) -> bool:
 
 CODES = Kind("the code of plug-ins", _is_codes)
 
+
+def _are_outcomes(x: Any) -> bool:
+    try:
+        unpack(x)
+    except (ValueError, TypeError, KeyError):
+        return False
+    return True
+
+
+OUTCOMES = Kind("packed outcomes", _are_outcomes)
+
 # A dict is an object of these keys, a list of one kind is a list of it, `key?` may be missing.
 EVERY: Row = {
     "id": WORD, "study": WORD, "task": TEXT, "task_version": WHOLE, "data_hash": TEXT,
     "family": WORD, "config": CONFIG, "architecture": TEXT, "budget": SIZE, "width": COUNT,
     "parameters": COUNT, "seed": WHOLE, "steps": SIZE, "learning_rate": POSITIVE,
     "recipe": TABLE, "state": TEXT, "metric": TEXT, "direction": _one_of("max", "min"),
-    "guessing?": NUMBER | NOTHING, "sampler": TEXT, "pruner": TEXT, "search_seed": WHOLE,
+    "guessing?": NUMBER | NOTHING, "margin?": AMOUNT, "protocol?": SIZE, "sampler": TEXT,
+    "pruner": TEXT, "search_seed": WHOLE,
     "mrl": LENGTH | NOTHING, "mrl_horizon": COUNT, "reach": LENGTH | NOTHING,
     "recurrent_edges_per_node": NUMBER | NOTHING, "sequential_steps": NUMBER | NOTHING,
     "started": TIME, "harness_version": TEXT, "git_commit": TEXT | NOTHING,
@@ -129,6 +142,7 @@ ROLES: dict[tuple[str, str], Row] = {
     ("final", "complete"): {
         "validation": NUMBER, "test": NUMBER, "test_accuracy": SHARE, "test_size": SIZE,
         "best_step": COUNT, "train_seconds": AMOUNT, "curve?": [PAIR], "weights?": WORD,
+        "outcomes?": OUTCOMES,
     },
     ("final", "diverged"): {},
     ("speed", "complete"): {
@@ -148,10 +162,10 @@ def fault(row: Row) -> str | None:
     if not isinstance(role, str) or role not in {known for known, _ in ROLES}:
         return f"its role is {_shown(role)}, which is unknown here"
     wrong = difference(row, EVERY)
-    if wrong is None and (role, state) not in ROLES:
-        wrong = f"its state is {_shown(state)}, which is unknown here"
     if wrong is None:
-        wrong = difference(row, ROLES[role, state])
+        keys = ROLES.get((role, str(state)))
+        unknown = f"its state is {_shown(state)}, which is unknown here"
+        wrong = unknown if keys is None else difference(row, keys)
     if wrong is None and (role, state) == ("final", "complete") and row["metric"] == "accuracy":
         wrong = difference(row, {"validation": SHARE, "test": SHARE})
     if wrong is None:
@@ -163,7 +177,8 @@ def fault(row: Row) -> str | None:
 
 
 def difference(value: Any, kind: Any, where: str = "") -> str | None:
-    """The first place of a value that is not of its kind, in words. `where` names the whole."""
+    """The first part of a value that is not of its kind, in words; None where all of it fits.
+    `where` names the value."""
     if isinstance(kind, Kind):
         fits = kind.fits(value)
         return None if fits else f"{where} is {_shown(value)}, should be {kind.words}"
@@ -184,7 +199,8 @@ def difference(value: Any, kind: Any, where: str = "") -> str | None:
 
 
 def _not_plain(row: Row) -> str | None:
-    """Numbers that overflow when they are added, and text that cannot be printed."""
+    """A fault that a value of any key may have, in words: a number that overflows when it is added,
+    text that cannot be printed, too deep a nesting. None where there is none."""
     level: list[Any] = [row]
     for _ in range(DEEPEST):
         inner: list[Any] = []
@@ -209,7 +225,7 @@ def _not_plain(row: Row) -> str | None:
 
 
 def _lone(text: str) -> bool:
-    """Whether a text holds half of a pair of surrogates, which no encoding can write."""
+    """Whether a text holds a lone surrogate, which no encoding can write."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -236,7 +252,7 @@ AGREE = (
 
 
 def disagreeing(rows: list[Row]) -> list[tuple[Row, str]]:
-    """Rows that contradict most of those they belong to, each with words that say how."""
+    """Rows that contradict most rows of the same study or task, with words that say how."""
     wrong: list[tuple[Row, str]] = []
     for by, on in AGREE:
         groups: dict[tuple, list[Row]] = {}
@@ -257,5 +273,5 @@ def disagreeing(rows: list[Row]) -> list[tuple[Row, str]]:
 def _disagreement(row: Row, by: tuple[str, ...], on: tuple[str, ...], usual: tuple) -> str:
     key, other = next((k, u) for k, u in zip(on, usual, strict=True) if row[k] != u)
     where = " ".join(f"{row[k]}" for k in by)
-    said = f"{key} is {_shown(row[key])}, most rows of {where} have {_shown(other)}"
-    return f"{row['role']}: {said}"
+    words = f"{key} is {_shown(row[key])}, most rows of {where} have {_shown(other)}"
+    return f"{row['role']}: {words}"

@@ -1,4 +1,4 @@
-"""What a board says about luck: intervals over seeds, and ranks that ties share."""
+"""How much of a board may be chance: intervals over seeds, and ranks that ties share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEVEL = 0.95
 
 
 def t_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """Student's 95 % interval of the mean; None for fewer than two values: none is invented."""
+    """Student's 95 % interval of the mean; None for fewer than two values."""
     if len(values) < 2:
         return None
     mean, error = float(np.mean(values)), float(stats.sem(values))
@@ -22,7 +22,8 @@ def t_interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def welch_p(a: Sequence[float], b: Sequence[float]) -> float:
-    """Two-sided p of Welch's test that two means are equal; 1 where it cannot be tested."""
+    """Two-sided p of the hypothesis that two means are equal (Welch 1947); 1 where a sample has
+    fewer than two values."""
     if len(a) < 2 or len(b) < 2:
         return 1.0
     if np.ptp(a) == 0 and np.ptp(b) == 0:
@@ -34,15 +35,20 @@ def welch_p(a: Sequence[float], b: Sequence[float]) -> float:
 def holm(p_values: Sequence[float]) -> list[bool]:
     """Which hypotheses are rejected at 5 % by Holm's step-down procedure (Holm 1979)."""
     rejected = [False] * len(p_values)
-    for done, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        if p_values[i] > (1 - LEVEL) / (len(p_values) - done):
+    for passed, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        if p_values[i] > (1 - LEVEL) / (len(p_values) - passed):
             break
         rejected[i] = True
     return rejected
 
 
 def rank_intervals(samples: Sequence[Sequence[float]], direction: str) -> list[tuple[int, int]]:
-    """For each sample the ranks it may hold: 1 + the surely better, to n - the surely worse."""
+    """For each of n samples the first and the last rank it may hold: 1 + the number of samples that
+    are significantly better, and n - the number that are significantly worse.
+
+    Pairs are compared by Welch's test with Holm's correction over all pairs. `direction`: max or
+    min, the better end.
+    """
     pairs = [(i, j) for i in range(len(samples)) for j in range(i)]
     p_values = [welch_p(samples[i], samples[j]) for i, j in pairs]
     return _ranks(samples, pairs, p_values, direction)
@@ -51,7 +57,7 @@ def rank_intervals(samples: Sequence[Sequence[float]], direction: str) -> list[t
 def paired_rank_intervals(
     samples: Sequence[Sample], direction: str, margin: float
 ) -> list[tuple[int, int]]:
-    """The same by `paired_p`."""
+    """The same where pairs are compared by `paired_p`."""
     pairs = [(i, j) for i in range(len(samples)) for j in range(i)]
     p_values = [paired_p(samples[i], samples[j], margin) for i, j in pairs]
     return _ranks([s.tests for s in samples], pairs, p_values, direction)
@@ -111,6 +117,6 @@ def paired_p(a: Sample, b: Sample, margin: float = 0.0) -> float:
 
 
 def share_interval(hits: int, count: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of which `hits` of `count` were seen."""
+    """Wilson's 95 % interval (Wilson 1927) of a share, after `hits` in `count` draws."""
     ends = stats.binomtest(hits, count).proportion_ci(LEVEL, method="wilson")
     return float(ends.low), float(ends.high)

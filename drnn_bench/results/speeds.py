@@ -1,54 +1,61 @@
-"""Which speed row a board shows of a finalist: rows alone, as in `ranking`."""
+"""The speed row of a finalist that a board shows, chosen from rows alone."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
+from drnn_bench.results.board_line import GROUP
+
 Row = dict[str, Any]
 HARDWARE = ("processor", "device", "torch", "dtype")
 
 
 def shown_speeds(
-    studies: dict[str, Row], rows: list[Row], group: tuple[str, ...]
+    studies: dict[str, Row], rows: list[Row]
 ) -> dict[str, tuple[Row | None, str | None]]:
     """The speed row of each study's finalist, or why none of its rows is shown.
 
-    Rows of one thread count where there are such, else any. Speeds of other hardware, threads or
-    torch never stand in one table: each group shows those that most of its studies were measured
-    on. Of several, an idle machine's row goes before a busy one's, and a later one before an
-    earlier: who measures a published net again on a busier machine, or on another, replaces
-    nothing.
+    Rows of one thread go before rows of several. A group shows one kind of hardware, thread count,
+    torch and dtype: the kind on which most of its studies were measured. Of several rows, an idle
+    machine's goes before a busy one's, and a later one before an earlier: a published speed is not
+    replaced when the net is measured again on a busier machine, or on another.
     """
-    timed = {id_: _timed(study, rows) for id_, study in studies.items()}
-    usual: dict[tuple, Counter] = {}
-    for id_, study in studies.items():
-        counter = usual.setdefault(tuple(study[key] for key in group), Counter())
-        counter.update(dict.fromkeys(map(measured_on, timed[id_]), 1))
+    timed = {digest: _timed(study, rows) for digest, study in studies.items()}
+    usual: dict[tuple, Counter[tuple[str, int]]] = {}
+    for digest, study in studies.items():
+        counter = usual.setdefault(_group(study), Counter())
+        counter.update(dict.fromkeys(map(measured_on, timed[digest]), 1))
     shown: dict[str, tuple[Row | None, str | None]] = {}
-    for id_, study in studies.items():
-        kinds = usual[tuple(study[key] for key in group)].most_common(1)
-        here = [row for row in timed[id_] if measured_on(row) == kinds[0][0]]
-        idle = [row for row in here if row["machine"] == "idle"]
-        if here:
-            shown[id_] = (idle or here)[-1], None
-        elif timed[id_]:
-            hardware, threads = measured_on(timed[id_][-1])
-            shown[id_] = None, f"speed measured elsewhere ({hardware}, {threads} thread)"
+    for digest, study in studies.items():
+        most_common = [kind for kind, _ in usual[_group(study)].most_common(1)]
+        comparable = [row for row in timed[digest] if measured_on(row) in most_common]
+        idle = [row for row in comparable if row["machine"] == "idle"]
+        if comparable:
+            shown[digest] = (idle or comparable)[-1], None
+        elif timed[digest]:
+            hardware, threads = measured_on(timed[digest][-1])
+            shown[digest] = None, f"speed measured elsewhere ({hardware}, {threads} thread)"
         else:
-            shown[id_] = None, None
+            shown[digest] = None, None
     return shown
 
 
+def _group(study: Row) -> tuple:
+    return tuple({"protocol": 1, **study}[key] for key in GROUP)
+
+
 def _timed(study: Row, rows: list[Row]) -> list[Row]:
-    mine = [
+    """The speed rows of a study's finalist: those of one thread, where there are such."""
+    best = study["best"]
+    timed = [
         row
         for row in rows
         if row["role"] == "speed"
         and row["study"] == study["study"]
-        and same_net(row, study["best"])
+        and same_net(row, best["config"], best["learning_rate"])
     ]
-    return [row for row in mine if row["threads"] == 1] or mine
+    return [row for row in timed if row["threads"] == 1] or timed
 
 
 def measured_on(speed: Row) -> tuple[str, int]:
@@ -56,13 +63,15 @@ def measured_on(speed: Row) -> tuple[str, int]:
     return ", ".join(str(speed[key]) for key in HARDWARE), speed["threads"]
 
 
-def same_net(row: Row, best: Row) -> bool:
-    return row["config"] == best["config"] and row["learning_rate"] == best["learning_rate"]
+def same_net(row: Row, config: Row, learning_rate: float) -> bool:
+    return row["config"] == config and row["learning_rate"] == learning_rate
 
 
 def speed_ratio(speed: Row | None, rows: list[Row], base: str) -> float | None:
     """Training speed over the base family's at the same budget, both measured in one session."""
-    for row in rows if speed else ():
+    if speed is None:
+        return None
+    for row in rows:
         if (
             row["role"] == "speed"
             and row["family"] == base

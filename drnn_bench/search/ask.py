@@ -1,16 +1,16 @@
 """Asking Optuna for the next trial of a study, and drawing its architecture.
 
-Every function here writes to the storage, and may be called again where the storage was in trouble:
-what an earlier call left behind is a running trial that nobody runs, which the driver fails.
+`ask` writes to the storage, and may be called again when the storage was in trouble: a first call
+may leave a running trial that no trainer has, and the driver fails it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from drnn_bench.models.budget import Infeasible, count_parameters
 from drnn_bench.models.mrl import mean_recurrent_length
@@ -25,31 +25,31 @@ from drnn_bench.search.trial_facts import TrialFacts, count_trials, holds_place
 from drnn_bench.tasks.prepared import TaskFacts
 from drnn_bench.tasks.task import Task
 
-REFUSALS = 50  # so many infeasible draws in a row end a study
+REFUSALS = 50  # infeasible draws one after the other; then the study ends
 
 
 @dataclass
 class DrivenStudy:
-    """A study and what its driver knows of it."""
+    """A study, with what its driver computes from its trials."""
 
     spec: StudySpec
     study: optuna.Study
     data: TaskFacts
     device: str
     longest: float | None = None  # seconds of training of its longest trial; before one, expected
-    changed: bool = True  # since `look`
+    changed: bool = True  # since `owes` read its trials
     owed: OpenPlace | None = None  # the place of its next trial
-    far: int = 0  # places filled or being filled
-    last_evaluation: int = field(init=False)
+    filled: int = 0  # places filled or being filled
 
     def __post_init__(self) -> None:
         self.space = self.spec.make_space()
         self.last_evaluation = len(self.space.recipe.evaluation_steps(self.spec.steps))
         sign = 1 if self.task.direction == "max" else -1
         scale = Scale(sign, self.task.margin, self.data.guessing)
-        self.study.pruner = make_pruner(self.spec.pruner, scale, self.last_evaluation, STARTUP)
+        self.pruner = make_pruner(self.spec.pruner, scale, self.last_evaluation, STARTUP)
+        self.study.pruner = self.pruner
         for trial in self.trials(TrialState.COMPLETE):
-            self.took(TrialFacts.of(trial).seconds)
+            self.note_seconds(TrialFacts.of(trial).seconds)
 
     @property
     def task(self) -> Task:
@@ -58,39 +58,47 @@ class DrivenStudy:
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=states or None)
 
-    def look(self, wanted: int) -> None:
-        """Finds what the study owes, where it may have changed."""
-        if not self.changed:
-            return
-        trials, self.changed = self.trials(), False
-        count = count_trials(trials)
-        self.far = count.taken - count.waiting
-        ended = "ended" in self.study.user_attrs
-        self.owed = None if ended else next_place(trials, wanted)
+    def owes(self, target: int) -> bool:
+        """Whether one of so many trials is still to be drawn, as the storage says."""
+        if self.changed:
+            trials, self.changed = self.trials(), False
+            count = count_trials(trials)
+            self.filled = count.taken - count.waiting
+            ended = "ended" in self.study.user_attrs
+            self.owed = None if ended else next_place(trials, target)
+        return self.owed is not None
 
-    def took(self, seconds: float) -> None:
+    def tell(
+        self, trial: Trial | FrozenTrial, state: TrialState, value: float | None = None
+    ) -> None:
+        """Ends a trial, or does nothing where it has ended."""
+        self.study.tell(trial.number, value, state, skip_if_finished=True)
+        self.changed = True
+
+    def note_seconds(self, seconds: float) -> None:
         self.longest = max(self.longest or 0.0, seconds)
 
 
 @dataclass
-class Asked:
+class RunningTrial:
     """A trial that was drawn, and the job that trains it."""
 
     study: DrivenStudy
-    trial: optuna.Trial
+    trial: Trial
     job: TrialJob
-    spared: bool  # never pruned
+    prunable: bool
     waited: float = 0.0  # seconds since it was started
     trained: float = 0.0  # seconds of training up to its last evaluation
 
 
-def ask(study: DrivenStudy) -> Asked | None:
-    """The next trial that a study owes; None where its draw was refused."""
+def ask(study: DrivenStudy) -> RunningTrial | None:
+    """Draws the next trial that a study owes; None where its draw was refused."""
     study.changed = True
-    owed, spec = study.owed, study.spec
-    if owed.again is not None:
+    owed, spec, task = study.owed, study.spec, study.task
+    assert owed is not None
+    if owed.params is not None:
         draw = {"place": owed.place} | ({"warm": True} if owed.warm else {})
-        study.study.enqueue_trial(owed.again, user_attrs={"draw": draw})
+        study.study.enqueue_trial(owed.params, user_attrs={"draw": draw})
     study.study.sampler = make_sampler(spec, owed.place, owed.attempt)
     trial = study.study.ask()
     # Optuna gives the lowest trial that waits: its place is the one that counts.
@@ -98,20 +106,22 @@ def ask(study: DrivenStudy) -> Asked | None:
     place = owed.place if facts.place is None else facts.place
     others = [t for t in study.trials() if t.number != trial.number and holds_place(t)]
     if any(TrialFacts.of(t).place == place for t in others):  # queued twice: an answer was lost
-        study.study.tell(trial, state=TrialState.FAIL)
+        study.tell(trial, TrialState.FAIL)
         return None
     startup = not facts.warm and place < spec.warm_start + STARTUP
-    draw = {"place": place, "startup": startup} | ({"warm": True} if facts.warm else {})
-    sizes = {"input_size": study.task.input_size, "output_size": study.task.output_size}
+    draw: dict[str, Any] = {"place": place, "startup": startup}
+    if facts.warm:
+        draw["warm"] = True
+    sizes = {"input_size": task.input_size, "output_size": task.output_size}
     try:
-        drawn = study.space.draw(trial, budget=spec.budget, length=study.task.length, **sizes)
+        drawn = study.space.draw(trial, budget=spec.budget, length=task.length, **sizes)
     except Infeasible as refusal:
         trial.set_user_attr("draw", draw | {"infeasible": str(refusal)})
         _refuse(study, trial, str(refusal))
         return None
     if trial.params and any(t.params == trial.params for t in others):
         draw["duplicate"] = True
-    trial.set_user_attr("draw", draw | _described(drawn, study.task))
+    trial.set_user_attr("draw", draw | _described(drawn, task))
     job = TrialJob(
         spec=spec,
         config=drawn.config.config,
@@ -119,24 +129,23 @@ def ask(study: DrivenStudy) -> Asked | None:
         place=place,
         device=study.device,
     )
-    return Asked(study, trial, job, spared=startup or facts.warm)
+    return RunningTrial(study, trial, job, prunable=not (startup or facts.warm))
 
 
 def _described(drawn: Drawn, task: Task) -> dict[str, Any]:
-    mrl = mean_recurrent_length(drawn.config, task.length - 1)
     return {
         "architecture": drawn.config.words,
         "learning_rate": drawn.learning_rate,
         "width": min(drawn.config.widths),
         "parameters": count_parameters(drawn.config),
-        "mrl": to_json(mrl),
+        "mrl": to_json(mean_recurrent_length(drawn.config, task.length - 1)),
         "config": drawn.config.config,
     }
 
 
-def _refuse(study: DrivenStudy, trial: optuna.Trial, why: str) -> None:
-    """Stored as pruned: told as failed it would teach the sampler nothing."""
-    study.study.tell(trial, state=TrialState.PRUNED)
+def _refuse(study: DrivenStudy, trial: Trial, why: str) -> None:
+    """Stores an infeasible draw as pruned: told as failed it would teach the sampler nothing."""
+    study.tell(trial, TrialState.PRUNED)
     last = study.trials()[-REFUSALS:]
     if len(last) == REFUSALS and all(TrialFacts.of(t).infeasible is not None for t in last):
         study.study.set_user_attr("ended", f"{REFUSALS} infeasible draws in a row: {why}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -77,6 +78,11 @@ def is_sqlite(url: str) -> bool:
     return parse_url(url).get_backend_name() == "sqlite"
 
 
+def sqlite_path(url: str) -> Path:
+    """The file of an SQLite database."""
+    return Path(parse_url(url).database or "")
+
+
 def engine_settings(url: str) -> dict:
     """For SQLAlchemy's engines. Raises UserError as `parse_url` does."""
     return _SQLITE if is_sqlite(url) else _POSTGRES
@@ -110,15 +116,38 @@ def connecting(url: str) -> Iterator[None]:
         raise UserError(f"{shown}: {why_of(url, error)}") from None
 
 
+@contextlib.contextmanager
+def answering(url: str) -> Iterator[None]:
+    """Within it, a database that fails is one line: JobError."""
+    try:
+        yield
+    except TROUBLE as error:
+        raise JobError(
+            f"storage {hide_password(url)} no longer answers: {why_of(url, error)}; what is "
+            "finished is saved, and the same command continues once it does"
+        ) from None
+
+
+@contextlib.contextmanager
+def reading(what: str) -> Iterator[None]:
+    """A database that is damaged, or gone, is one line about `what` was to be read: JobError."""
+    try:
+        yield
+    except TROUBLE as error:
+        raise JobError(f"{what} cannot be read: {why(error)}") from None
+    except json.JSONDecodeError as error:  # an attribute in Optuna's tables
+        raise JobError(f"{what} cannot be read: an attribute is no JSON ({error})") from None
+
+
 def _torn(parsed: URL) -> bool:
-    """Whether a part of the password may stand in the host or the database, for one of its
-    characters ended it."""
+    """Whether the host or the database may hold a part of the password, because a character of the
+    password was not escaped and ended it."""
     return not parsed.drivername.startswith("sqlite") and "@" in f"{parsed.host}{parsed.database}"
 
 
 def hide_password(url: str) -> str:
-    """The URL for an error or a log. One that cannot be taken apart loses all that stands before
-    its last @, for nobody can tell where the password is."""
+    """The URL for an error or a log. One that cannot be parsed loses everything before its last @,
+    because the password may be anywhere in it."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -131,14 +160,14 @@ def hide_password(url: str) -> str:
 
 
 def why_of(url: str, error: Exception) -> str:
-    """As `why`, without the URL's password, which a driver may quote."""
-    parsed, said = make_url(url), why(error)
+    """As `why`, without the URL's password, which a database driver may quote."""
+    parsed, reason = make_url(url), why(error)
     options = {f"{key}={value}" for key, value in parsed.query.items()}
     hidden = [option.partition("=")[2] for option in options if _SECRET.fullmatch(option)]
     for secret in filter(None, [parsed.password, *hidden]):
         if len(str(secret)) > 2:  # else the stars would tell where it stands
-            said = said.replace(str(secret), "***")
-    return said
+            reason = reason.replace(str(secret), "***")
+    return reason
 
 
 def why(error: Exception) -> str:

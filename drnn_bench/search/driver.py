@@ -3,7 +3,7 @@
     while a trainer is free and a study owes a trial: ask, start
     for everything that trainers answer: report, then advance, drop or tell
 
-What is owed is computed from the storage, so the same command continues whoever has died.
+What is owed is computed from the storage, so the same command continues after any process died.
 """
 
 from __future__ import annotations
@@ -19,24 +19,16 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from drnn_bench.errors import JobError
-from drnn_bench.execution.job import (
-    Event,
-    Executor,
-    Failed,
-    Lost,
-    Note,
-    Returned,
-    Yielded,
-)
-from drnn_bench.search.ask import Asked, DrivenStudy, ask
+from drnn_bench.execution.carry import TICK, events
+from drnn_bench.execution.job import Event, Executor, Failed, Lost, Returned, Yielded
+from drnn_bench.search.ask import DrivenStudy, RunningTrial, ask
 from drnn_bench.search.storage import PatientStorage
 from drnn_bench.training.snapshots import Snapshots
 
-ALIKE = 5  # so many trials in a row that failed of one cause end the run
-DEATHS = 50  # so many trainers that died, with no answer of any between, do too
-TICK = 0.5  # seconds
-# A trial may take so many seconds, and so many times the longest of its study, before it counts as
-# hanging: architectures of one family differ twentyfold in speed.
+ALIKE = 5  # trials that fail one after the other for one reason; then the run ends
+DEATHS = 50  # trainers that die one after the other, without an answer between; then the run ends
+# A trial hangs when it takes more than LEAST seconds and TIMES times the longest of its study
+# together: architectures of one family differ twentyfold in speed.
 LEAST, TIMES = 600.0, 20.0
 
 
@@ -54,7 +46,7 @@ class Driver:
     ):
         self.storage, self.studies, self.trials = storage, studies, trials
         self.executor, self.snapshots, self.say = executor, snapshots, say
-        self.running: dict[int, Asked] = {}  # by ticket
+        self.running: dict[int, RunningTrial] = {}  # by ticket
         self._alike: Counter[str] = Counter()  # trials that failed in a row, by cause
         self._deaths = 0
         storage.recover = self._fail_orphans
@@ -66,7 +58,7 @@ class Driver:
         try:
             while self._start():
                 began = time.monotonic()
-                for ticket, event in self.executor.wait(TICK):
+                for ticket, event in events(self.executor, self.say):
                     self._take(ticket, event)
                 # Less where this process was stopped meanwhile, or waited for the storage.
                 self._end_what_hangs(min(time.monotonic() - began, 2 * TICK))
@@ -76,78 +68,71 @@ class Driver:
             self.storage.try_once(self._fail_orphans)
 
     def _fail_orphans(self) -> None:
-        """Fails the trials that nobody runs: of a driver that died, or of an answer that was
-        lost. Their places are open again."""
-        known = {asked.trial._trial_id for asked in self.running.values()}
-        for each in self.studies:
-            each.changed = True
-            for trial in each.trials(TrialState.RUNNING):
-                if trial._trial_id not in known:
-                    each.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        """Fails the trials that no trainer has, because a driver died or an answer of the storage
+        was lost. Their places are open again."""
+        running = {one.trial._trial_id for one in self.running.values()}
+        for study in self.studies:
+            study.changed = True
+            for trial in study.trials(TrialState.RUNNING):
+                if trial._trial_id not in running:
+                    study.tell(trial, TrialState.FAIL)
 
     def _start(self) -> bool:
-        """Gives trials to all free trainers, the studies in turn. Whether there is anything to
-        wait for."""
+        """Gives a trial to each free trainer, the studies in turn. Returns whether there is
+        anything to wait for."""
         while owing := self.storage.do(self._owing):
             if not self.executor.free:
                 return True
-            study = min(owing, key=lambda each: each.far)
-            asked = self.storage.do(lambda study=study: ask(study))
-            if asked is not None:
-                kept = self.snapshots.read(asked.job.name)
-                ticket = self.executor.start(replace(asked.job, resume=kept))
-                self.running[ticket] = asked
+            study = min(owing, key=lambda study: study.filled)
+            started = self.storage.do(lambda study=study: ask(study))
+            if started is not None:
+                snapshot = self.snapshots.read(started.job.name)
+                ticket = self.executor.start(replace(started.job, resume=snapshot))
+                self.running[ticket] = started
         return bool(self.running)
 
     def _owing(self) -> list[DrivenStudy]:
-        for each in self.studies:
-            each.look(self.trials)
-        return [each for each in self.studies if each.owed is not None]
+        return [study for study in self.studies if study.owes(self.trials)]
 
     def _take(self, ticket: int, event: Event) -> None:
-        asked = self.running[ticket]
-        if not isinstance(event, Lost):
-            self._deaths = 0
+        running = self.running[ticket]
+        self._deaths = self._deaths + 1 if isinstance(event, Lost) else 0
         match event:
-            case Yielded(Note(line)):
-                self.say(line)
-                self.executor.advance(ticket)
             case Yielded(evaluation):
-                self._evaluated(ticket, asked, evaluation)
+                self._report(ticket, running, evaluation)
             case Returned({"diverged": why, "seconds": seconds}):
                 self._tell(ticket, TrialState.PRUNED, diverged=why, seconds=seconds)
             case Returned({"validation": value, "seconds": seconds}):
                 self._tell(ticket, TrialState.COMPLETE, value, seconds=seconds)
-                asked.study.took(seconds)
+                running.study.note_seconds(seconds)
             case Failed(reason, final=True):
                 raise JobError(reason)  # the trial stays owed
             case Failed(reason, known=known):
                 # What is known is that there is no memory for this draw.
-                outcome = {"reason": reason, "again": not known, "seconds": asked.trained}
+                outcome = {"reason": reason, "again": not known, "seconds": running.trained}
                 self._tell(ticket, TrialState.FAIL, **outcome)
-                self._count_failure(asked, reason)
+                self._alike = Counter({reason: self._alike[reason] + 1})
+                self.say(f"{running.study.spec.family}: a trial failed ({reason})")
+                if self._alike[reason] >= ALIKE:
+                    raise JobError(f"{ALIKE} trials in a row failed of one cause: {reason}")
             case Lost(reason):
-                self.say(f"a trainer died ({reason}); its trial runs again")
-                self._tell(ticket, TrialState.FAIL, lost=reason, seconds=asked.trained)
-                self._deaths += 1
+                self._tell(ticket, TrialState.FAIL, lost=reason, seconds=running.trained)
                 if self._deaths >= DEATHS:
                     raise JobError(f"{DEATHS} trainers died in a row; the last: {reason}")
 
-    def _evaluated(self, ticket: int, asked: Asked, evaluation: Any) -> None:
-        """Reports an evaluation, and lets the trial go on or stops it."""
-        asked.trained = evaluation.seconds
+    def _report(self, ticket: int, running: RunningTrial, evaluation: Any) -> None:
+        """Reports an evaluation to Optuna. Then the trial goes on or is pruned."""
+        running.trained = evaluation.seconds
         if evaluation.snapshot is not None:
-            self.snapshots.write(asked.job.name, evaluation.snapshot)
-
-        asked.study.study.pruner.standard_error = evaluation.standard_error
+            self.snapshots.write(running.job.name, evaluation.snapshot)
+        running.study.pruner.standard_error = evaluation.standard_error
 
         def report() -> bool:
-            asked.trial.report(evaluation.value, evaluation.number)
-            # It takes note of the value too, so it is asked for every trial.
-            return asked.trial.should_prune()
+            running.trial.report(evaluation.value, evaluation.number)
+            return running.trial.should_prune()
 
-        pruned = self.storage.do(report) and not asked.spared
-        if pruned and evaluation.number < asked.study.last_evaluation:
+        pruned = self.storage.do(report) and running.prunable
+        if pruned and evaluation.number < running.study.last_evaluation:
             self.executor.drop(ticket)
             self._tell(ticket, TrialState.PRUNED, seconds=evaluation.seconds)
         else:
@@ -156,34 +141,26 @@ class Driver:
     def _tell(
         self, ticket: int, state: TrialState, value: float | None = None, **outcome: Any
     ) -> None:
-        """Ends a trial. `outcome`: what its state does not say."""
-        asked = self.running[ticket]
+        """Ends a trial in the storage, with `outcome` among its attributes."""
+        running = self.running[ticket]
 
         def tell() -> None:
-            # Where an answer was lost, it may have ended already.
+            # After an answer of the storage was lost, the trial may have ended already.
             with contextlib.suppress(UpdateFinishedTrialError):
-                asked.trial.set_user_attr("outcome", outcome)
-            asked.study.study.tell(asked.trial.number, value, state, skip_if_finished=True)
+                running.trial.set_user_attr("outcome", outcome)
+            running.study.tell(running.trial, state, value)
 
         self.storage.do(tell)
         del self.running[ticket]
-        asked.study.changed = True
         if state != TrialState.FAIL:
             self._alike.clear()
-            self.snapshots.remove(asked.job.name)
-
-    def _count_failure(self, asked: Asked, reason: str) -> None:
-        times = self._alike[reason] + 1
-        self._alike = Counter({reason: times})
-        self.say(f"{asked.study.spec.family}: a trial failed ({reason})")
-        if times >= ALIKE:
-            raise JobError(f"{times} trials in a row failed of one cause: {reason}")
+            self.snapshots.remove(running.job.name)
 
     def _end_what_hangs(self, passed: float) -> None:
-        for ticket, asked in self.running.items():
-            asked.waited += passed
-            longest = asked.study.longest
-            if longest is not None and asked.waited > LEAST + TIMES * longest:
-                why = f"hanging: {asked.waited:.0f} s, the longest took {longest:.0f} s"
-                asked.waited = 0.0
+        for ticket, running in self.running.items():
+            running.waited += passed
+            longest = running.study.longest
+            if longest is not None and running.waited > LEAST + TIMES * longest:
+                why = f"hanging: {running.waited:.0f} s, the longest took {longest:.0f} s"
+                running.waited = 0.0
                 self.executor.end(ticket, why)

@@ -25,16 +25,16 @@ EXAMPLES = 3  # refused architectures shown for each reason
 
 @dataclass(frozen=True)
 class Candidate:
-    """One architecture of a space. `asked`: what a trial is asked for to get it, the learning rate
+    """One architecture of a space. `params`: what a trial is asked for to get it, the learning rate
     in the middle of its range; what is fixed is not asked for. `refusal`: why there is none."""
 
-    asked: dict[str, Value]
+    params: dict[str, Value]
     options: dict[str, Value]
     refusal: Infeasible | None = None
 
     @property
     def words(self) -> str:
-        pairs = self.asked if self.refusal else self.options
+        pairs = self.params if self.refusal else self.options
         return " ".join(f"{k}={v}" for k, v in pairs.items() if k != "learning_rate")
 
     def fit(self, space: SearchSpace, task: Task, budget: int) -> Architecture:
@@ -66,19 +66,19 @@ def candidates(
 ) -> Candidates:
     """All architectures of a space at a sequence length, or `sample` where it has over `whole`."""
     try:
-        found = tuple(itertools.islice(_walk(space, length), LARGEST + 1))
+        walked = tuple(itertools.islice(_walk(space, length), LARGEST + 1))
     except _Endless:
-        found = ()
-    if not 0 < len(found) <= LARGEST:
+        walked = ()
+    if not 0 < len(walked) <= LARGEST:
         return Candidates(tuple(_draws(space, length, sample)), None)
-    if len(found) > whole:
-        return Candidates(tuple(random.Random(0).sample(found, sample)), len(found))
-    return Candidates(found, len(found))
+    if len(walked) > whole:
+        return Candidates(tuple(random.Random(0).sample(walked, sample)), len(walked))
+    return Candidates(walked, len(walked))
 
 
 @dataclass(frozen=True)
 class Refused:
-    """How many were refused for one reason, and some of them: the architecture, what was said."""
+    """The architectures refused for one reason: how many, and examples (architecture, message)."""
 
     reason: str
     count: int
@@ -107,7 +107,9 @@ class Feasible:
         """The 95 % interval of the share in the whole space."""
         from drnn_bench.results.significance import share_interval
 
-        return (self.share,) * 2 if self.whole else share_interval(self.feasible, self.tried)
+        if self.whole:
+            return self.share, self.share
+        return share_interval(self.feasible, self.tried)
 
     @property
     def words(self) -> str:
@@ -151,12 +153,12 @@ def to_text(found: Feasible, family: str, task: Task, budget: int) -> str:
         )
     for refused in found.refused:
         lines.append(f"refused: {refused.count:,}, {refused.reason}, such as")
-        lines += [f"  {said}" for _, said in refused.examples]
+        lines += [f"  {message}" for _, message in refused.examples]
     return "\n".join(lines)
 
 
 def to_record(found: Feasible, family: str, task: Task, budget: int) -> dict[str, Any]:
-    """The same as JSON values; `architectures` is null where there is no end of them."""
+    """The same as JSON values; `architectures` is null where the space is endless."""
     low, high = found.interval
     return {
         "family": family,
@@ -191,17 +193,17 @@ class _Walk:
         self._path, self._learning_rate = path, learning_rate
         self.taken: list[int] = []  # at each fork, the branch, and how many there are
         self.forks: list[int] = []
-        self.asked: dict[str, Value] = {}
+        self.params: dict[str, Value] = {}
 
     def suggest_categorical(self, name: str, choices: Sequence[Value]) -> Value:
         if name == "learning_rate":
-            self.asked[name] = self._learning_rate
+            self.params[name] = self._learning_rate
             return self._learning_rate
         fork = len(self.taken)
         self.taken.append(self._path[fork] if fork < len(self._path) else 0)
         self.forks.append(len(choices))
-        self.asked[name] = choices[self.taken[-1]]
-        return self.asked[name]
+        self.params[name] = choices[self.taken[-1]]
+        return self.params[name]
 
     def suggest_int(self, name: str, low: int, high: int, log: bool = False) -> Value:
         return self.suggest_categorical(name, range(low, high + 1))
@@ -217,7 +219,7 @@ def _walk(space: SearchSpace, length: int) -> Iterator[Candidate]:
     path: list[int] = []
     while True:
         trial = _Walk(path, _middle_rate(space))
-        yield _candidate(space, length, trial, trial.asked)
+        yield _candidate(space, length, trial, trial.params)
         path = trial.taken
         while path and path[-1] + 1 == trial.forks[len(path) - 1]:
             path.pop()
@@ -227,7 +229,7 @@ def _walk(space: SearchSpace, length: int) -> Iterator[Candidate]:
 
 
 def _draws(space: SearchSpace, length: int, count: int) -> Iterator[Candidate]:
-    """What a random search would draw, an architecture as often as it is drawn."""
+    """What a random search would draw; an architecture may come more than once."""
     import optuna
 
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
@@ -238,13 +240,13 @@ def _draws(space: SearchSpace, length: int, count: int) -> Iterator[Candidate]:
         yield Candidate(trial.params | rate, drawn.options, drawn.refusal)
 
 
-def _candidate(space: SearchSpace, length: int, trial: Any, asked: dict[str, Value]) -> Candidate:
+def _candidate(space: SearchSpace, length: int, trial: Any, params: dict[str, Value]) -> Candidate:
     try:
         options = space.options(trial, length)
     except Infeasible as refusal:
-        return Candidate(asked, {}, refusal)
+        return Candidate(params, {}, refusal)
     del options["learning_rate"]
-    return Candidate(asked, options)
+    return Candidate(params, options)
 
 
 def _middle_rate(space: SearchSpace) -> Value:

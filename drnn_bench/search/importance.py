@@ -18,7 +18,7 @@ from optuna.distributions import (
 from optuna.trial import TrialState, create_trial
 
 from drnn_bench.search.space import Entry, SearchSpace, Value
-from drnn_bench.search.trial_facts import TrialFacts
+from drnn_bench.search.trial_facts import place_of
 
 LEAST = 16  # complete trials; with fewer, nothing is said
 SEED = 0  # of the forest: the same trials give the same shares
@@ -43,7 +43,7 @@ def importance(study: optuna.Study, space: SearchSpace) -> dict[str, float] | No
             distributions=ranges,
             value=t.value,
         )
-        for t in sorted(complete, key=lambda t: TrialFacts.of(t).place)
+        for t in sorted(complete, key=place_of)
     ]
     flat = optuna.create_study()
     flat.add_trials(trials)
@@ -56,8 +56,9 @@ def importance(study: optuna.Study, space: SearchSpace) -> dict[str, float] | No
 def _range(entry: Entry) -> BaseDistribution:
     if entry.choices:
         return CategoricalDistribution(entry.choices)
-    kind = IntDistribution if isinstance(entry.low, int) else FloatDistribution
-    return kind(entry.low, entry.high, log=entry.log)
+    if isinstance(entry.low, int):
+        return IntDistribution(entry.low, int(entry.high), log=entry.log)
+    return FloatDistribution(entry.low, entry.high, log=entry.log)
 
 
 def _first(entry: Entry) -> Value:

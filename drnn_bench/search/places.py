@@ -1,8 +1,8 @@
 """What a search still owes, computed from its trials and from nothing else.
 
-A place without a complete, pruned, running or waiting trial is open. Where its last trial was
-wholly drawn and did not fail for good, the place is asked again with the same parameters, so that
-a killed driver or trainer changes nothing. Else it is drawn afresh.
+A place without a complete, pruned, running or waiting trial is open. If its last trial was wholly
+drawn and may be tried again, its next trial has the same parameters, so that a killed driver or
+trainer changes nothing. Otherwise its next trial is drawn afresh.
 """
 
 from __future__ import annotations
@@ -12,33 +12,33 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from drnn_bench.search.trial_facts import TrialFacts, holds_place
+from drnn_bench.execution.carry import LOSSES
+from drnn_bench.search.trial_facts import TrialFacts, holds_place, place_of
 
 RETRIES = 2  # of a draw whose training raised
-LOSSES = 10  # trainers that a draw may lose
 
 
 @dataclass(frozen=True)
 class OpenPlace:
-    """A place to be asked. `attempt` counts the draws it has used up: refused ones, and those
+    """A place without a trial. `attempt` counts the draws it has used up: refused ones, and those
     that failed for good."""
 
     place: int
     attempt: int
-    again: dict[str, Any] | None = None  # the parameters to ask again; None: draw afresh
+    params: dict[str, Any] | None = None  # of the draw that is asked again; None: draw afresh
     warm: bool = False  # they are an expert's
 
 
-def next_place(trials: list[FrozenTrial], wanted: int) -> OpenPlace | None:
-    """The place of the next trial: of the lowest one that waits, else the lowest open place.
-    None where `wanted` places are filled or being filled."""
-    waiting = [t for t in trials if t.state == TrialState.WAITING]
-    if waiting:
-        return open_place(trials, TrialFacts.of(waiting[0]).place)
-    held = {TrialFacts.of(t).place for t in trials if holds_place(t)}
-    if len(held) >= wanted:
+def next_place(trials: list[FrozenTrial], target: int) -> OpenPlace | None:
+    """The place of the next trial: of the first one that waits, else the lowest open place.
+    None where `target` places are filled or being filled."""
+    for trial in trials:
+        if trial.state == TrialState.WAITING:
+            return open_place(trials, place_of(trial))
+    held = {place_of(trial) for trial in trials if holds_place(trial)}
+    if len(held) >= target:
         return None
-    return open_place(trials, next(place for place in range(wanted) if place not in held))
+    return open_place(trials, next(place for place in range(target) if place not in held))
 
 
 def open_place(trials: list[FrozenTrial], place: int) -> OpenPlace:

@@ -26,33 +26,33 @@ KINDS = {"task": TASK, "family": FAMILY}
 def codes(task: str, family: str) -> dict[str, Code]:
     """The code of a task (its name, options may follow) and a family, of those that are brought by
     a plug-in. Raises UserError where one of them is unknown or broken."""
-    found = {}
+    by_kind = {}
     for word, name in (("task", task.partition(":")[0]), ("family", family)):
         kind = plugins.find(KINDS[word], name) if name else None
         if kind is not None:
-            found[word] = _code(kind)
-    return found
+            by_kind[word] = _code(kind)
+    return by_kind
 
 
 def changes(known: dict[str, Code], task: str, family: str) -> list[str]:
     """A line on each plug-in whose code is another here than it was. `known`: what `codes` gave."""
-    said, here = [], codes(task, family) if known else {}
+    lines, here = [], codes(task, family) if known else {}
     for word, then in known.items():
         now = here.get(word)
         if now is None or now["sha256"] != then["sha256"]:
-            found = f"has {now['sha256']}" if now else f"brings no {word} here"
-            said.append(
+            present = f"has {now['sha256']}" if now else f"brings no {word} here"
+            lines.append(
                 f"{word} {family if word == 'family' else task}: the code of {named(then)} was "
-                f"{then['sha256']} and {found}"
+                f"{then['sha256']} and {present}"
             )
-    return said
+    return lines
 
 
 def check(known: dict[str, Code], task: str, family: str) -> None:
     """Raises UserError where a plug-in's code is another than that of a search."""
-    said = changes(known, task, family)
-    if said:
-        raise UserError(f"{'; '.join(said)}: with other code it would be another search")
+    lines = changes(known, task, family)
+    if lines:
+        raise UserError(f"{'; '.join(lines)}: with other code it would be another search")
 
 
 def named(code: Code) -> str:
@@ -67,15 +67,16 @@ def needed(code: Code) -> str:
 
 
 def _code(kind: type) -> Code:
-    module = sys.modules[kind.__module__]
-    loader = module.__spec__.loader
+    spec = sys.modules[kind.__module__].__spec__
+    loader = spec and spec.loader
     if isinstance(loader, plugins.Loader):
         return {"file": Path(loader.path).name, "sha256": loader.sha256[:16]}
     top = sys.modules[kind.__module__.partition(".")[0]]
-    if not hasattr(top, "__path__"):
-        paths = [Path(top.__file__)]
-    else:
+    if hasattr(top, "__path__"):
         paths = sorted(path for folder in top.__path__ for path in Path(folder).rglob("*.py"))
+    else:
+        assert top.__file__ is not None, f"{top.__name__} is no file"
+        paths = [Path(top.__file__)]
     digest = sha256()
     for path in paths:
         data = path.read_bytes()

@@ -8,6 +8,7 @@ that another validation set would turn round.
 
 asha    successive halving (Li et al. 2020): the cut keeps the better half, at a quarter of the
         evaluations and at half of them
+none    nothing is stopped
 median  the median (Golovin et al. 2017) of the trials that ran to their end, from a quarter on
 """
 
@@ -69,9 +70,7 @@ def better_half(values: Sequence[float]) -> float:
     return sorted(values, reverse=True)[max(0, len(values) // 2 - 1)]
 
 
-def make_pruner(
-    name: str, scale: Scale, evaluations: int, startup: int
-) -> Pruner | optuna.pruners.NopPruner:
+def make_pruner(name: str, scale: Scale, evaluations: int, startup: int) -> Pruner:
     """`evaluations`: of a whole trial."""
     quarter = max(1, evaluations // 4)
     if name == "asha":
@@ -80,4 +79,4 @@ def make_pruner(
     if name == "median":
         rungs = range(quarter, evaluations)
         return Pruner(scale, rungs, statistics.median, complete=True, least=startup)
-    return optuna.pruners.NopPruner()
+    return Pruner(scale, (), better_half, complete=False, least=1)

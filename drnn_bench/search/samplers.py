@@ -8,12 +8,12 @@ from drnn_bench.search.startup import StartupSampler
 from drnn_bench.search.study import STARTUP, StudySpec, seed_for
 
 
-def make_sampler(spec: StudySpec, index: int, attempt: int) -> optuna.samplers.BaseSampler:
-    """A fresh sampler for every draw, seeded by its place: what is drawn depends on the search so
-    far (tpe) or on nothing (random)."""
-    if spec.sampler == "random" or index < spec.warm_start + STARTUP:
-        return StartupSampler(spec, index, attempt)
-    seed = seed_for(spec.seed, spec.family, "draw", index, attempt)
+def make_sampler(spec: StudySpec, place: int, attempt: int) -> optuna.samplers.BaseSampler:
+    """A new sampler for each draw, seeded by its place: the draw depends on the search so far
+    (tpe) or on nothing else (random)."""
+    if spec.sampler == "random" or place < spec.warm_start + STARTUP:
+        return StartupSampler(spec, place, attempt)
+    seed = seed_for(spec.seed, spec.family, "draw", place, attempt)
     if spec.sampler == "qmc":
         return optuna.samplers.QMCSampler(
             scramble=True,

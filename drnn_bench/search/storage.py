@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TypeVar
 
 import optuna
 from sqlalchemy import inspect, text
-from sqlalchemy.engine import make_url
 
 from drnn_bench.errors import JobError, one_line
 from drnn_bench.search.database import (
@@ -24,15 +21,14 @@ from drnn_bench.search.database import (
     hide_password,
     hopeless,
     is_sqlite,
-    why,
+    sqlite_path,
     why_of,
 )
-from drnn_bench.search.lock import StudyLock
 
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 PATIENCE = 300.0  # seconds for which a database may be in trouble
-SILENCE = 4.0  # seconds after which an operation that has not answered is said
+SILENCE = 4.0  # seconds without an answer, after which a line says so
 _MAKING_TABLES = 0x6472_6E6E  # a PostgreSQL advisory lock: "drnn"
 
 Result = TypeVar("Result")
@@ -56,20 +52,9 @@ def open_storage(url: str, create: bool = True) -> optuna.storages.RDBStorage:
             raise JobError(f"storage {hide_password(url)}: {one_line(error)}") from None
 
 
-@contextlib.contextmanager
-def reading(what: str) -> Iterator[None]:
-    """A database that is damaged, or gone, is one line about `what` was to be read: JobError."""
-    try:
-        yield
-    except TROUBLE as error:
-        raise JobError(f"{what} cannot be read: {why(error)}") from None
-    except json.JSONDecodeError as error:  # an attribute in Optuna's tables
-        raise JobError(f"{what} cannot be read: an attribute is no JSON ({error})") from None
-
-
 def has_tables(url: str) -> bool:
     """Whether a search was ever begun there. Raises as `open_storage` does."""
-    if is_sqlite(url) and not Path(make_url(url).database).exists():
+    if is_sqlite(url) and not sqlite_path(url).exists():
         return False  # SQLite would make the file
     with connecting(url), connection(url) as opened:
         # A study comes after the tables are whole.
@@ -77,46 +62,35 @@ def has_tables(url: str) -> bool:
         return bool(tables and opened.execute(text("SELECT 1 FROM studies")).first())
 
 
-@contextlib.contextmanager
-def answering(url: str) -> Iterator[None]:
-    """Within it, a database that fails is one line: JobError."""
-    try:
-        yield
-    except TROUBLE as error:
-        raise JobError(
-            f"storage {hide_password(url)} no longer answers: {why_of(url, error)}; what is "
-            "finished is saved, and the same command continues once it does"
-        ) from None
-
-
 class PatientStorage:
     """The storage of one driver, which alone writes to its studies.
 
-    An operation that meets a database in trouble is made again once the database is back, so every
-    operation must be one that may be made twice. `recover` is called in between.
+    An operation that the database fails is repeated until the database answers, so an operation
+    must be safe to repeat. `recover` is called before a repetition.
     """
 
     def __init__(
         self,
         optuna_storage: optuna.storages.RDBStorage,
-        lock: StudyLock,
+        confirm_lock: Callable[[], None],
         say: Callable[[str], None],
         check: Callable[[], None],
-        recover: Callable[[], None] = lambda: None,
     ):
-        """`check` is called while it waits, and may raise to end it."""
-        self.optuna, self.lock, self.recover = optuna_storage, lock, recover
-        self._say, self._check = say, check
+        """`confirm_lock` is called before every operation. `check` is called while it waits, and
+        may raise to end it."""
+        self.optuna = optuna_storage
+        self.recover: Callable[[], None] = lambda: None
+        self._confirm_lock, self._say, self._check = confirm_lock, say, check
         self._name = hide_password(optuna_storage.url)
 
     def do(self, operation: Callable[[], Result]) -> Result:
         """What the operation returns. Raises JobError where the database does not come back."""
         began: float | None = None
-        said = ""
+        reported = ""
         while True:
             try:
                 with self._saying_silence():
-                    self.lock.confirm()
+                    self._confirm_lock()
                     if began is not None:
                         self.recover()
                     result = operation()
@@ -129,12 +103,12 @@ class PatientStorage:
                         f"storage {self._name}: {reason}; what is finished is saved, and the same "
                         "command continues once it works"
                     ) from None
-                if reason != said:
+                if reason != reported:
                     self._say(
                         f"storage {self._name}: {reason}; waiting for it up to "
                         f"{PATIENCE / 60:.0f} minutes"
                     )
-                    said = reason
+                    reported = reason
                 self._pause(min(1.0, 0.1 + (now - began) / 10))
             else:
                 if began is not None:
@@ -142,10 +116,11 @@ class PatientStorage:
                 return result
 
     def try_once(self, operation: Callable[[], None]) -> None:
-        """For an end in trouble: what this would write, the next driver finds out by itself."""
+        """Tries an operation at the end of a run, and gives it up where the database is in trouble:
+        the next driver does what this one leaves undone."""
         with contextlib.suppress(*TROUBLE, JobError):
             self.optuna.remove_session()  # an interrupted operation may have left it open
-            self.lock.confirm()
+            self._confirm_lock()
             operation()
 
     def _pause(self, seconds: float) -> None:
@@ -156,7 +131,7 @@ class PatientStorage:
 
     @contextlib.contextmanager
     def _saying_silence(self) -> Iterator[None]:
-        """Says where an operation takes long: the database may be locked, or stopped."""
+        """Within it, a line says that an operation takes long: the database may be locked."""
         line = f"storage {self._name} has not answered for {SILENCE:.0f} s; still waiting"
         timer = threading.Timer(SILENCE, self._say, [line])
         timer.daemon = True

@@ -22,8 +22,9 @@ from drnn_bench.errors import JobError
 from drnn_bench.results import schema
 from drnn_bench.results.codec import from_json
 from drnn_bench.search import plugin_code
-from drnn_bench.search.space import SearchSpace, make_space
-from drnn_bench.search.storage import reading
+from drnn_bench.search.database import reading
+from drnn_bench.search.space import SearchSpace
+from drnn_bench.search.space_file import make_space
 from drnn_bench.search.trial_facts import TrialFacts
 from drnn_bench.tasks.task import Task
 
@@ -34,7 +35,7 @@ PRUNERS = ("asha", "median", "none")
 STARTUP = 8  # random trials at the start of every study (or after its warm start), never pruned
 PROTOCOL = 2  # raised when the meaning of a search changes
 
-# What the storage holds of a search and of a complete trial, as `rows` describes it.
+# What the storage holds of a search and of a complete trial, in the terms of `results.schema`.
 SPEC = {
     "task": schema.TEXT, "task_version": schema.WHOLE, "data_hash": schema.TEXT,
     "family": schema.WORD, "budget": schema.SIZE, "steps": schema.SIZE, "recipe": schema.TABLE,
@@ -68,20 +69,21 @@ class StudySpec:
     plugins: dict[str, Any] = field(default_factory=dict)  # the code of the user's, if any is
 
     @property
-    def identity(self) -> str:
-        told = asdict(self)
-        if not self.warm_start:  # as it was before there was one
-            del told["warm_start"]
-        if self.plugins:  # whatever the files are called today
-            told["plugins"] = {kind: code["sha256"] for kind, code in self.plugins.items()}
+    def digest(self) -> str:
+        """What identifies the search: 12 digits of a hash of all this."""
+        facts = asdict(self)
+        if not self.warm_start:  # older versions had none, and their searches continue
+            del facts["warm_start"]
+        if self.plugins:  # the names of the files do not count
+            facts["plugins"] = {kind: code["sha256"] for kind, code in self.plugins.items()}
         else:
-            del told["plugins"]
-        text = json.dumps(told, sort_keys=True)
+            del facts["plugins"]
+        text = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def name(self) -> str:
-        return f"{self.task}/{self.family}/{self.budget}/{self.identity}"
+        return f"{self.task}/{self.family}/{self.budget}/{self.digest}"
 
     def check_code(self) -> None:
         """Raises UserError where a plug-in's code is here another than that of this search."""
@@ -99,7 +101,7 @@ def seed_for(*parts: Any) -> int:
 
 
 def open_study(storage: optuna.storages.RDBStorage, spec: StudySpec, task: Task) -> optuna.Study:
-    """The study of this identity, made if it is not there yet."""
+    """The study of this digest; makes it if it is not there yet."""
     direction = "maximize" if task.direction == "max" else "minimize"
     study = optuna.create_study(
         storage=storage, study_name=spec.name, direction=direction, load_if_exists=True
@@ -110,7 +112,7 @@ def open_study(storage: optuna.storages.RDBStorage, spec: StudySpec, task: Task)
 
 
 def ask_for(study: optuna.Study, trials: int) -> None:
-    """Notes how many trials are wanted, and by which version, for workers that join."""
+    """Writes into a study how many trials it is to have, and which version asks for them."""
     for name, value in {"trials": trials, "harness_version": __version__}.items():
         if study.user_attrs.get(name) != value:
             study.set_user_attr(name, value)
@@ -119,33 +121,33 @@ def ask_for(study: optuna.Study, trials: int) -> None:
 def studies_of(
     storage: optuna.storages.RDBStorage, say: Callable[[str], None] | None = None
 ) -> list[tuple[StudySpec, optuna.Study]]:
-    """The searches of a storage for which trials were asked, in the order they were begun. One
-    that cannot be read is left out and said; without `say` it raises JobError."""
-    found = []
+    """The searches of a storage for which trials were asked, in the order they were begun. `say`
+    takes a line on each that cannot be read; without `say` that raises JobError."""
+    pairs = []
     with reading("the storage's searches"):
         names = optuna.get_all_study_names(storage)
     for name in names:
         try:
             with reading(f"the search {name}"):
                 study = optuna.load_study(study_name=name, storage=storage)
-                asked = study.user_attrs.keys() >= {"spec", "trials"}
-            if asked:  # else somebody else's, or being made
-                found.append((spec_of(study), study))
+                ours = study.user_attrs.keys() >= {"spec", "trials"}
+            if ours:  # else it is somebody else's, or is being made
+                pairs.append((spec_of(study), study))
         except JobError as error:
             if say is None:
                 raise
             say(str(error))
-    return found
+    return pairs
 
 
 def of_other_code(spec: StudySpec, known: list[StudySpec]) -> list[str]:
-    """A line on each search that is like this one but for the code of its plug-ins."""
+    """A line on each search that differs from this one only in the code of its plug-ins."""
     return [
-        f"{spec.family}: the code of its plug-in has changed since the search {other.identity}; "
-        f"this is another search, {spec.identity}"
+        f"{spec.family}: the code of its plug-in has changed since the search {other.digest}; "
+        f"this is another search, {spec.digest}"
         for other in known
         if other != spec and replace(other, plugins={}) == replace(spec, plugins={})
-        if other.identity != spec.identity
+        if other.digest != spec.digest
     ]
 
 
@@ -162,8 +164,8 @@ def spec_of(study: optuna.Study) -> StudySpec:
     )
     for trial in trials:
         if trial.state == TrialState.COMPLETE and wrong is None:
-            told = asdict(TrialFacts.of(trial)) | {"values": trial.values}
-            wrong = schema.difference(told, TRIAL, f"trial {trial.number}")
+            facts = asdict(TrialFacts.of(trial)) | {"values": trial.values}
+            wrong = schema.difference(facts, TRIAL, f"trial {trial.number}")
     if wrong is not None:
         raise JobError(f"the search {study.study_name} cannot be read: {wrong}")
     return StudySpec(**spec)

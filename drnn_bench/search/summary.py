@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import optuna
@@ -10,12 +11,18 @@ from optuna.trial import FrozenTrial, TrialState
 
 from drnn_bench.models.budget import count_parameters
 from drnn_bench.models.mrl import mean_recurrent_length, reach
-from drnn_bench.models.registry import restore_config
+from drnn_bench.models.registry import restore_architecture
 from drnn_bench.results import records
 from drnn_bench.results.codec import to_json
 from drnn_bench.search.space import SearchSpace
 from drnn_bench.search.study import StudySpec
-from drnn_bench.search.trial_facts import TrialFacts, best_trial, count_trials, fills_place
+from drnn_bench.search.trial_facts import (
+    TrialFacts,
+    best_trial,
+    count_trials,
+    fills_place,
+    place_of,
+)
 from drnn_bench.system.provenance import provenance
 from drnn_bench.tasks.prepared import TaskFacts
 
@@ -23,10 +30,10 @@ from drnn_bench.tasks.prepared import TaskFacts
 def describe_run(spec: StudySpec, data: TaskFacts, best: dict[str, Any]) -> dict[str, Any]:
     """The part of a row that says what was run; `best` is a study's best trial."""
     task = data.task
-    net = restore_config(task, spec.family, best["config"])
+    net = restore_architecture(task, spec.family, best["config"])
     horizon = task.length - 1
     return {
-        "study": spec.identity,
+        "study": spec.digest,
         "task": spec.task,
         "task_version": spec.task_version,
         "data_hash": spec.data_hash,
@@ -41,6 +48,8 @@ def describe_run(spec: StudySpec, data: TaskFacts, best: dict[str, Any]) -> dict
         "recipe": spec.recipe,
         "metric": task.metric,
         "guessing": data.guessing,
+        "margin": task.margin,
+        "protocol": spec.protocol,
         "direction": task.direction,
         "sampler": spec.sampler,
         "pruner": spec.pruner,
@@ -57,27 +66,24 @@ def describe_run(spec: StudySpec, data: TaskFacts, best: dict[str, Any]) -> dict
 def study_row(
     spec: StudySpec, data: TaskFacts, summary: dict[str, Any], device: str
 ) -> dict[str, Any]:
-    """The row of a finished search; `summary` comes from `study.summarise`."""
-    row = describe_run(spec, data, summary["best"]) | {
-        "seed": spec.seed,
-        "state": "complete",
-    }
+    """The row of a finished search; `summary` comes from `summarise`."""
+    row = describe_run(spec, data, summary["best"]) | {"seed": spec.seed, "state": "complete"}
     return records.make_row(
         "study", row, **summary, space=spec.space, spec=asdict(spec), **provenance(device, 1)
     )
 
 
 def summarise(study: optuna.Study, spec: StudySpec, direction: str) -> dict[str, Any]:
-    """A study as its row tells it. `best` is None where no trial is complete."""
+    """A study, as its row has it. `best` is None where no trial is complete."""
     trials = study.get_trials(deepcopy=False)
-    told = sorted(((TrialFacts.of(t), t) for t in trials if fills_place(t)), key=_by_place)
-    complete = [(facts, t) for facts, t in told if t.state == TrialState.COMPLETE]
+    ended = [(TrialFacts.of(t), t) for t in sorted(trials, key=place_of) if fills_place(t)]
+    complete = [(facts, t) for facts, t in ended if t.state == TrialState.COMPLETE]
     best = best_trial(trials, direction)
-    startup = [t.value for facts, t in complete if facts.startup]
+    startup = [t.value for facts, t in complete if facts.startup and t.value is not None]
     return {
         "trials": count_trials(trials).counts,
         "best": best and _best(best, spec.make_space()),
-        "warm": sum(facts.warm for facts, _ in told),
+        "warm": sum(facts.warm for facts, _ in ended),
         "startup_mean": sum(startup) / len(startup) if startup else None,
         "startup_n": len(startup),
         "search_seconds": round(sum(TrialFacts.of(t).seconds for t in trials), 1),
@@ -96,10 +102,6 @@ def summarise(study: optuna.Study, spec: StudySpec, direction: str) -> dict[str,
     }
 
 
-def _by_place(told: tuple[TrialFacts, FrozenTrial]) -> int:
-    return told[0].place
-
-
 def _best(trial: FrozenTrial, space: SearchSpace) -> dict[str, Any]:
     facts = TrialFacts.of(trial)
     return {
@@ -115,15 +117,17 @@ def _best(trial: FrozenTrial, space: SearchSpace) -> dict[str, Any]:
 def _history(trials: list[FrozenTrial]) -> list[dict[str, Any]]:
     """Every trial that filled its place, in the order they finished: seconds of training, and
     hours from the study's first trial to the end of this one. Only complete ones have a value."""
-    done = [(TrialFacts.of(t), t) for t in trials if fills_place(t)]
-    began = min((t.datetime_start for t in trials if t.datetime_start), default=None)
+    done = [(t.datetime_complete, t.number, t)
+            for t in trials if fills_place(t) and t.datetime_complete]  # fmt: skip
+    began = min((t.datetime_start for t in trials if t.datetime_start), default=datetime.max)
     return [
         {
             "index": facts.place,
             "state": "diverged" if facts.diverged is not None else t.state.name.lower(),
             "value": t.value if t.state == TrialState.COMPLETE else None,
             "seconds": round(facts.seconds, 3),
-            "hours": round((t.datetime_complete - began).total_seconds() / 3600, 5),
+            "hours": round((finished - began).total_seconds() / 3600, 5),
         }
-        for facts, t in sorted(done, key=lambda d: (d[1].datetime_complete, d[1].number))
+        for finished, _, t in sorted(done)
+        for facts in [TrialFacts.of(t)]
     ]

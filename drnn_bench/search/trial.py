@@ -28,7 +28,7 @@ class TrialJob:
     resume: bytes | None = None  # a snapshot of this very trial
 
     def run(self, prepared: Prepared) -> Generator[Any, None, dict[str, Any]]:
-        from drnn_bench.models.registry import restore_config
+        from drnn_bench.models.registry import restore_architecture
         from drnn_bench.training.loop import Diverged, train
 
         self.spec.check_code()
@@ -36,7 +36,7 @@ class TrialJob:
         task, started = prepared.task, time.perf_counter()
         try:
             trained = yield from train(
-                restore_config(task, self.spec.family, self.config),
+                restore_architecture(task, self.spec.family, self.config),
                 task,
                 prepared.arrays(),
                 self.spec.make_space().recipe,
@@ -56,4 +56,4 @@ class TrialJob:
         """What names it in its runs folder."""
         net = json.dumps([self.config, self.learning_rate], sort_keys=True)
         digest = hashlib.sha256(net.encode()).hexdigest()[:8]
-        return f"{self.spec.identity}-trial-{self.place}-{digest}"
+        return f"{self.spec.digest}-trial-{self.place}-{digest}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,17 @@ class TrialFacts:
     seconds: float = 0.0  # of training
 
     @classmethod
-    def of(cls, trial: FrozenTrial) -> TrialFacts:
+    def of(cls, trial: FrozenTrial | Trial) -> TrialFacts:
         attrs = trial.user_attrs
-        told = {**attrs, **attrs.get("draw", {}), **attrs.get("outcome", {})}
-        told.setdefault("place", told.get("index"))
-        return cls(**{f.name: told[f.name] for f in fields(cls) if f.name in told})
+        facts = {**attrs, **attrs.get("draw", {}), **attrs.get("outcome", {})}
+        facts.setdefault("place", facts.get("index"))
+        return cls(**{f.name: facts[f.name] for f in fields(cls) if f.name in facts})
+
+
+def place_of(trial: FrozenTrial) -> int:
+    """A trial's place, -1 where it has none: somebody else has made it."""
+    place = TrialFacts.of(trial).place
+    return -1 if place is None else place
 
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -92,8 +98,8 @@ class TrialCounts:
 
 
 def count_trials(trials: list[FrozenTrial]) -> TrialCounts:
-    told = [(trial.state, TrialFacts.of(trial)) for trial in trials]
-    real = [(state, facts) for state, facts in told if facts.infeasible is None]
+    pairs = [(trial.state, TrialFacts.of(trial)) for trial in trials]
+    real = [(state, facts) for state, facts in pairs if facts.infeasible is None]
     states = [state for state, _ in real]
     return TrialCounts(
         complete=states.count(TrialState.COMPLETE),
@@ -101,7 +107,7 @@ def count_trials(trials: list[FrozenTrial]) -> TrialCounts:
         diverged=sum(facts.diverged is not None for _, facts in real),
         failed=sum(facts.reason is not None for _, facts in real),
         lost=sum(facts.lost is not None for _, facts in real),
-        infeasible=len(told) - len(real),
+        infeasible=len(pairs) - len(real),
         duplicate=sum(facts.duplicate for state, facts in real if state in FINISHED),
         running=states.count(TrialState.RUNNING),
         waiting=states.count(TrialState.WAITING),
@@ -110,6 +116,10 @@ def count_trials(trials: list[FrozenTrial]) -> TrialCounts:
 
 def best_trial(trials: list[FrozenTrial], direction: str) -> FrozenTrial | None:
     """The complete trial of the best value, the earliest of equals."""
-    complete = [t for t in trials if t.state == TrialState.COMPLETE]
     sign = -1 if direction == "max" else 1
-    return min(complete, key=lambda t: (sign * t.value, TrialFacts.of(t).place), default=None)
+    complete = [
+        (sign * t.value, place_of(t), t.number, t)
+        for t in trials
+        if t.state == TrialState.COMPLETE and t.value is not None
+    ]
+    return min(complete)[-1] if complete else None

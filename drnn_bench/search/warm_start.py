@@ -27,7 +27,7 @@ import optuna
 from drnn_bench.errors import UserError
 from drnn_bench.models.budget import Infeasible
 from drnn_bench.models.mrl import mean_recurrent_length, reach
-from drnn_bench.models.registry import make_config
+from drnn_bench.models.registry import make_architecture
 from drnn_bench.search.feasible import Candidate, candidates
 from drnn_bench.search.space import Value
 from drnn_bench.search.trial_facts import TrialFacts
@@ -43,16 +43,16 @@ def warm_start(spec: StudySpec, task: Task) -> list[dict[str, Value]]:
     feasible than are asked for.
     """
     space, chosen = spec.make_space(), []
-    found = candidates(space, task.length, whole=10_000).shown
-    for candidate in _by_mrl(spec.family, found, task.length):
+    listed = candidates(space, task.length, whole=10_000).shown
+    for candidate in _by_mrl(spec.family, listed, task.length):
         if len(chosen) == spec.warm_start:
             break
         try:
             candidate.fit(space, task, spec.budget)
         except Infeasible:
             continue
-        if candidate.asked not in chosen:
-            chosen.append(candidate.asked)
+        if candidate.params not in chosen:
+            chosen.append(candidate.params)
     if len(chosen) < spec.warm_start:
         raise UserError(
             f"--warm-start {spec.warm_start}: the search space of {spec.family} has only "
@@ -62,25 +62,27 @@ def warm_start(spec: StudySpec, task: Task) -> list[dict[str, Value]]:
     return chosen
 
 
-def _by_mrl(family: str, found: tuple[Candidate, ...], length: int) -> list[Candidate]:
+def _by_mrl(family: str, listed: tuple[Candidate, ...], length: int) -> list[Candidate]:
     """Neither MRL nor reach depends on the width, so no budget is solved for them."""
 
     def key(candidate: Candidate) -> tuple[float, float]:
-        config = make_config(family, input_size=1, output_size=1, width=4096, **candidate.options)
+        config = make_architecture(
+            family, input_size=1, output_size=1, width=4096, **candidate.options
+        )
         far = reach(config)
         return mean_recurrent_length(config, length - 1), -math.inf if far is None else -far
 
     keyed = []
-    for candidate in found:
+    for candidate in listed:
         with contextlib.suppress(UserError):  # options that do not go together are no net
             keyed.append((key(candidate), candidate))
     return [candidate for _, candidate in sorted(keyed, key=lambda pair: pair[0])]
 
 
 def enqueue(study: optuna.Study, spec: StudySpec, task: Task) -> None:
-    """Queues a study's warm-started trials where nobody has yet, each in a place of its own.
+    """Queues the warm-started trials of a study, each in a place of its own.
 
-    A driver that dies halfway leaves the rest to the next: what is there already is left alone.
+    Where a driver died halfway, this queues the rest.
     """
     if not spec.warm_start or "warm_started" in study.user_attrs:
         return

@@ -1,4 +1,4 @@
-"""How fast nets are: timed in turns, alone, with their memory.
+"""How fast nets are, and how much memory they take: measured in turns, on an idle machine.
 
 May import the rooms up to search.
 """

@@ -1,4 +1,4 @@
-"""`bench measure`: any named configurations side by side, ratios to the first named."""
+"""`bench measure`: named candidates side by side, with ratios to the first one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import Architecture
 from drnn_bench.models.budget import count_parameters
 from drnn_bench.models.options import parse_options
-from drnn_bench.models.registry import config_type
+from drnn_bench.models.registry import architecture_type
 from drnn_bench.tasks.task import Task
 
 Row = dict[str, Any]
 
-# What is shown of each model, with so many digits; its ratio to the first is of the very figure.
+# The figures of each candidate: the name of the column, and how many digits are shown. Ratios are
+# of the figures before they are rounded.
 FIGURES = {
     "train_per_s": ("train seq/s", 0),
     "infer_per_s": ("infer seq/s", 0),
@@ -27,26 +28,26 @@ FIGURES = {
 
 
 @dataclass(frozen=True)
-class Model:
-    """A configuration and what it is called: its family, or the words that name it."""
+class Candidate:
+    """An architecture to measure, and its name: its family, or the words that it was given by."""
 
     name: str
-    net: Architecture
+    architecture: Architecture
 
 
-def parse_models(
+def parse_candidates(
     words: list[str], task: Task, budget: int | None, lengths: list[int]
-) -> list[Model]:
-    """Models from words `FAMILY` or `FAMILY:key=value,...`, for the sizes of a task. The budget
-    decides the width of those that do not name theirs. Raises UserError naming what is wrong, a
-    dilation that reaches one of the lengths among it."""
+) -> list[Candidate]:
+    """Candidates from words `FAMILY` or `FAMILY:key=value,...`, for the sizes of a task. The budget
+    decides the width of those that do not name theirs. Raises UserError naming the word that is
+    wrong, also where a dilation reaches one of the lengths."""
     from drnn_bench.models.build import configure
 
     families = Counter(word.partition(":")[0] for word in words)
-    models: list[Model] = []
+    candidates: list[Candidate] = []
     for word in words:
         family, _, rest = word.partition(":")
-        config_type(family)
+        architecture_type(family)
         pairs = _pairs(rest)
         options = parse_options(family, pairs)
         for size in ("input_size", "output_size"):
@@ -55,16 +56,18 @@ def parse_models(
         sizes = {"input_size": task.input_size, "output_size": task.output_size}
         if "width" not in options:
             options["budget"] = budget or task.default_budget
-        net = configure(family, **sizes, **options)
-        if net.longest_span > 1 and min(lengths) <= net.longest_span:
+        architecture = configure(family, **sizes, **options)
+        longest = architecture.longest_span
+        if longest > 1 and min(lengths) <= longest:
             raise UserError(
-                f"{word}: its largest dilation or period, {net.longest_span}, reaches the sequence "
+                f"{word}: its largest dilation or period, {longest}, reaches the sequence "
                 f"length {min(lengths)}: name fewer layers or modules, or longer sequences"
             )
         name = " ".join([family, *pairs]) if families[family] > 1 else family
-        again = sum(model.name.partition(" (")[0] == name for model in models)
-        models.append(Model(f"{name} ({again + 1})" if again else name, net))
-    return models
+        namesakes = sum(other.name.partition(" (")[0] == name for other in candidates)
+        name = f"{name} ({namesakes + 1})" if namesakes else name
+        candidates.append(Candidate(name, architecture))
+    return candidates
 
 
 def _pairs(text: str) -> list[str]:
@@ -78,8 +81,8 @@ def _pairs(text: str) -> list[str]:
     return pairs
 
 
-def measure_models(
-    models: list[Model],
+def measure_candidates(
+    candidates: list[Candidate],
     task: Task,
     *,
     lengths: list[int],
@@ -88,7 +91,8 @@ def measure_models(
     threads: int | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Row]:
-    """A row for each number of threads, length, batch and model, in this order."""
+    """A row for each number of threads, length, batch size and candidate, in this order. `threads`:
+    None for one, and for all cores where they are idle. `say` is called with lines of progress."""
     from drnn_bench.results.recipe import Recipe
     from drnn_bench.speed.throughput import side_by_side
     from drnn_bench.speed.workload import Workload
@@ -96,25 +100,26 @@ def measure_models(
 
     cells = [
         [
-            Workload.of(model.net, task, replace(Recipe(), batch_size=batch), length)
-            for model in models
+            Workload.of(c.architecture, task, replace(Recipe(), batch_size=batch), length)
+            for c in candidates
         ]
         for length in lengths
         for batch in batches
     ]
     rows = []
     for cell in side_by_side(cells, device, threads, say):
-        for model, measured in zip(models, cell, strict=True):
+        for candidate, measured in zip(candidates, cell, strict=True):
+            architecture = candidate.architecture
             rows.append(
                 {
-                    "model": model.name,
-                    "family": model.net.family,
-                    "architecture": model.net.words,
-                    "config": model.net.config,
-                    "parameters": count_parameters(model.net),
+                    "model": candidate.name,
+                    "family": architecture.family,
+                    "architecture": architecture.words,
+                    "config": architecture.config,
+                    "parameters": count_parameters(architecture),
                     "task": task.key,
                     **measured,
-                    "base": models[0].name,
+                    "base": candidates[0].name,
                     **_ratios(measured, cell[0]),
                     **provenance(device, measured["threads"]),
                 }
@@ -123,7 +128,8 @@ def measure_models(
 
 
 def _ratios(row: Row, first: Row) -> Row:
-    """Each figure over the first model's: 2 is twice as many a second, or twice as long."""
+    """Each figure divided by the first candidate's: 2 is twice as many a second, or twice as
+    long."""
     return {
         f"{key}_ratio": row[key] / first[key] if row[key] is not None and first[key] else None
         for key in FIGURES

@@ -1,11 +1,11 @@
 """How much memory training a model takes, at its peak.
 
-On a CPU: by how much the resident memory of a fresh process grows. What one process has freed, the
-next model in it would use again and seem to need nothing; so each model has a process of its own,
-forked from one that has imported torch and done nothing else. Counted so is what the model takes
-from the machine: libraries' scratch space and the allocator's waste as well, which torch's own
-count of its tensors leaves out (of S4D's, a third), but not pages asked for and never touched. It
-differs from run to run by up to a sixth. On a GPU: torch's own allocator, which all goes through.
+On a CPU: by how much the resident memory of a fresh process grows. Each model has a process of its
+own, forked from one that has only imported torch: in a shared process a model would use again what
+the model before it freed, and seem to need nothing. This counts all that the model takes from the
+machine, also the libraries' scratch space and the allocator's waste, which torch's count of its
+tensors leaves out (a third of S4D's), but not pages that are never touched. It differs from run to
+run by up to a sixth. On a GPU: the count of torch's allocator, which serves all of it.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def peak_memory(works: list[Workload], device: str) -> list[float | None]:
-    """MiB that making each model and training it takes at most, over what was there before it;
-    None where there was not enough, or the system does not tell (Linux does)."""
+    """Per model, the peak in MiB of building and training it, above the memory before that; None
+    where there was not enough memory, or the system has no /proc."""
     if device.startswith("cuda"):
         return [_on_gpu(work, device) for work in works]
     if not STATUS.exists():
         return [None] * len(works)
     done = subprocess.run(
         [sys.executable, "-P", "-m", "drnn_bench.speed.memory"],
-        input=json.dumps([work.told for work in works]),
+        input=json.dumps([work.to_json() for work in works]),
         capture_output=True,
         text=True,
         env=one_thread(),
@@ -54,12 +54,12 @@ def _on_gpu(work: Workload, device: str) -> float:
 
 
 def main() -> None:
-    """Reads what to run, answers a line for each."""
-    for told in json.load(sys.stdin):
+    """Reads workloads as JSON, prints a line for each: its MiB, or null."""
+    for values in json.load(sys.stdin):
         child = os.fork()
         if child == 0:
             try:
-                print(json.dumps(_growth(Workload.from_told(told))), flush=True)
+                print(json.dumps(_growth(Workload.from_json(values))), flush=True)
                 os._exit(0)
             except BaseException:
                 traceback.print_exc()
@@ -67,17 +67,17 @@ def main() -> None:
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if code > 0:
             sys.exit(code)
-        if code < 0:  # killed: there was not enough
+        if code < 0:  # killed, for lack of memory
             print("null", flush=True)
 
 
 def _growth(work: Workload) -> float | None:
-    # What every first step brings with it (code, thread pools) is no model's.
+    # A short run first: the code and the thread pools that it loads do not count.
     few = min(work.length, 8)
     last = None if work.last is None else min(work.last, few)
     _train_twice(replace(work, length=few, scored=min(work.scored, few), last=last), "cpu")
     with suppress(OSError):
-        CLEAR.write_text("5")  # the peak so far is forgotten
+        CLEAR.write_text("5")  # sets the peak to the present size
     before = _mebibytes("VmRSS")
     _train_twice(work, "cpu")
     peak = _mebibytes("VmHWM")
@@ -85,7 +85,7 @@ def _growth(work: Workload) -> float | None:
 
 
 def _train_twice(work: Workload, device: str) -> None:
-    """The second step finds the optimiser's state and the gradients of the first."""
+    """Two steps: during the second, the optimiser's state and the gradients exist already."""
     runner = Runner(work, device)
     runner.train()
     runner.train()

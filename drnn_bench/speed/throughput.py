@@ -1,7 +1,7 @@
-"""How fast models are, measured alone and side by side.
+"""How fast models are, measured side by side on an idle machine, after the search.
 
-After the search, on a quiet machine: the models take turns (see `timing`), with one thread and
-with all cores; what is reported is medians with quartiles, and ratios within one session.
+The models take turns (see `timing`), with one thread and with all cores. The results are medians
+with quartiles, and ratios within one session.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import torch
 from drnn_bench import kernels
 from drnn_bench.errors import JobError, out_of_memory
 from drnn_bench.execution.job import Note
-from drnn_bench.models.registry import restore_config
+from drnn_bench.models.budget import Infeasible
+from drnn_bench.models.registry import restore_architecture
 from drnn_bench.results import records
-from drnn_bench.search.space import Infeasible
 from drnn_bench.search.study import StudySpec, seed_for
 from drnn_bench.search.summary import describe_run
 from drnn_bench.speed.memory import peak_memory
@@ -38,14 +38,14 @@ from drnn_bench.tasks.prepared import Prepared, TaskFacts
 from drnn_bench.tasks.task import Task
 
 Row = dict[str, Any]
-PACED = 5  # architectures: a step of one differs from the space's mean by 0.3 to 0.6 of it
+PACED = 5  # architectures: the step of one differs from the mean of its space by 30 to 60 %
 MEASURES = ("train", "infer", "latency", "stream")  # Runner's methods, in the order of `repeats`
 
 
 @dataclass(frozen=True)
 class SpeedJob:
-    """Measures several finalists, each a study and its best trial, in one session. Returns their
-    speed rows."""
+    """Measures several finalists, each a study and its best trial, in one session. `run` returns
+    their speed rows."""
 
     models: tuple[tuple[StudySpec, dict[str, Any]], ...]
     device: str
@@ -57,8 +57,8 @@ class SpeedJob:
 
 @dataclass(frozen=True)
 class PaceJob:
-    """Measures a training step of a study: returns its seconds, the mean over a few architectures
-    drawn at random; None where none is feasible."""
+    """Measures the training step of a study. `run` returns its seconds, the mean over a few
+    architectures drawn at random; None where none is feasible."""
 
     spec: StudySpec
     device: str
@@ -66,11 +66,11 @@ class PaceJob:
     def run(self, prepared: Prepared) -> Generator[Any, None, float | None]:
         seconds = []
         for work in _paced(self.spec, prepared.task):
-            with _memory_said(self.spec, work):
+            with _memory_named(self.spec, work):
                 runner = Runner(work, self.device)
             if to_compile := kernels.to_compile(runner.model):
                 yield Note(f"compiling the kernels of {', '.join(to_compile)}, once a machine")
-            with _memory_said(self.spec, work):
+            with _memory_named(self.spec, work):
                 runner.train()
                 started = time.perf_counter()
                 runner.train()
@@ -79,17 +79,17 @@ class PaceJob:
 
 
 @contextlib.contextmanager
-def _memory_said(spec: StudySpec, work: Workload) -> Iterator[None]:
-    """Raises JobError with the size wanted where a training step finds no memory."""
+def _memory_named(spec: StudySpec, work: Workload) -> Iterator[None]:
+    """Raises JobError with the size asked for where a training step finds no memory."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        said = out_of_memory(error)
-        if said is None:
+        reason = out_of_memory(error)
+        if reason is None:
             raise
         raise JobError(
             f"{spec.family} at {spec.budget:,} parameters, a training step of batch "
-            f"{work.recipe.batch_size} and {work.length:,} steps: {said}"
+            f"{work.recipe.batch_size} and {work.length:,} steps: {reason}"
         ) from None
 
 
@@ -98,11 +98,12 @@ def measure(
     data: TaskFacts,
     device: str,
 ) -> list[Row]:
-    """Per model one row with one thread, and one with all cores unless the machine is busy."""
+    """The speed rows of finalists, each a study and its best trial: for each a row with one thread,
+    and one with all cores unless the machine is busy."""
     task, session = data.task, uuid.uuid4().hex[:12]
     works = [
         Workload.of(
-            restore_config(task, spec.family, best["config"]), task, spec.make_space().recipe
+            restore_architecture(task, spec.family, best["config"]), task, spec.make_space().recipe
         )
         for spec, best in models
     ]
@@ -121,17 +122,18 @@ def side_by_side(
     threads: int | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[list[Row]]:
-    """What was measured of each cell of models, which take turns: a list of rows for each number
-    of threads and each cell. `threads`: None for one, and for all cores where they are free."""
-    asked = [threads] if threads else sorted({1, cores()})
-    if device != "cpu":
-        asked = asked if threads else [torch.get_num_threads()]
+    """Measures cells of models; those of a cell take turns. Returns a list of rows for each number
+    of threads and each cell. `threads`: None for one, and for all cores where they are idle."""
+    if threads:
+        counts = [threads]
+    else:
+        counts = sorted({1, cores()}) if device == "cpu" else [torch.get_num_threads()]
     before, idle, out = torch.get_num_threads(), idle_share(), []
-    for count in asked:
+    for count in counts:
         for cell in cells:
             if threads is None and count > 1 and device == "cpu" and idle < IDLE:
-                # Threads that wait for one another while others hold the cores: a hundred times
-                # slower than one, and a figure about the machine's load, not about the models.
+                # On busy cores the threads wait for one another, a hundred times slower than one
+                # thread: the figures would tell the machine's load, not the models' speed.
                 continue
             torch.set_num_threads(count)
             first = cell[0]
@@ -152,7 +154,8 @@ def side_by_side(
 
 
 def _rows(cell: list[Workload], device: str) -> list[Row]:
-    """One cell: sequences/s, milliseconds a sequence and microseconds a step of a stream."""
+    """The rows of one cell: sequences per second, milliseconds per sequence and microseconds per
+    step of a stream."""
     runners = [Runner(work, device) for work in cell]
     used = [_kernels_of(runner) for runner in runners]
     seconds = {
@@ -160,17 +163,17 @@ def _rows(cell: list[Workload], device: str) -> list[Row]:
     }
     rows = []
     for i, work in enumerate(cell):
-        mine, batch = {name: seconds[name][i] for name in MEASURES}, work.recipe.batch_size
+        times, batch = {name: seconds[name][i] for name in MEASURES}, work.recipe.batch_size
         rows.append(
             {
                 "batch_size": batch,
                 "length": work.length,
                 "kernels": used[i],
-                "repeats": [len(mine[name]) for name in MEASURES],
-                **_rates("train", batch, mine["train"]),
-                **_rates("infer", batch, mine["infer"]),
-                **_times("latency_ms", 1e3, mine["latency"]),
-                **_times("stream_us", 1e6 / STREAM_STEPS, mine["stream"]),
+                "repeats": [len(times[name]) for name in MEASURES],
+                **_rates("train", batch, times["train"]),
+                **_rates("infer", batch, times["infer"]),
+                **_times("latency_ms", 1e3, times["latency"]),
+                **_times("stream_us", 1e6 / STREAM_STEPS, times["stream"]),
             }
         )
     return rows
@@ -178,7 +181,7 @@ def _rows(cell: list[Workload], device: str) -> list[Row]:
 
 def _kernels_of(runner: Runner) -> str:
     """The kernels that a model's layers run on."""
-    kernels.used()  # forget who ran before
+    kernels.used()  # forgets the kernels of earlier runs
     for name in MEASURES:
         getattr(runner, name)()
     return kernels.used() or "torch"
@@ -186,7 +189,7 @@ def _kernels_of(runner: Runner) -> str:
 
 def _paced(spec: StudySpec, task: Task) -> Iterator[Workload]:
     """A few architectures of a study's space, drawn at random."""
-    space, found = spec.make_space(), 0
+    space, count = spec.make_space(), 0
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed_for(spec.seed, "pace")))
     sizes = {"input_size": task.input_size, "output_size": task.output_size}
     for _ in range(100):
@@ -195,13 +198,13 @@ def _paced(spec: StudySpec, task: Task) -> Iterator[Workload]:
         except Infeasible:
             continue
         yield Workload.of(drawn.config, task, space.recipe)
-        found += 1
-        if found == PACED:
+        count += 1
+        if count == PACED:
             return
 
 
 def _rates(name: str, batch: int, seconds: list[float]) -> dict[str, float]:
-    """Sequences per second: the median, and the quartiles as its spread."""
+    """Sequences per second: the median and the quartiles."""
     low, middle, high = spread(seconds)
     return {
         f"{name}_per_s": round(batch / middle, 2),
@@ -211,6 +214,6 @@ def _rates(name: str, batch: int, seconds: list[float]) -> dict[str, float]:
 
 
 def _times(name: str, scale: float, seconds: list[float]) -> dict[str, float]:
-    """The median time in some unit, and its quartiles."""
+    """The median time and its quartiles, in units of which `scale` make a second."""
     low, middle, high = (round(scale * s, 4) for s in spread(seconds))
     return {name: middle, f"{name}_low": low, f"{name}_high": high}

@@ -1,15 +1,13 @@
-"""Timing things in turns, and telling whether the machine was quiet meanwhile.
+"""Timing of models in turns, and whether the machine was idle meanwhile.
 
-The models take turns, so that whatever slows the machine slows them all. That is why the loop is
-our own: `torch.utils.benchmark.Timer` runs one statement to its end. What it has beyond
-`time.perf_counter` is done here too: a set number of threads, a wait for the GPU (by its own
-events), short runs in blocks, and medians with quartiles (held against its `Measurement` in the
-tests).
+The models take turns, so that whatever slows the machine slows them all. `torch.utils.benchmark`
+cannot do that: its `Timer` runs one statement to its end. The rest of what it does is done here
+too: a set number of threads, waiting for the GPU (by its events), short runs in blocks, medians
+with quartiles (compared with its `Measurement` in the tests).
 
-Turns have a cost: a model finds the caches as the one before it left them. An LSTM's training step
-of 0.8 ms took 0.9 or 1.5 ms, by who went before. So a short run is repeated until its block is
-long enough, after one that is not timed, and every round has another order.
-"""
+In turns, a model begins with the caches as the model before it left them. An LSTM's training step
+of 0.8 ms took 0.9 or 1.5 ms, depending on which model ran before. So a short run is repeated in a
+block that is long enough, after one run that is not timed, and every round has another order."""
 
 from __future__ import annotations
 
@@ -24,15 +22,16 @@ from statistics import quantiles
 Run = Callable[[], object]
 Turn = Callable[[], float]  # runs something -> seconds
 
-REPEATS, SECONDS, LEAST = 30, 3.0, 5  # of each: whichever comes first, at least
-PATIENCE = 20.0  # seconds after which fewer repeats must do
+# A run is finished after REPEATS repeats, or after SECONDS seconds and LEAST repeats.
+REPEATS, SECONDS, LEAST = 30, 3.0, 5
+PATIENCE = 20.0  # seconds after which two repeats are enough
 WARM_UP = {"repeats": 3, "seconds": 0.1, "least": 1}
-BLOCK = 0.005  # seconds that a turn lasts at least
+BLOCK = 0.005  # seconds, the shortest turn
 IDLE = 0.85  # the machine counts as idle where at least this share of its processor time is
 
 
 def timed(runs: list[Run], device: str) -> list[list[float]]:
-    """Seconds of each run on a device, in turns, after a warm-up in turns."""
+    """Seconds of each run on a device, a list for each, in turns after a warm-up in turns."""
     clock = _gpu_clock if device.startswith("cuda") else _cpu_clock
     warm = in_turns([partial(clock, run) for run in runs], **WARM_UP)
     blocks = [math.ceil(BLOCK / min(seconds)) for seconds in warm]
@@ -43,20 +42,21 @@ def timed(runs: list[Run], device: str) -> list[list[float]]:
 def in_turns(
     turns: list[Turn], *, repeats: int = REPEATS, seconds: float = SECONDS, least: int = LEAST
 ) -> list[list[float]]:
-    """What each turn gave, round by round, each round in another order. One that has its repeats,
-    or its seconds and the least number of repeats, sits out the rounds that are left."""
-    taken: list[list[float]] = [[] for _ in turns]
+    """The seconds of each turn, a list for each, in rounds of which each has another order. A turn
+    is left out of further rounds once it has `repeats` times, or `least` times that add up to
+    `seconds`."""
+    times: list[list[float]] = [[] for _ in turns]
     order = random.Random(0)
 
-    def done(mine: list[float]) -> bool:
-        enough = len(mine) >= least and sum(mine) >= seconds
-        # All cores, on a machine that has none to spare.
-        return len(mine) >= repeats or enough or (len(mine) >= 2 and sum(mine) >= PATIENCE)
+    def done(own: list[float]) -> bool:
+        enough = len(own) >= least and sum(own) >= seconds
+        # PATIENCE ends runs on all cores of a machine whose cores are busy.
+        return len(own) >= repeats or enough or (len(own) >= 2 and sum(own) >= PATIENCE)
 
-    while left := [i for i, mine in enumerate(taken) if not done(mine)]:
-        for i in order.sample(left, len(left)):
-            taken[i].append(turns[i]())
-    return taken
+    while unfinished := [i for i, own in enumerate(times) if not done(own)]:
+        for i in order.sample(unfinished, len(unfinished)):
+            times[i].append(turns[i]())
+    return times
 
 
 def _block(run: Run, clock: Callable[[Run], float], many: int) -> float:
@@ -78,7 +78,7 @@ def _cpu_clock(run: Run) -> float:
 
 
 def _gpu_clock(run: Run) -> float:
-    """From the GPU's own events, so that only the work between them counts."""
+    """Seconds between two events of the GPU, so that only the work between them counts."""
     import torch
 
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -87,7 +87,7 @@ def _gpu_clock(run: Run) -> float:
     run()
     end.record()
     end.synchronize()
-    return start.elapsed_time(end) / 1000  # it tells milliseconds
+    return start.elapsed_time(end) / 1000  # from milliseconds
 
 
 def spread(seconds: list[float]) -> tuple[float, float, float]:

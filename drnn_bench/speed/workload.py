@@ -1,4 +1,4 @@
-"""What a model is timed at: a training step, inference, one sequence, one step of a stream.
+"""What is timed of a model: a training step, inference, one sequence, one step of a stream.
 
 Legend: B batch, T steps, I input size, O classes.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from drnn_bench.models.architecture import Architecture
-from drnn_bench.models.registry import make_config
+from drnn_bench.models.registry import make_architecture
 from drnn_bench.results.codec import from_json
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.tasks.task import Task
@@ -20,15 +20,19 @@ from drnn_bench.training.loop import flatten
 from drnn_bench.training.optimizer import make_optimizer
 from drnn_bench.training.scoring import cross_entropy
 
-STREAM_STEPS = 64  # in one timed run: some families do more at some steps than at others
+STREAM_STEPS = 64  # in one timed run, as some families compute more at some steps than at others
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """A net, and the shapes it is run at. `scored`: the last so many steps; `last`: the last so
-    many steps whose outputs are asked for, None for all."""
+    """An architecture, and the shapes at which its model runs.
 
-    net: Architecture
+    length: steps of a sequence
+    scored: how many steps at its end have a loss
+    last:   how many outputs at its end are computed; None: all
+    """
+
+    architecture: Architecture
     recipe: Recipe
     length: int
     scored: int
@@ -36,50 +40,52 @@ class Workload:
 
     @classmethod
     def of(
-        cls, net: Architecture, task: Task, recipe: Recipe, length: int | None = None
+        cls, architecture: Architecture, task: Task, recipe: Recipe, length: int | None = None
     ) -> Workload:
-        """A net on a task's sequences, or on ones of another length."""
+        """An architecture on a task's sequences, or on sequences of another length."""
         length = length or task.length
         every_step = task.scored in (None, task.length)
-        scored = length if every_step else min(task.scored, length)
+        scored = length if every_step or task.scored is None else min(task.scored, length)
         # Where sequences end at different steps, every step is computed.
         last = None if every_step or task.unequal else scored
-        return cls(net=net, recipe=recipe, length=length, scored=scored, last=last)
+        return cls(
+            architecture=architecture, recipe=recipe, length=length, scored=scored, last=last
+        )
 
-    @property
-    def told(self) -> dict[str, Any]:
-        """As plain values, for another process."""
-        net = self.net
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, for another process."""
+        net = self.architecture
+        sizes = {"input_size": net.input_size, "output_size": net.output_size}
         return {
             "family": net.family,
-            "net": {"input_size": net.input_size, "output_size": net.output_size, **net.config},
+            "options": {**sizes, **net.config},
             "recipe": self.recipe.table,
             "shapes": {"length": self.length, "scored": self.scored, "last": self.last},
         }
 
     @classmethod
-    def from_told(cls, told: dict[str, Any]) -> Workload:
+    def from_json(cls, values: dict[str, Any]) -> Workload:
         return cls(
-            net=make_config(told["family"], **from_json(told["net"])),
-            recipe=Recipe.from_json(told["recipe"]),
-            **told["shapes"],
+            architecture=make_architecture(values["family"], **from_json(values["options"])),
+            recipe=Recipe.from_json(values["recipe"]),
+            **values["shapes"],
         )
 
 
 class Runner:
-    """A model at work: each method does once what is timed."""
+    """A model with its data: each method runs once what is timed."""
 
     def __init__(self, work: Workload, device: str):
         torch.manual_seed(0)
-        self.work, batch, net = work, work.recipe.batch_size, work.net
-        self.model = net.build().to(device)
-        self.at_rest = copy.deepcopy(self.model).eval()  # no dropout where nothing is trained
+        self.work, batch, architecture = work, work.recipe.batch_size, work.architecture
+        self.model = architecture.build().to(device)
+        self.at_rest = copy.deepcopy(self.model).eval()  # without dropout
         self.weights = flatten(self.model)
         self.optimizer = make_optimizer(work.recipe, self.weights, 1e-4)
-        self.x_BTI = torch.rand(batch, work.length, net.input_size, device=device)
-        self.y_BT = torch.randint(net.output_size, (batch, work.scored), device=device)
+        self.x_BTI = torch.rand(batch, work.length, architecture.input_size, device=device)
+        self.y_BT = torch.randint(architecture.output_size, (batch, work.scored), device=device)
         self._state: Any = None
-        # An answer is there once the GPU has it.
+        # An answer is complete only when the GPU has computed it.
         self._wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
 
     def train(self) -> None:
@@ -93,18 +99,18 @@ class Runner:
 
     @torch.no_grad()
     def infer(self) -> None:
-        """Whole sequences, as many as the recipe's batch."""
+        """Inference of whole sequences, at the recipe's batch."""
         self.at_rest(self.x_BTI, last=self.work.last)
 
     @torch.no_grad()
     def latency(self) -> None:
-        """One whole sequence."""
+        """Inference of one whole sequence."""
         self.at_rest(self.x_BTI[:1], last=self.work.last)
         self._wait()
 
     @torch.no_grad()
     def stream(self) -> None:
-        """STREAM_STEPS steps of one sequence, one by one; the next call goes on from there."""
+        """STREAM_STEPS steps of one sequence, one by one. The next call continues the sequence."""
         x_11I = self.x_BTI[:1, :1]
         for _ in range(STREAM_STEPS):
             _, self._state = self.at_rest.stream(x_11I, self._state)

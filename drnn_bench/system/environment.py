@@ -21,15 +21,16 @@ def one_thread() -> dict[str, str]:
     return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1"), "PYTHONPATH": paths}
 
 
-def find_device(wanted: str) -> str:
-    if wanted not in ("auto", "cpu", "cuda"):
-        raise UserError(f"unknown --device {wanted!r}: auto, cpu or cuda")
-    if wanted == "cpu":
+def find_device(name: str) -> str:
+    """`cpu` or `cuda` for auto, cpu or cuda. Raises UserError where there is no such device."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise UserError(f"unknown --device {name!r}: auto, cpu or cuda")
+    if name == "cpu":
         return "cpu"
     import torch
 
     if torch.cuda.is_available():
         return "cuda"
-    if wanted == "cuda":
+    if name == "cuda":
         raise UserError("--device cuda: torch sees no GPU here; leave it out or say cpu")
     return "cpu"

@@ -33,7 +33,7 @@ _MARKUP = re.compile(r"[\\`*<>|~$]|\](?=[(\[:])|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
 
 def plain(text: object) -> str:
     """One line that shows what it holds: an escape character is `\\x1b`, a line end `\\n`."""
-    return _HARMFUL.sub(lambda found: repr(found[0])[1:-1], str(text))
+    return _HARMFUL.sub(lambda match: repr(match[0])[1:-1], str(text))
 
 
 def rich(text: object, style: str = "") -> Text:
@@ -45,7 +45,7 @@ def rich(text: object, style: str = "") -> Text:
 
 def markdown(text: object) -> str:
     return _MARKUP.sub(
-        lambda found: {"<": "&lt;", ">": "&gt;", "&": "&amp;"}.get(found[0], f"\\{found[0]}"),
+        lambda match: {"<": "&lt;", ">": "&gt;", "&": "&amp;"}.get(match[0], f"\\{match[0]}"),
         plain(text),
     )
 
@@ -75,7 +75,7 @@ def _word(word: str) -> str:
         return shlex.quote(word)
     # $'...' writes what a terminal must not be shown.
     quoted = re.sub(r"[\\']", r"\\\g<0>", word)
-    hidden = _HARMFUL.sub(lambda found: "".join(map(r"\{:03o}".format, _bytes(found[0]))), quoted)
+    hidden = _HARMFUL.sub(lambda match: "".join(map(r"\{:03o}".format, _bytes(match[0]))), quoted)
     return f"$'{hidden}'"
 
 

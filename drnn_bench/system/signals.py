@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator
 
 FORCE = 3  # seconds
+_WORDS: dict[int, str] = {signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 
 
 class Stopped(KeyboardInterrupt):
@@ -27,14 +28,14 @@ class Stopped(KeyboardInterrupt):
 
     @property
     def word(self) -> str:
-        return {signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}.get(self.signum, "stopped")
+        return _WORDS.get(self.signum, "stopped")
 
 
 class Signals:
-    """What was asked so far, and whether it may interrupt now."""
+    """The first signal that came, and whether one may interrupt now."""
 
     def __init__(self) -> None:
-        self.asked: int | None = None
+        self.received: int | None = None
         self._deferred = 0
         self._handlers: dict[int, Callable[[int, object], None]] = {}
 
@@ -45,12 +46,12 @@ class Signals:
 
     def check(self) -> None:
         """Raises Stopped where a signal has come."""
-        if self.asked is not None:
-            raise Stopped(self.asked)
+        if self.received is not None:
+            raise Stopped(self.received)
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """Within it a first signal waits for `check`."""
+        """Within it, a first signal waits for `check`."""
         self._deferred += 1
         try:
             yield
@@ -58,30 +59,30 @@ class Signals:
             self._deferred -= 1
 
     def _arrive(self, signum: int, frame: object) -> None:
-        if self.asked is not None:
+        if self.received is not None:
             os._exit(128 + signum)
-        self.asked = signum
+        self.received = signum
         if not self._deferred:
             raise Stopped(signum)
         signal.setitimer(signal.ITIMER_REAL, FORCE)
 
     def _force(self, signum: int, frame: object) -> None:
-        raise Stopped(self.asked)
+        raise Stopped(self.received or signum)
 
 
 @contextlib.contextmanager
 def handled() -> Iterator[Signals]:
     """Within it, signals are ours. HUP stays ignored where it was: `nohup` asked for that."""
     signals = Signals()
-    asking = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        asking.append(signal.SIGHUP)
-    signals._handlers = dict.fromkeys(asking, signals._arrive) | {signal.SIGALRM: signals._force}
-    before = {each: signal.getsignal(each) for each in signals._handlers}
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:
+            signals._handlers[signum] = signals._arrive
+    signals._handlers[signal.SIGALRM] = signals._force
+    before = {signum: signal.getsignal(signum) for signum in signals._handlers}
     try:
         signals.install()
         yield signals
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

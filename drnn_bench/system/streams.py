@@ -25,7 +25,7 @@ _ALIKE = {"–": "-", "−": "-", "±": "+-", "µ": "u", "∞": "inf", "↑": "^
 
 
 class _Raw(io.RawIOBase):
-    """A descriptor whose first failure is kept and ends the writing."""
+    """Writes to a descriptor until that fails. Then it keeps the failure and discards the rest."""
 
     def __init__(self, descriptor: int, failure: OSError | None):
         self._descriptor, self.failure = descriptor, failure
@@ -51,8 +51,8 @@ class _Raw(io.RawIOBase):
 
 
 def guard() -> None:
-    """Puts such streams in place of the process's own; a stream that somebody else has put there
-    (a test, a notebook) is left alone."""
+    """Replaces the process's own streams by such ones. A stream that a test or a notebook has put
+    there stays."""
     codecs.register_error("drnn_bench", _alike)
     closed = _open_closed()
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
@@ -73,7 +73,7 @@ def guard() -> None:
 
 
 def lost() -> str | None:
-    """Why what was printed did not arrive, in a line; None where it did or nobody wanted it."""
+    """A line on why printed output is lost; None where it arrived or its reader closed the pipe."""
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
@@ -84,8 +84,8 @@ def lost() -> str | None:
 
 
 def _open_closed() -> set[int]:
-    """Descriptors 0 to 2 that the caller closed, now open on nothing: else the next file that is
-    opened, a database maybe, would get the number and everything that is printed."""
+    """Opens the null device on descriptors 0 to 2 that the caller closed, and returns these.
+    Otherwise the next file, perhaps a database, would get the number and all printed output."""
     closed = set()
     for descriptor in range(3):
         try:

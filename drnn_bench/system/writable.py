@@ -1,4 +1,4 @@
-"""Whether a run can write what it will write: asked before it begins, not hours later."""
+"""Checks before a run begins that it can write its files: hours later would be too late."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ROOM = 2**20  # bytes that a run writes beside data and weights, at least
 
 
 def check_runs(folder: Path) -> Path:
-    """The runs folder, made where it is not there. Raises UserError where something of it cannot
-    be written."""
+    """Makes the runs folder where it does not exist, and returns it. Raises UserError where a file
+    in it cannot be written."""
     advice = "give another --runs-dir"
     with _refusing(f"runs folder {folder}", advice):
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def check_boards(task_key: str, folder: Path = BOARDS) -> None:
 
 
 def check_room(folder: Path, bytes_needed: int) -> None:
-    """Raises JobError where a disk has not so many bytes, and a little more, left."""
+    """Raises JobError where a disk does not have so many bytes left, and some more."""
     free, needed = shutil.disk_usage(folder).free, bytes_needed + ROOM
     if free < needed:
         raise JobError(
@@ -61,7 +61,7 @@ def _refusing(what: str, advice: str):
 
 
 def _probe(folder: Path) -> None:
-    """Writes a little into a folder, or into the one in which it will be made, and takes it away.
+    """Writes a small file into a folder, or into the one in which it will be made, and removes it.
     Raises OSError."""
     while not os.path.lexists(folder):
         folder = folder.parent
@@ -72,6 +72,6 @@ def _probe(folder: Path) -> None:
 
 
 def _check_file(path: Path) -> None:
-    """Raises OSError where a file that is there cannot be added to."""
+    """Raises OSError where an existing file cannot be appended to."""
     if os.path.lexists(path):
         os.close(os.open(path, os.O_WRONLY | os.O_APPEND))

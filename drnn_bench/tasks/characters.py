@@ -26,12 +26,12 @@ from typing import ClassVar
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.room import check_room, gunzipped
+from drnn_bench.formats.limits import check_memory, gunzipped
 from drnn_bench.tasks.sources import (
     PARQUET,
-    called,
     find,
     from_hub,
+    recorded_name,
 )
 from drnn_bench.tasks.task import (
     LONGEST,
@@ -50,13 +50,13 @@ SMALLEST = 1_000  # characters in each part
 
 @dataclass(frozen=True, kw_only=True)
 class _Characters(Task):
-    length: int = 100
+    length: int = 100  # pyright: ignore[reportIncompatibleMethodOverride]
 
     version: ClassVar[int] = 1
     metric: ClassVar[str] = "bits_per_character"
     stream: ClassVar[bool] = True
     prefix: ClassVar[int] = 20_000
-    scored: ClassVar[None] = None
+    scored: ClassVar[int | None] = None
     one_hot: ClassVar[bool] = True
     default_budget: ClassVar[int] = 60_000
     default_steps: ClassVar[int] = 3_000
@@ -97,13 +97,13 @@ class CharText(_Characters):
     summary: ClassVar[str] = "any UTF-8 text, the next character (options path, length)"
 
     @property
-    def input_size(self) -> int:
+    def input_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         if self.alphabet is None:
             raise UserError("task char_text: name the text: --task char_text:path=FILE")
         return self.alphabet
 
     @property
-    def output_size(self) -> int:
+    def output_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.input_size
 
     def read(self, data_dir: str | None) -> Reading:
@@ -120,17 +120,17 @@ class CharText(_Characters):
                     f"at least {SMALLEST:,} are needed: a text of {20 * SMALLEST:,} will do"
                 )
         alphabet, arrays = encode(texts)
-        learned = replace(self, text=called(path), alphabet=len(alphabet))
+        learned = replace(self, text=recorded_name(path), alphabet=len(alphabet))
         notes = (f"{len(text):,} characters", *_strangers(texts))
         return Reading(learned, arrays, notes, {"alphabet": alphabet})
 
 
-def encode(texts: dict[str, str]) -> tuple[list[str], Arrays]:
+def encode(texts: dict[str, str]) -> tuple[list[str | None], Arrays]:
     """The alphabet of the training text, with None for `unknown` where the other parts have
     characters of their own; and for each part its characters but the last, and their successors.
     """
-    alphabet: list[str | None] = sorted(set(texts["train"]))
-    known = set(alphabet)
+    known = set(texts["train"])
+    alphabet: list[str | None] = [*sorted(known)]
     if any(not set(text) <= known for text in texts.values()):
         alphabet.append(None)
     if len(alphabet) > MOST_SYMBOLS:
@@ -147,7 +147,7 @@ def encode(texts: dict[str, str]) -> tuple[list[str], Arrays]:
 
 
 def _strangers(texts: dict[str, str]) -> list[str]:
-    """What is to be said of characters that the training text lacks."""
+    """Notes on characters that the training text lacks."""
     known = set(texts["train"])
     kinds = set(texts["validation"] + texts["test"]) - known
     if not kinds:
@@ -164,7 +164,7 @@ def _text(path: Path) -> str:
     if path.is_char_device():  # /dev/zero has no end
         raise UserError(f"text {path}: is no file")
     try:
-        check_room(path.stat().st_size, f"text {path}", "read a part of it")
+        check_memory(path.stat().st_size, f"text {path}", "read a part of it")
         raw = path.read_bytes()
         if path.suffix == ".gz":
             raw = gunzipped(raw, path)

@@ -1,7 +1,7 @@
-"""What a task gives is checked once, when it is read and before anything is trained on it.
+"""Checks on the arrays of a task, made once, when its data is read.
 
-Tasks may be anybody's code. What they give wrongly would end in a traceback of torch's, or be cast
-to something else without a word: real targets to whole numbers, coordinates to float32.
+A task may be a user's code. Without the checks, wrong arrays would end in an error of torch, or be
+cast silently: real targets to whole numbers, coordinates to float32.
 
 Legend: N sequences, T steps, I input size.
 """
@@ -18,11 +18,11 @@ from drnn_bench.tasks.task import (
     Task,
 )
 
-ROWS = 4096  # that are looked at together
+ROWS = 4096  # checked at a time
 
 
 def check_arrays(task: Task, arrays: Arrays) -> None:
-    """Raises UserError, which says what is wrong with which split, and what would be right."""
+    """Raises UserError where the arrays are not what `Task` asks for; it names the split."""
     if set(arrays) != set(SPLITS):
         raise UserError(
             f"task {task.name}: gives the splits {', '.join(map(str, arrays))}; "
@@ -41,12 +41,12 @@ def check_arrays(task: Task, arrays: Arrays) -> None:
             raise UserError(f"{where}: arrays of {counts} rows; expected the same number, above 0")
         _check_inputs(where, task, x)
         _check_targets(where, task, y, x)
-        for each in lengths:
-            _check_lengths(where, task, each, y)
+        if lengths:
+            _check_lengths(where, task, lengths[0], y)
 
 
 def check_target_type(dtype: np.dtype, where: str) -> None:
-    """Refuses targets that would have to be rounded."""
+    """Raises UserError for targets of real numbers."""
     if dtype.kind not in "biu":
         raise UserError(
             f"{where}: targets are {dtype}; supported are classes, whole numbers from 0, of each "
@@ -85,9 +85,9 @@ def _check_inputs(where: str, task: Task, x: np.ndarray) -> None:
 
 def _check_targets(where: str, task: Task, y: np.ndarray, x: np.ndarray) -> None:
     check_target_type(y.dtype, where)
-    wanted = x.shape if task.stream else (len(x), task.scored)
-    if y.shape != wanted and not (task.scored == 1 and y.shape == (len(x),)):
-        raise UserError(f"{where}: targets have shape {y.shape}; expected {wanted}")
+    expected = x.shape if task.stream else (len(x), task.scored)
+    if y.shape != expected and not (task.scored == 1 and y.shape == (len(x),)):
+        raise UserError(f"{where}: targets have shape {y.shape}; expected {expected}")
     scored = y[y != UNSCORED]
     if not scored.size:
         raise UserError(f"{where}: all targets are {UNSCORED}; nothing is scored")

@@ -51,11 +51,11 @@ class CopyMemory(Task):
         return self.T + 20
 
     @property
-    def scored(self) -> int:
+    def scored(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return COPIED if self.loss == "last" else self.length
 
     @property
-    def output_size(self) -> int:
+    def output_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return SYMBOLS if self.loss == "last" else SYMBOLS + 1
 
     def load(self, data_dir: str | None) -> Arrays:

@@ -15,7 +15,7 @@ TASKS = {
     "char_text": ("characters", "CharText"),
     "speaker_fsdd": ("speakers", "SpeakerFSDD"),
     "speaker_vctk": ("speakers", "SpeakerVCTK"),
-    "own": ("own", "Own"),
+    "own": ("own.task", "Own"),
 }
 DEFAULT_TASK = "pixel_digits"
 

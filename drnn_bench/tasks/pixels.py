@@ -63,10 +63,10 @@ class PixelDigits(_Pixels):
     def load(self, data_dir: str | None) -> Arrays:
         from sklearn.datasets import load_digits
 
-        digits = load_digits()
-        order = np.random.RandomState(0).permutation(len(digits.target))
-        x = digits.data.astype(np.uint8)[order]
-        y = digits.target.astype(np.int64)[order]
+        images, labels = map(np.asarray, load_digits(return_X_y=True))
+        order = np.random.RandomState(0).permutation(len(labels))
+        x = images.astype(np.uint8)[order]
+        y = labels.astype(np.int64)[order]
         return {
             "train": (x[:1197], y[:1197]),
             "validation": (x[1197:1437], y[1197:1437]),

@@ -1,8 +1,8 @@
 """A task's arrays on disk, read once a machine and mapped into memory by every worker.
 
-What lies there is never trusted: see `verification`. `task.json` is checked by the folder's name,
-which ends in its hash. `store` writes a damaged copy again from the source that was just read; a
-worker that meets one refuses it, because trials have read it already.
+The files are checked before they are used: see `verification`. The folder's name ends in the hash
+of `task.json`. `store` writes a damaged copy again from the source that was just read; a worker
+refuses a damaged copy, because trials may have read it already.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from drnn_bench.errors import JobError, UserError, one_line
-from drnn_bench.formats.room import said_if_none_is_left
+from drnn_bench.formats.limits import naming_memory_errors
 from drnn_bench.tasks.checks import check_arrays
 from drnn_bench.tasks.guessing import guess
 from drnn_bench.tasks.registry import task_type
@@ -148,7 +148,7 @@ def _in_memory(name: str, saved: dict[str, Any], data_hash: str, values: Arrays)
 
 def read(task: Task, data_dir: str | None) -> Loaded:
     """Reads and checks. Raises UserError where the data is wrong, or takes too much memory."""
-    with said_if_none_is_left(f"task {task.name}"):
+    with naming_memory_errors(f"task {task.name}"):
         known, arrays, notes, facts = task.read(data_dir)
     check_arrays(known, arrays)
     return Loaded(known, arrays, data_hash(arrays), notes, facts)
@@ -158,10 +158,10 @@ def store(loaded: Loaded, cache_dir: Path) -> Prepared:
     """Leaves the arrays under `cache_dir`, whole or not at all. A copy that is there already is
     checked in full, and written again where it is damaged. Raises JobError where that fails."""
     task = loaded.task
-    told = {"name": task.name, "fields": task.saved, "data_hash": loaded.data_hash}
+    description = {"name": task.name, "fields": task.saved, "data_hash": loaded.data_hash}
     if loaded.facts:
-        told["facts"] = loaded.facts
-    saved = json.dumps(told)
+        description["facts"] = loaded.facts
+    saved = json.dumps(description)
     folder = cache_dir / f"{task.name}-{_digest(saved.encode())}"
     prepared = Prepared(task, loaded.data_hash, str(folder), loaded.facts)
     fault = _fault(prepared, saved)
@@ -273,15 +273,15 @@ def read_task(folder: Path) -> Prepared:
 def all_prepared(cache_dir: Path) -> tuple[list[Prepared], list[str]]:
     """The tasks whose data lies under a folder, and a line on each that cannot be read. A task
     that is not known here (a plug-in's) is left out."""
-    found, notes = [], []
+    tasks, notes = [], []
     for path in sorted(cache_dir.glob("*/task.json")):
         try:
-            found.append(read_task(path.parent))
+            tasks.append(read_task(path.parent))
         except JobError as error:
             notes.append(str(error))
         except UserError:
             continue
-    return found, notes
+    return tasks, notes
 
 
 def _digest(data: bytes) -> str:

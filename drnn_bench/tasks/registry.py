@@ -105,6 +105,6 @@ def _value(name: str, key: str, text: str, kind: Any) -> int | float | str:
     except ValueError:
         pass
     if kind in (int, float):
-        wanted = "whole number" if kind is int else "number"
-        raise UserError(f"task {name}: {key}={text} is no {wanted}")
+        noun = "whole number" if kind is int else "number"
+        raise UserError(f"task {name}: {key}={text} is no {noun}")
     return text

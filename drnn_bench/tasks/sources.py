@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -33,7 +33,7 @@ SMALL_READ = 2**16  # bytes; else 5 MB are fetched for the few in a row group's 
 UNAIDED = "pixel_digits and copy_memory need no data"
 
 
-def called(path: Path) -> str:
+def recorded_name(path: Path) -> str:
     """What a record calls a file or folder of the user's: never where it lies."""
     name = re.sub("_(TRAIN|TEST)$", "", Path(os.path.abspath(path)).stem)
     # Bytes that are no UTF-8 would be refused by every file and database that the name comes to.
@@ -44,7 +44,7 @@ def find(path: Path) -> Path:
     """The path; where nothing is there, the one kind of file beside it that a record calls so."""
     if path.exists() or not path.parent.is_dir():
         return path
-    alike = [x for x in listed(path.parent) if x.is_file() and called(x) == path.name]
+    alike = [x for x in listed(path.parent) if x.is_file() and recorded_name(x) == path.name]
     return alike[-1] if len({x.suffix for x in alike}) == 1 else path
 
 
@@ -81,17 +81,17 @@ def mnist(data_dir: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
 def _mnist_paths(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"data folder {folder} does not exist (--data-dir)")
-    found, missing = [], []
+    paths, missing = [], []
     for name in MNIST_FILES:
         path = next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
-        (missing if path is None else found).append(path or f"{name}[.gz]")
+        (missing if path is None else paths).append(path or f"{name}[.gz]")
     if missing:
         raise UserError(
             f"data folder {folder} lacks {', '.join(missing)}: the four MNIST idx files are at "
             f"https://storage.googleapis.com/cvdf-datasets/mnist/; without --data-dir the hub's "
             f"{MNIST_HUB} is used"
         )
-    return found
+    return paths
 
 
 def _mnist_from_hub(split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +119,7 @@ def from_hub(
     """
     if not hub_in_sight():
         os.environ["HF_HUB_OFFLINE"] = "1"  # read at import: the cache, or an error at once
-    from datasets import Audio, load_dataset
+    from datasets import Audio, Dataset, IterableDataset, load_dataset
 
     load = partial(load_dataset, name, split=split, revision=revision)
     parts = {}
@@ -138,12 +138,13 @@ def from_hub(
             f"({_first_line(error)}); give a folder with --data-dir, or fetch it where there is a "
             f'network: python -c "import datasets; datasets.load_dataset({options})"; {UNAIDED}'
         ) from None
+    assert isinstance(rows, Dataset | IterableDataset)  # for one split was asked
     try:
         rows = rows.select_columns(list(columns))
-        for column, kind in rows.features.items():
+        for column, kind in (rows.features or {}).items():
             if isinstance(kind, Audio):  # else `datasets` wants torchcodec
                 rows = rows.cast_column(column, Audio(decode=False))
-        yield from rows
+        yield from cast(Iterator[Mapping[str, Any]], iter(rows))
     except Exception as error:
         raise UserError(
             f"{name}: its rows cannot be read ({_first_line(error)}); {UNAIDED}"

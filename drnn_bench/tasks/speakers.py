@@ -31,14 +31,14 @@ from typing import ClassVar
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.audio import (
+from drnn_bench.formats.files import listed
+from drnn_bench.formats.recordings.audio import (
     HIGHEST_RATE,
     cut,
     decode,
     joined,
     segments,
 )
-from drnn_bench.formats.files import listed
 from drnn_bench.tasks.sources import PARQUET, UNAIDED, from_hub
 from drnn_bench.tasks.task import SPLITS, Reading, Task
 
@@ -64,7 +64,7 @@ class Recording:
 @dataclass(frozen=True, kw_only=True)
 class _Speakers(Task):
     rate: int = 8000
-    length: int = 4000
+    length: int = 4000  # pyright: ignore[reportIncompatibleMethodOverride]
 
     version: ClassVar[int] = 1
     metric: ClassVar[str] = "accuracy"
@@ -106,13 +106,13 @@ class _Speakers(Task):
     def recordings(self, data_dir: str | None) -> list[Recording]:
         """What the task reads, sorted by path; every speaker is in each split."""
         if data_dir is None:
-            found = self._on_hub()
+            recordings = self._on_hub()
         elif not Path(data_dir).is_dir():
             raise UserError(f"data folder {data_dir} does not exist (--data-dir)")
         else:
-            found = self._found(Path(data_dir))
+            recordings = self._in_folder(Path(data_dir))
         place = self._place(data_dir)
-        recordings = sorted(found, key=lambda recording: recording.path)
+        recordings = sorted(recordings, key=lambda recording: recording.path)
         if not recordings:
             raise UserError(f"{place} has no recordings: expected {self.data}")
         speakers = sorted({r.speaker for r in recordings})
@@ -122,10 +122,10 @@ class _Speakers(Task):
                 f"({self._other_speakers(speakers)})"
             )
         for speaker in speakers:
-            theirs = [r.split for r in recordings if r.speaker == speaker]
-            if missing := [split for split in SPLITS if split not in theirs]:
+            splits = [r.split for r in recordings if r.speaker == speaker]
+            if missing := [split for split in SPLITS if split not in splits]:
                 raise UserError(
-                    f"{place}: speaker {speaker} has {len(theirs)} recordings, none "
+                    f"{place}: speaker {speaker} has {len(splits)} recordings, none "
                     f"for {' and '.join(missing)} ({self.splitting})"
                 )
         return recordings
@@ -136,11 +136,15 @@ class _Speakers(Task):
     def _on_hub(self) -> list[Recording]:
         raise UserError(f"task {self.name} needs --data-dir, a folder with {self.data}; {UNAIDED}")
 
-    def _found(self, folder: Path) -> list[Recording]:
+    def _streamed(self, recordings: list[Recording]) -> dict[Path, np.ndarray]:
+        """The segments of each recording on the hub."""
+        raise NotImplementedError
+
+    def _in_folder(self, folder: Path) -> list[Recording]:
         raise NotImplementedError
 
     def _other_speakers(self, speakers: list[str]) -> str:
-        """What to say where the folder has another number of speakers."""
+        """The hint in the error for another number of speakers than expected."""
         raise NotImplementedError
 
 
@@ -158,16 +162,16 @@ class SpeakerFSDD(_Speakers):
     )
     splitting: ClassVar[str] = "index 0 to 4 is test, 5 to 9 validation, the rest train"
 
-    def _found(self, folder: Path) -> list[Recording]:
+    def _in_folder(self, folder: Path) -> list[Recording]:
         for place in (folder / "recordings", folder):
             matches = [(path, FSDD_NAME.fullmatch(path.name)) for path in _listed(place)]
-            found = [
+            recordings = [
                 Recording(path, match["speaker"], self._split(int(match["index"])))
                 for path, match in matches
                 if match
             ]
-            if found:
-                return found
+            if recordings:
+                return recordings
         return []
 
     @staticmethod
@@ -197,10 +201,10 @@ class SpeakerVCTK(_Speakers):
             raise UserError(f"task speaker_vctk: speakers must be at least 2, got {self.speakers}")
 
     @property
-    def output_size(self) -> int:
+    def output_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.speakers
 
-    def _found(self, folder: Path) -> list[Recording]:
+    def _in_folder(self, folder: Path) -> list[Recording]:
         roots = (folder, *sorted(folder.glob("VCTK-Corpus*")))
         for place in (root / layout for root in roots for layout in VCTK_LAYOUTS):
             speakers = {path.name: _utterances(path.name, _listed(path)) for path in _listed(place)}
@@ -215,14 +219,14 @@ class SpeakerVCTK(_Speakers):
         paths = defaultdict(set)
         for row in self._rows("speaker_id", "file"):
             paths[row["speaker_id"]].add(_path(row))
-        return self._first({name: _utterances(name, found) for name, found in paths.items()})
+        return self._first({name: _utterances(name, files) for name, files in paths.items()})
 
     def _streamed(self, recordings: list[Recording]) -> dict[Path, np.ndarray]:
         """The segments of each recording: no more is ever held than those and one row group."""
         speakers = {r.path: r.speaker for r in recordings}
-        wanted = [("speaker_id", "in", sorted(set(speakers.values())))]
+        filters = [("speaker_id", "in", sorted(set(speakers.values())))]
         parts = {}
-        for row in self._rows("speaker_id", "file", "audio", filters=wanted):
+        for row in self._rows("speaker_id", "file", "audio", filters=filters):
             path = _path(row)
             if path in speakers and path not in parts:
                 name = f"{VCTK_HUB}, speaker {speakers[path]}, {path.name}"
@@ -261,13 +265,13 @@ def _path(row: Mapping) -> Path:
 def _utterances(speaker: str, paths: Iterable[Path]) -> list[Path]:
     """One recording for each text that a speaker of VCTK read, sorted by text."""
     matches = [(path, VCTK_NAME.fullmatch(path.name)) for path in sorted(paths)]
-    found = [
+    recordings = [
         (match["microphone"] or "1", match["text"], path)
         for path, match in matches
         if match and match["speaker"] == speaker
     ]
-    first = min((microphone for microphone, _, _ in found), default=None)
-    texts = {text: path for microphone, text, path in found if microphone == first}
+    first = min((microphone for microphone, _, _ in recordings), default=None)
+    texts = {text: path for microphone, text, path in recordings if microphone == first}
     return [texts[text] for text in sorted(texts)]
 
 

@@ -46,7 +46,7 @@ def _quoted(name: str, rest: str, at: int) -> tuple[str, int]:
     try:
         value, end = _STRING.raw_decode(rest, at)
     except ValueError:
-        end = -1
+        value, end = "", -1
     if end != len(rest) and rest[end : end + 1] != ",":
         raise UserError(
             f'task {name}: {rest[at:]}: a value in double quotes ends with " before a comma or '

@@ -64,7 +64,7 @@ class Task(Extension):
     summary: ClassVar[str]
     licence: ClassVar[str] = "not stated by the task"  # of the data
     metric: ClassVar[str]  # accuracy, cross_entropy in nats, or bits_per_character
-    scored: ClassVar[int]  # the last so many steps
+    scored: ClassVar[int | None]  # the last so many steps; None: every step of a stream
     scale: ClassVar[float] = 1.0  # inputs are multiplied by it
     stream: ClassVar[bool] = False  # one long sequence, the state carried from chunk to chunk
     prefix: ClassVar[int | None] = None  # of a stream: the search validates on so many steps

@@ -56,13 +56,13 @@ def full_fault(folder: Path, arrays: Callable[[], Arrays], expected: str) -> str
         before = _state(folder)
         if _hashed.get(str(folder)) == (expected, before):
             return None
-        found = data_hash(arrays())
+        actual = data_hash(arrays())
     except OSError as error:
         return f"it cannot be read ({error.strerror or error})"
     except (ValueError, EOFError, KeyError, TypeError):  # no .npy file, or one that was cut
         return "an array cannot be read"
-    if found != expected:
-        return f"its arrays have the hash {found}, not {expected}"
+    if actual != expected:
+        return f"its arrays have the hash {actual}, not {expected}"
     _hashed[str(folder)] = (expected, before)
     if not _has_manifest(folder):
         write_manifest(folder)
@@ -111,12 +111,12 @@ def _difference(folder: Path, known: Any) -> str | None:
     """The first file that is not as a manifest says, in words."""
     if not isinstance(known, dict):
         return None
-    found = _described(folder)
-    for name in sorted(known.keys() | found.keys()):
-        if name not in found:
+    actual = _described(folder)
+    for name in sorted(known.keys() | actual.keys()):
+        if name not in actual:
             return f"{name} is missing"
         if name not in known:
             return f"{name} was added"
-        if found[name] != known[name]:
+        if actual[name] != known[name]:
             return f"{name} was changed"
     return None

@@ -1,4 +1,4 @@
-"""The contracts that every task and every family keeps, as pytest classes to inherit from.
+"""The contracts of tasks and families, as pytest classes to inherit from.
 
     import drnn_bench
     from drnn_bench.testing import FamilyContract, TaskContract
@@ -12,7 +12,7 @@
         family = "my_family"
         options = {"depth": 2, "width": 5}
 
-They need pytest, and nothing that hangs on which task or family it is.
+They need pytest. May import the rooms up to jobs.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""What every family keeps to, whatever it computes.
+"""The contract of families: what every net does, whatever it computes.
 
 Legend: B batch, T steps, I inputs, O outputs.
 """
@@ -28,14 +28,14 @@ from drnn_bench.models.mrl import path_lengths, reach
 from drnn_bench.models.registry import family_names
 from drnn_bench.models.streaming import detach
 from drnn_bench.results.codec import from_json
-from drnn_bench.search.space import default_path, read_space
+from drnn_bench.search.space_file import default_path, read_space
 from drnn_bench.testing.nets import (
     INPUTS,
     OUTPUTS,
     STEPS,
     Options,
+    architecture_of,
     close,
-    config_of,
     doubled,
     long_tensors,
     make,
@@ -48,13 +48,14 @@ LENGTHS = (1, 2, 5, 16, 33, 50)
 
 
 class FamilyContract:
-    """Inherit from it and name the family; pytest does the rest.
+    """Inherit from it and set `family` and `options`; pytest runs the tests.
 
+    family:   the name of a registered family
     options:  of one small net, with its width: {"depth": 2, "width": 5}. For several nets, write
               `@pytest.mark.parametrize("options", [{...}, {...}])` above the class.
 
-    Nets are in evaluation mode, so that dropout is off. A net that looks back further than 90
-    steps is followed no further than that.
+    Nets are in evaluation mode, so that dropout is off. Of a net that looks back further than 90
+    steps, gradients are followed for 90 steps.
     """
 
     family: ClassVar[str]
@@ -100,11 +101,11 @@ class FamilyContract:
         for length in LENGTHS:
             for last in {1, min(2, length), min(10, length)}:
                 grads = []
-                for thinned in (False, True):
+                for alone in (False, True):
                     model = doubled(make(family, options))
                     torch.manual_seed(1)
                     x = torch.randn(2, length, INPUTS, dtype=torch.float64, requires_grad=True)
-                    y = model(x, last=last) if thinned else model(x)[:, -last:]
+                    y = model(x, last=last) if alone else model(x)[:, -last:]
                     y.sin().sum().backward()
                     grads.append([y.detach(), x.grad, *(p.grad for p in model.parameters())])
                 for whole, part in zip(*grads, strict=True):
@@ -127,21 +128,21 @@ class FamilyContract:
         state = None
         for chunk in torch.randn(2, 60, INPUTS).split(20, dim=1):
             y, state = model.stream(chunk, detach(state))
-            y.sum().backward()  # through a chunk before, which is freed, it would raise
+            y.sum().backward()  # raises where it reaches an earlier chunk, whose graph is freed
 
     def test_a_single_step_turns_its_memory_in_place(self, family, options):
-        """What lies s steps back is read and overwritten, never copied: O(1) whatever s is."""
+        """The state of s steps back is read and overwritten, never copied: O(1) for every s."""
         model = make(family, options)
         with torch.no_grad():
             _, state = model.stream(torch.randn(2, 30, INPUTS))
             _, state = model.stream(torch.randn(2, 1, INPUTS), state)
-            held = {t.data_ptr(): t.shape for t in long_tensors(state)}
+            places = {t.data_ptr(): t.shape for t in long_tensors(state)}
             for _ in range(5):
                 _, state = model.stream(torch.randn(2, 1, INPUTS), state)
-            assert {t.data_ptr(): t.shape for t in long_tensors(state)} == held
+            assert {t.data_ptr(): t.shape for t in long_tensors(state)} == places
 
     def test_wrong_inputs_are_refused_in_one_line(self, family, options):
-        """By a net that is built as every net is; `stream` refuses what `forward` does."""
+        """`forward` and `stream` of a built net raise UserError."""
         model = make(family, options)
         for x, last in wrong_inputs(model):
             with pytest.raises(UserError) as refused:
@@ -155,8 +156,8 @@ class FamilyContract:
             model.stream(torch.randn(3, 9, INPUTS), state)
 
     def test_the_gradients_are_what_differences_show(self, family, options):
-        """In double precision, of the inputs and of every parameter, complex ones too. They are
-        moved a little from where they begin, so that no ReLU stands at zero."""
+        """In double precision, of the inputs and of every parameter, complex ones too. The initial
+        parameters are changed a little, so that the input of no ReLU is zero."""
         model = doubled(make(family, options))
         with torch.no_grad():
             for parameter in model.parameters():
@@ -168,7 +169,7 @@ class FamilyContract:
             weights = dict(zip(names, parameters, strict=True))
             return torch.func.functional_call(model, weights, (x,))
 
-        # `fast_mode` asks along one random direction a tensor
+        # `fast_mode` compares along one random direction per tensor.
         torch.manual_seed(1)
         assert torch.autograd.gradcheck(outputs, (x, *parameters), fast_mode=True)
 
@@ -178,16 +179,17 @@ class FamilyContract:
         x = torch.randn(3, 60, INPUTS, dtype=torch.float64)
         for model in (make(family, options), doubled(make(family, options))):
             single = not results
-            mine = (x.float() if single else x.clone()).requires_grad_()
-            y = model(mine)
-            assert y.dtype == mine.dtype
+            given = (x.float() if single else x.clone()).requires_grad_()
+            y = model(given)
+            assert y.dtype == given.dtype
             y.sin().sum().backward()
-            results.append([y.detach(), mine.grad, *(p.grad for p in model.parameters())])
+            results.append([y.detach(), given.grad, *(p.grad for p in model.parameters())])
         for part, whole in zip(*results, strict=True):
             assert close(part.to(whole.dtype), whole, 1e-3)
 
     def test_copies_and_what_is_kept_answer_the_same(self, family, options):
-        """By deepcopy, by pickle, and by a `state_dict` that another net of the kind takes."""
+        """Nets copied by deepcopy, by pickle, and by the `state_dict` of another net; states copied
+        by deepcopy and by pickle."""
         model, x = make(family, options), torch.randn(2, 20, INPUTS)
         other = make(family, options, seed=1)
         other.load_state_dict(model.state_dict())
@@ -206,19 +208,19 @@ class FamilyContract:
         assert all(torch.equal(answer, answers[0]) for answer in answers)
 
     def test_the_claimed_sequential_steps_grow_as_the_work_that_torch_does(self, family, options):
-        """What torch is asked for, one operation after the other, grows with the sequence as the
-        steps that a net claims; from the second of three lengths on, each twice the one before.
+        """The number of torch's operations grows with the length of the sequence as
+        `sequential_steps` does. Three lengths are compared, each twice the one before.
 
-        A single operation may hold all steps inside (a Fourier transform, a product with a
-        matrix, `cumsum`): where their number does not grow, nothing is told. Nor does a trace
-        tell several layers from one, whose steps cost more operations.
+        One operation may compute all steps (a Fourier transform, a product with a matrix,
+        `cumsum`): where the number of operations does not grow, nothing can be said. Nor does it
+        distinguish several layers from one layer whose steps cost more operations.
         """
-        config = config_of(family, options)
-        unit = math.lcm(*(config.layer_dilations or (1,)), config.period or 1)
+        architecture = architecture_of(family, options)
+        unit = math.lcm(*(architecture.layer_dilations or (1,)), architecture.period or 1)
         unit *= max(1, -(-8 // unit))
         lengths = [unit, 2 * unit, 4 * unit]
         counted = np.diff([operations(family, options, length) for length in lengths])
-        claimed = np.diff([config.sequential_steps(length) for length in lengths])
+        claimed = np.diff([architecture.sequential_steps(length) for length in lengths])
         if counted.any():
             assert (claimed > 0).all(), (counted, claimed)
             assert (counted >= claimed).all(), (counted, claimed)
@@ -226,13 +228,13 @@ class FamilyContract:
 
     def test_counted_parameters_are_those_of_the_built_model(self, family, options):
         model = make(family, options)
-        counted = count_parameters(config_of(family, options))
+        counted = count_parameters(architecture_of(family, options))
         assert counted == sum(p.numel() for p in model.parameters())
 
     def test_a_budget_finds_a_width_that_meets_it(self, family, options):
-        """More width is more parameters, so that the largest within a budget can be looked for."""
+        """A larger width has more parameters, so that the largest within a budget can be found."""
         shape = {k: v for k, v in options.items() if k != "width"}
-        wide = [config_of(family, {**shape, "width": width}) for width in (16, 17, 32)]
+        wide = [architecture_of(family, {**shape, "width": width}) for width in (16, 17, 32)]
         assert sorted({count_parameters(c) for c in wide}) == [count_parameters(c) for c in wide]
         budget = count_parameters(wide[2]) + 1
         solved = solve_width(family, shape, input_size=INPUTS, output_size=OUTPUTS, budget=budget)
@@ -245,7 +247,7 @@ class FamilyContract:
         assert all(torch.equal(a, b) for a, b in pairs)
 
     def test_the_claimed_reach_is_what_gradients_see(self, family, options):
-        far = reach(config_of(family, options))
+        far = reach(architecture_of(family, options))
         seen = np.flatnonzero(seen_spans(family, options, back=1)[0])
         if far is None:
             assert seen.max() > 50
@@ -253,11 +255,11 @@ class FamilyContract:
             assert seen.max() == min(far, STEPS - 1)
 
     def test_the_claimed_paths_are_those_that_gradients_take(self, family, options):
-        """A span counts as crossed where it is from every start; the starts of one period, or of
-        16 steps of it, are tried. How many edges a path has, no gradient can tell."""
-        config = config_of(family, options)
-        period = config.period or 1
-        claimed = np.isfinite(path_lengths(config.paths, STEPS - 16))
+        """A span counts as crossed where gradients cross it from every start. The starts of one
+        period, at most 16, are tried. Gradients cannot tell how many edges a path has."""
+        architecture = architecture_of(family, options)
+        period = architecture.period or 1
+        claimed = np.isfinite(path_lengths(architecture.paths, STEPS - 16))
         crossed = np.all(seen_spans(family, options, back=min(period, 16)), axis=0)
         crossed = crossed[: len(claimed)]
         assert not np.any(claimed & ~crossed)
@@ -265,16 +267,16 @@ class FamilyContract:
             assert not np.any(crossed & ~claimed)
 
     def test_a_config_is_rebuilt_from_its_record(self, family, options):
-        config = config_of(family, options)
-        record = json.loads(json.dumps(config.config))
+        architecture = architecture_of(family, options)
+        record = json.loads(json.dumps(architecture.config))
         again = from_json(record)
-        assert config_of(family, again) == config
+        assert architecture_of(family, again) == architecture
 
     def test_its_facts_are_numbers(self, family, options):
-        config = config_of(family, options)
-        assert config.family == family in family_names()
-        assert config.recurrent_edges_per_node >= 0
-        steps = [config.sequential_steps(length) for length in (1, 10, 100)]
+        architecture = architecture_of(family, options)
+        assert architecture.family == family in family_names()
+        assert architecture.recurrent_edges_per_node >= 0
+        steps = [architecture.sequential_steps(length) for length in (1, 10, 100)]
         assert 1 <= steps[0] <= steps[1] <= steps[2]
 
     def test_its_search_space_draws_nets_that_meet_the_budget(self, family, options):
@@ -289,7 +291,7 @@ class FamilyContract:
                 )
             except Infeasible:
                 continue
-        assert len(drawn) >= 5  # the ranges themselves should make refusals rare
+        assert len(drawn) >= 5  # the ranges of the space should make refusals rare
         for draw in drawn:
             assert LEAST * 20_000 <= count_parameters(draw.config) <= 20_000
             assert draw.learning_rate > 0

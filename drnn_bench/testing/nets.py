@@ -1,4 +1,4 @@
-"""Nets for the contract of families: how they are made, what they refuse, what is measured of them.
+"""Nets for the contract of families: how they are made, what they refuse, what they compute.
 
 Legend: B batch, T steps, I inputs, O outputs.
 """
@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from drnn_bench import kernels
 from drnn_bench.models.architecture import Architecture
 from drnn_bench.models.build import build, configure
+from drnn_bench.models.inputs import Net
 from drnn_bench.models.streaming import Ring, State
 
 INPUTS, OUTPUTS = 3, 4
@@ -23,17 +24,19 @@ STEPS = 90  # of the sequences on which gradients are followed
 Options = dict[str, Any]
 
 
-def make(family: str, options: Options, seed: int = 0) -> nn.Module:
+def make(family: str, options: Options, seed: int = 0) -> Net:
+    """A net in evaluation mode, its weights drawn from this seed."""
     torch.manual_seed(seed)
     return build(family, input_size=INPUTS, output_size=OUTPUTS, **options).eval()
 
 
-def config_of(family: str, options: Options) -> Architecture:
+def architecture_of(family: str, options: Options) -> Architecture:
+    """The architecture that `make` builds."""
     return configure(family, input_size=INPUTS, output_size=OUTPUTS, **options)
 
 
-def doubled(model: nn.Module) -> nn.Module:
-    """In double precision; `double` leaves complex parameters as they are."""
+def doubled(model: Net) -> Net:
+    """The net in double precision. `double` alone leaves complex parameters as they are."""
     for module in model.double().modules():
         for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
             if tensor.is_complex():
@@ -41,8 +44,8 @@ def doubled(model: nn.Module) -> nn.Module:
     return model
 
 
-def wrong_inputs(model: nn.Module) -> list[tuple[Any, dict[str, Any]]]:
-    """Inputs, and what is asked of them, that a net of INPUTS channels must refuse."""
+def wrong_inputs(model: Net) -> list[tuple[Any, dict[str, Any]]]:
+    """Inputs and further arguments that a net of INPUTS channels must refuse."""
     right = torch.randn(2, 9, INPUTS)
     wrong = [
         torch.randn(2, 9, INPUTS + 1),
@@ -73,7 +76,7 @@ def wrong_inputs(model: nn.Module) -> list[tuple[Any, dict[str, Any]]]:
 
 
 class Counter(TorchDispatchMode):
-    """How many operations torch is asked for within it, views and new memory left out."""
+    """Counts the operations that torch runs within it, without those that return views."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +88,8 @@ class Counter(TorchDispatchMode):
 
 
 def operations(family: str, options: Options, length: int) -> int:
-    """Of one pass, in double precision, in which torch's recurrent kernels show their steps."""
+    """How many operations one pass takes. In double precision torch's recurrent kernels run every
+    step as operations that can be counted."""
     model = doubled(make(family, options))
     x = torch.randn(2, length, INPUTS, dtype=torch.float64)
     with torch.no_grad(), kernels.forced("torch"), Counter() as counter:
@@ -94,10 +98,10 @@ def operations(family: str, options: Options, length: int) -> int:
 
 
 def seen_spans(family: str, options: Options, back: int) -> np.ndarray:
-    """[back, STEPS], for each of the last `back` outputs, from the last one down: whether the
-    input that lies n = 0, 1, ... steps before it has a gradient."""
+    """[back, STEPS]: for each of the last `back` outputs, the last one first, whether the input
+    n = 0, 1, ... steps before it has a gradient."""
     torch.manual_seed(1)
-    # A ReLU may close any one path for any one input: ask many.
+    # Many sequences, as for a single one a ReLU may close a path.
     x = torch.randn(64, STEPS, INPUTS, dtype=torch.float64, requires_grad=True)
     y = doubled(make(family, options))(x)
     seen = np.zeros((back, STEPS), dtype=bool)
@@ -109,7 +113,7 @@ def seen_spans(family: str, options: Options, back: int) -> np.ndarray:
 
 
 def long_tensors(state: Any) -> list[Tensor]:
-    """Those of rings: they hold as many steps as a layer looks back."""
+    """The tensors of a state's rings, which hold as many steps as their layer looks back."""
     if isinstance(state, Ring):
         return list(state.rows)
     if isinstance(state, State):
@@ -120,5 +124,5 @@ def long_tensors(state: Any) -> list[Tensor]:
 
 
 def close(a: Tensor, b: Tensor, tolerance: float) -> bool:
-    """Largest error over the largest magnitude."""
+    """Whether the largest error is within `tolerance` of the largest magnitude in b."""
     return bool((a - b).abs().max() <= tolerance * b.abs().max().clamp(min=1e-12))

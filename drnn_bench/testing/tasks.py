@@ -1,4 +1,4 @@
-"""What every task keeps to, whatever it asks."""
+"""The contract of tasks: what every task's data and facts are."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from drnn_bench.training.scoring import inputs, targets
 
 @dataclass(frozen=True)
 class Source:
-    """A task and where its data is. Reading is kept: arrays are never written to."""
+    """A task and where its data is. It is read once, and its arrays are never written to."""
 
     spec: str
     folder: str | None = None
 
     @property
     def task(self) -> Task:
-        """With what only its data could tell."""
+        """The task, with the facts that come from its data."""
         return _read(self).task
 
     def load(self) -> Arrays:
@@ -59,7 +59,7 @@ def _hash(source: Source) -> str:
 
 
 class TaskContract:
-    """Inherit from it and name the task; pytest does the rest.
+    """Inherit from it and set `task`; pytest runs the tests.
 
     task:      as `--task` takes it, with options: "my_task:T=100"
     data_dir:  as `--data-dir` takes it
@@ -75,7 +75,7 @@ class TaskContract:
     @pytest.fixture
     def cache_dir(self, tmp_path: Path) -> Iterator[Path]:
         yield tmp_path / "data"
-        shutil.rmtree(tmp_path / "data", ignore_errors=True)  # real data: do not leave it about
+        shutil.rmtree(tmp_path / "data", ignore_errors=True)  # data may be large
 
     def test_says_what_it_is(self, source):
         task = source.task
@@ -124,9 +124,9 @@ class TaskContract:
             if task.one_hot:
                 assert (x_BTI.sum(2) == 1).all()
                 assert task.stream or x.max() < task.input_size
-            for each in lengths:  # where sequences are of unequal lengths
-                assert each.dtype == np.int64
-                assert 1 <= each.min() <= each.max() <= task.length
+            for length_N in lengths:  # where sequences have unequal lengths
+                assert length_N.dtype == np.int64
+                assert 1 <= length_N.min() <= length_N.max() <= task.length
 
     def test_has_an_input_for_each_symbol(self, source):
         task = source.task
@@ -137,12 +137,12 @@ class TaskContract:
         task = source.task
         for x, y, *_ in source.load().values():
             assert y.dtype.kind in "biu"  # real numbers would be rounded
-            asked = y[y != UNSCORED]
-            assert asked.min() >= 0
-            assert asked.max() < task.output_size
+            scored = y[y != UNSCORED]
+            assert scored.min() >= 0
+            assert scored.max() < task.output_size
             if (
                 task.stream and task.metric == "bits_per_character"
-            ):  # the next symbol, at every step
+            ):  # each target is the next symbol
                 np.testing.assert_array_equal(x[1:], y[:-1])
             if not task.stream:
                 assert targets(y[:3], "cpu").shape == (len(y[:3]), task.scored)

@@ -1,4 +1,4 @@
-"""Where the loss of each training step comes from, in an order that can be saved and restored.
+"""The loss of each training step, from data in an order that can be saved and restored.
 
 Legend: N sequences, B batch, T steps.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
+from drnn_bench.models.inputs import Net
 from drnn_bench.models.streaming import State, detach
 from drnn_bench.tasks.task import Task
 from drnn_bench.training.scoring import (
@@ -21,11 +22,9 @@ from drnn_bench.training.scoring import (
 
 
 class SequenceBatches:
-    """Batch after batch of whole sequences, epoch after epoch, each epoch in a new order."""
+    """Batches of whole sequences, which every epoch takes in a new order."""
 
-    def __init__(
-        self, model: nn.Module, task: Task, data: tuple, batch: int, seed: int, device: str
-    ):
+    def __init__(self, model: Net, task: Task, data: tuple, batch: int, seed: int, device: str):
         self._model, self._task, self._data, self._device = model, task, data, device
         self._count = len(data[0])
         self._batch = min(batch, self._count)
@@ -38,7 +37,7 @@ class SequenceBatches:
             self._new_epoch()
         rows = self._order[self._at : self._at + self._batch]
         self._at += self._batch
-        # Sorted: the data is mapped from disk, and read forwards.
+        # Sorted, as the data is mapped from disk and read in ascending order.
         logits, y = scored(self._model, self._task, self._data, np.sort(rows), self._device)
         return cross_entropy(logits, y)
 
@@ -57,12 +56,11 @@ class SequenceBatches:
 
 
 class StreamChunks:
-    """Chunk after chunk along B contiguous streams of one long sequence. The model's state goes
-    on from chunk to chunk, and the gradient stops between them. Each pass begins elsewhere."""
+    """Chunks of B contiguous streams of one long sequence. The model's state is carried from chunk
+    to chunk, and no gradient flows back from one to the one before. Every pass over the sequence
+    begins at another step."""
 
-    def __init__(
-        self, model: nn.Module, task: Task, data: tuple, batch: int, seed: int, device: str
-    ):
+    def __init__(self, model: Net, task: Task, data: tuple, batch: int, seed: int, device: str):
         self._model, self._task, self._data, self._device = model, task, data, device
         count = len(data[0])
         self._batch = min(batch, max(1, count // (2 * task.length)))
@@ -78,7 +76,7 @@ class StreamChunks:
         rows = self._rows[:, self._at : self._at + self._task.length]
         self._at += self._task.length
         chunk = inputs(self._task, x[rows], self._device, self._model)
-        logits, self._left = self._model.stream(chunk, detach(self._left))
+        logits, self._state = self._model.stream(chunk, detach(self._state))
         return cross_entropy(logits, targets(y[rows], self._device))
 
     def _new_pass(self) -> None:
@@ -86,13 +84,13 @@ class StreamChunks:
         begin, count = int(self._rng.integers(len(self._data[0]))), len(self._data[0])
         starts = np.arange(self._batch)[:, None] * self._per
         self._rows = (starts + np.arange(self._per) + begin) % count
-        self._at, self._left = 0, None
+        self._at, self._state = 0, None
 
     @property
     def state(self) -> dict[str, Any]:
-        left = self._left
-        kept = None if left is None else [detach(left.parts), left.batch]
-        return {"generator": self._before, "at": self._at, "left": kept}
+        state = self._state
+        left = None if state is None else [detach(state.parts), state.batch]
+        return {"generator": self._before, "at": self._at, "left": left}
 
     def restore(self, state: dict[str, Any]) -> None:
         self._rng.bit_generator.state = state["generator"]
@@ -101,4 +99,4 @@ class StreamChunks:
         if state["left"] is not None:
             parts, batch = state["left"]
             dtype = next(self._model.parameters()).dtype.to_real()
-            self._left = State(parts, self._model.built_from_, batch, dtype)
+            self._state = State(parts, self._model.built_from_, batch, dtype)

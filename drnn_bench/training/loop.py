@@ -1,8 +1,8 @@
-"""One training run: a model, a task's arrays and a number of steps -> metrics.
+"""One training run: an architecture, a task's arrays and a number of steps -> a trained model.
 
-Everything random comes from one seed: the initial weights from torch's generator, the order of
-the batches from numpy's. The same seed on the same machine gives the same bits, also where a run
-was stopped and continued from a snapshot.
+All random numbers come from one seed: the initial weights from torch's generator, the order of the
+batches from numpy's. The same seed on the same machine gives the same bits, also where a run was
+stopped and continued from a snapshot.
 
 Legend: N sequences, B batch, T steps.
 """
@@ -16,10 +16,11 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from drnn_bench.errors import UserError, one_line
 from drnn_bench.models.architecture import Architecture
+from drnn_bench.models.inputs import Net
 from drnn_bench.models.streaming import Ring
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.tasks.task import Arrays, Task
@@ -29,7 +30,7 @@ from drnn_bench.training.scoring import evaluate
 
 
 class Diverged(Exception):
-    """The loss was NaN or infinite."""
+    """The gradient or the metric was NaN or infinite."""
 
     def __init__(self, step: int):
         super().__init__(f"loss not finite at step {step}")
@@ -38,28 +39,28 @@ class Diverged(Exception):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one reading of the validation set gave. `seconds` of training went before it."""
+    """One evaluation on the validation set."""
 
     number: int  # of the recipe's evaluations, counted from 1
     value: float  # the task's metric
     standard_error: float  # of it, as far as the validation set's size goes
-    seconds: float
-    snapshot: bytes | None = None  # the whole run as it stands, to continue from
+    seconds: float  # of training before it, evaluations included
+    snapshot: bytes | None = None  # the whole run at this point, to continue from
 
 
 @dataclass
 class Trained:
-    """The model with its best checkpoint by validation loaded, and how it came about."""
+    """A trained model, with the weights of its best checkpoint by validation."""
 
-    model: nn.Module
+    model: Net
     validation: float  # the task's metric at that checkpoint
-    step: int
+    step: int  # of that checkpoint
     seconds: float
     curve: list[list[float]]  # [step, metric] of every evaluation
 
 
 def train(
-    config: Architecture,
+    architecture: Architecture,
     task: Task,
     arrays: Arrays,
     recipe: Recipe,
@@ -73,11 +74,12 @@ def train(
 ) -> Generator[Evaluation, None, Trained]:
     """Trains from scratch and yields each of the recipe's evaluations. Never reads the test set.
 
-    From `snapshots_after` seconds of training on, an evaluation brings a snapshot. `resume` is one
-    of the same run: its evaluations are yielded again, and the run continues after the last.
-    Raises Diverged.
+    From `snapshots_after` seconds of training on, evaluations have a snapshot. `resume` is a
+    snapshot of the same run: its evaluations are yielded again, and the run continues after them.
+    Raises Diverged where a gradient or the metric is not finite, UserError for a snapshot that
+    cannot be read.
     """
-    run = _Run(config, task, arrays, recipe, learning_rate, steps, seed, device)
+    run = _Run(architecture, task, arrays, recipe, learning_rate, steps, seed, device)
     numbers = {step: i for i, step in enumerate(recipe.evaluation_steps(steps), 1)}
     before, started = 0.0, time.perf_counter()
     if resume is not None:
@@ -89,19 +91,20 @@ def train(
         if run.step in numbers:
             value = run.evaluate()
             seconds = before + time.perf_counter() - started
-            kept = run.snapshot(seconds) if seconds >= snapshots_after else None
-            yield Evaluation(numbers[run.step], value, run.errors[-1], seconds, kept)
+            snapshot = run.snapshot(seconds) if seconds >= snapshots_after else None
+            yield Evaluation(numbers[run.step], value, run.errors[-1], seconds, snapshot)
+    assert run.best is not None, "every recipe evaluates after the last step"
     run.model.load_state_dict(run.best_state)
     seconds = before + time.perf_counter() - started
     return Trained(run.model, run.best, run.best_step, seconds, run.curve)
 
 
 class _Run:
-    """A model in training, with everything that its next step depends on."""
+    """A model in training, and all that its next step depends on."""
 
     def __init__(
         self,
-        config: Architecture,
+        architecture: Architecture,
         task: Task,
         arrays: Arrays,
         recipe: Recipe,
@@ -112,7 +115,7 @@ class _Run:
     ):
         torch.manual_seed(seed)
         self.task, self.recipe, self.device = task, recipe, device
-        self.model = config.build().to(device)
+        self.model = architecture.build().to(device)
         self.weights = flatten(self.model)
         self.optimizer = make_optimizer(recipe, self.weights, learning_rate)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor(recipe, steps))
@@ -120,7 +123,9 @@ class _Run:
         self.batches = source(self.model, task, arrays["train"], recipe.batch_size, seed, device)
         self.validation = tuple(part[: task.prefix] for part in arrays["validation"])
         self.step, self.curve, self.errors = 0, [], []
-        self.best, self.best_step, self.best_state = None, 0, None
+        self.best: float | None = None
+        self.best_step = 0
+        self.best_state: dict[str, Tensor] = {}
 
     def train_step(self) -> None:
         loss = self.batches.loss()
@@ -133,7 +138,8 @@ class _Run:
         self.schedule.step()
 
     def evaluate(self) -> float:
-        """Reads the validation set, and keeps the weights where they are the best so far."""
+        """The metric on the validation set. Keeps a copy of the weights where it is the best so
+        far."""
         scores = evaluate(self.model, self.task, self.validation, self.device)
         value = scores.value
         if not math.isfinite(value):
@@ -147,7 +153,7 @@ class _Run:
         return value
 
     def snapshot(self, seconds: float) -> bytes:
-        """The run between two steps; plain tensors, numbers and names, and no pickled code."""
+        """The run between two steps, as tensors, numbers and names; no code is pickled."""
         generators = {"cpu": torch.get_rng_state()}
         if self.device != "cpu":
             generators["cuda"] = torch.cuda.get_rng_state(self.device)
@@ -168,13 +174,13 @@ class _Run:
         return file.getvalue()
 
     def restore(self, snapshot: bytes) -> float:
-        """Continues a snapshot of the same run. Returns the seconds of training before it."""
+        """Takes over a snapshot of the same run. Returns the seconds of training before it."""
         try:
             with torch.serialization.safe_globals([Ring]):
                 saved = torch.load(
                     io.BytesIO(snapshot), map_location=self.device, weights_only=True
                 )
-        except Exception as error:  # whatever torch says of bytes that are no snapshot
+        except Exception as error:  # torch raises errors of many kinds for bytes of no snapshot
             raise UserError(f"a snapshot cannot be read ({one_line(error)})") from None
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
@@ -190,16 +196,16 @@ class _Run:
 
 
 def flatten(model: nn.Module) -> list[nn.Parameter]:
-    """All weights as one, of which the model's own become views, gradients included; where they
-    are of several types, as they are.
+    """Moves all weights and their gradients into one parameter, of which the model's own parameters
+    become views. Returns it; where the weights have several dtypes, returns them unchanged.
 
-    These nets have few weights in many tensors: clipping and updating them one by one took a fifth
-    of a step of a small net, and takes a fiftieth so.
+    These nets have few weights in many tensors. Clipping and updating the tensors one by one took a
+    fifth of a small net's training step; one tensor takes a fiftieth.
     """
     own = list(model.parameters())
     if len({p.dtype for p in own}) > 1:
         return own
-    # Each begins at a multiple of 16: a complex view, or a vector load, wants no odd place.
+    # Each begins at a multiple of 16 numbers, for complex views and vector loads.
     sizes = [-(-p.numel() // 16) * 16 for p in own]
     weights = nn.Parameter(own[0].new_zeros(sum(sizes)))
     weights.grad = torch.zeros_like(weights)

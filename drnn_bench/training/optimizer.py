@@ -1,4 +1,4 @@
-"""A recipe's optimizer and its schedule, as torch has them."""
+"""A recipe's optimizer and learning-rate schedule, by torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def make_optimizer(
 
 
 def factor(recipe: Recipe, steps: int) -> Callable[[int], float]:
-    """The learning rate's factor at each step, counted from 0."""
+    """The factor of the learning rate at each step, counted from 0: always 1, or a cosine to 0
+    after a linear warm-up over a twentieth of the steps."""
     if recipe.schedule == "constant":
         return lambda step: 1.0
     warm = max(1, steps // 20)

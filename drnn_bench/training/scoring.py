@@ -1,4 +1,4 @@
-"""What a model makes of a task's data: logits beside targets, the loss, and the metrics of a split.
+"""A model on a task's data: its logits and their targets, the loss, and the metrics of a split.
 
 Legend: N sequences, B batch, T steps, I input size, O classes.
 """
@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from drnn_bench.models.inputs import Net
 from drnn_bench.results.outcomes import block_means
 from drnn_bench.tasks.checks import check_target_type
 from drnn_bench.tasks.task import UNSCORED, Task
@@ -52,10 +53,8 @@ class Scores:
 
 
 @torch.no_grad()
-def evaluate(
-    model: nn.Module, task: Task, data: tuple[np.ndarray, ...], device: str = "cpu"
-) -> Scores:
-    """Over all sequences and scored steps of a split."""
+def evaluate(model: Net, task: Task, data: tuple[np.ndarray, ...], device: str = "cpu") -> Scores:
+    """What a model makes of a split, over all its sequences and scored steps."""
     model.eval()
     parts: list[tuple[Tensor, Tensor, Tensor]] = []  # per example: nats, right steps, scored steps
     state, size = None, STREAM_CHUNK if task.stream else EVALUATION_BATCH
@@ -90,14 +89,15 @@ def evaluate(
 
 
 def scored(
-    model: nn.Module, task: Task, data: tuple, rows: np.ndarray | slice, device: str
+    model: Net, task: Task, data: tuple, rows: np.ndarray | slice, device: str
 ) -> tuple[Tensor, Tensor]:
-    """Logits (B, scored, O) and targets (B, scored) of some sequences of a split."""
+    """Logits (B, scored, O) and targets (B, scored) of some sequences of a split. Where sequences
+    have unequal lengths and a target at every step, `scored` is the longest of them."""
     x, y, *rest = (part[rows] for part in data)
     if not rest:
         return model(inputs(task, x, device, model), last=task.scored), targets(y, device)
-    # Every net is causal, so what follows a sequence's end cannot reach a step that is scored; but
-    # a Fourier transform over all steps would round differently, so there are zeros.
+    # Every net is causal, so no scored step depends on what follows a sequence's end. It is zero
+    # all the same: a Fourier transform over all steps would round differently.
     lengths_B1 = torch.from_numpy(rest[0]).to(device).view(-1, 1)
     longest = int(lengths_B1.max())
     beyond_BT = torch.arange(longest, device=device) >= lengths_B1
@@ -109,9 +109,9 @@ def scored(
     return logits_BTO.take_along_dim(last_B11, dim=1), targets(y, device)
 
 
-def inputs(task: Task, x: np.ndarray, device: str, model: nn.Module | None = None) -> Tensor:
-    """Rows of a task's inputs as the model takes them: floats (B, T, I), or symbols (B, T)
-    where it knows them."""
+def inputs(task: Task, x: np.ndarray, device: str, model: Net | None = None) -> Tensor:
+    """Rows of a task's inputs as a model takes them: floats (B, T, I), or for a model that takes
+    symbols those of a one-hot task (B, T)."""
     tensor = torch.from_numpy(np.array(x)).to(device)
     if task.one_hot:
         symbols = tensor.long()
@@ -123,11 +123,11 @@ def inputs(task: Task, x: np.ndarray, device: str, model: nn.Module | None = Non
 
 
 def targets(y: np.ndarray, device: str) -> Tensor:
-    """Targets as integers (B, scored). Raises UserError where they are none: nothing is rounded."""
+    """Targets as integers (B, scored). Raises UserError where they are not whole numbers."""
     check_target_type(y.dtype, "training")
     return torch.from_numpy(np.array(y)).to(device).long().view(len(y), -1)
 
 
 def cross_entropy(logits_BTO: Tensor, y_BT: Tensor, **options: Any) -> Tensor:
-    """The mean over the steps that are scored (torch leaves out targets of UNSCORED)."""
+    """The mean over the scored steps, in nats; torch leaves out targets of UNSCORED."""
     return F.cross_entropy(logits_BTO.flatten(0, 1), y_BT.flatten(), **options)

@@ -1,4 +1,5 @@
-"""Snapshots of trainings in a runs folder: written whole or not at all, gone when one has ended."""
+"""Snapshots of trainings in a runs folder. They are written whole or not at all, and removed when
+their training has ended."""
 
 from __future__ import annotations
 
@@ -12,13 +13,14 @@ from drnn_bench.system.files import write_whole
 
 
 class Snapshots:
-    """A file a training. One of another version, or a damaged one, counts as none: the training
-    then begins again."""
+    """One file for each training. A damaged file, or one of another version, counts as none, and
+    the training begins again."""
 
     def __init__(self, folder: Path):
         self.folder = folder
 
     def read(self, name: str) -> bytes | None:
+        """The snapshot of a training; None where there is none to use."""
         try:
             head, _, data = self._path(name).read_bytes().partition(b"\n")
         except OSError:
@@ -26,6 +28,7 @@ class Snapshots:
         return data if head == self._head(data) else None
 
     def write(self, name: str, data: bytes) -> None:
+        """Replaces the snapshot of a training. Raises JobError where it cannot be written."""
         try:
             write_whole(self._path(name), self._head(data) + b"\n" + data)
         except OSError as error:

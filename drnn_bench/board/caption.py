@@ -1,0 +1,168 @@
+"""What stands above and below a group's table: its heading, and how its figures came about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from drnn_bench.board.cells import on_edge_text
+from drnn_bench.results.board_line import BoardGroup, BoardLine
+from drnn_bench.results.recipe import Recipe
+
+
+def heading(group: BoardGroup) -> str:
+    return f"{group.task}, at most {group.budget:,} parameters, {group.steps:,} steps"
+
+
+def recipe_words(line: BoardLine) -> str:
+    return Recipe.from_json(line.recipe).words
+
+
+def caption(group: BoardGroup) -> str:
+    """How a group's figures came about, in full sentences on one line."""
+    lines = group.lines
+    return " ".join(
+        [
+            *_guessing(group),
+            _method(lines),
+            _search(lines),
+            f"MRL: mean recurrent length over the spans 1 to {group.mrl_horizon}; it counts edges, "
+            "not gradient decay. Equal parameters are not equal compute: see the steps that must "
+            "follow one another, and the speed.",
+            _hours_of_training(lines),
+            *_speed(lines),
+            *_warm_start(lines),
+            *_named(
+                "Best value on the edge of its range",
+                (f"{x.family} ({on_edge_text(x)})" for x in lines if x.on_edge),
+            ),
+            *_named(
+                "Finals that diverged, "
+                + ("not in the mean" if group.protocol == 1 else "in the mean as the worst"),
+                (f"{x.family} ({x.diverged_finals})" for x in lines if x.diverged_finals),
+            ),
+            *_plugins(lines),
+            *_over_random(lines),
+            *_mrl_correlations(lines),
+            *_named("Left out", (f"{x.family} ({'; '.join(x.left_out)})" for x in lines
+                                 if x.left_out)),
+            *_named("Ranked apart, never with these", group.apart),
+            f"Last run {max(x.date for x in lines)}, data {group.first.data_hash}.",
+        ]
+    )  # fmt: skip
+
+
+def _guessing(group: BoardGroup) -> list[str]:
+    if group.guessing is None:
+        return []
+    if group.metric == "accuracy":
+        return [f"Guessing is right in {100 * group.guessing:.1f} %."]
+    return [f"Guessing costs {group.guessing:.4f}."]
+
+
+def _method(lines: Sequence[BoardLine]) -> str:
+    counts = sorted({x.n for x in lines if x.n}) or [0]
+    if counts == [1]:
+        mean = "One fresh seed (n = 1), so no interval"
+    else:
+        seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        mean = f"Mean over {seeds} fresh seeds ± half of the 95 % Student t interval"
+    if lines[0].protocol == 1:
+        test = "a pairwise Welch test with Holm's correction cannot tell apart"
+    else:
+        test = (
+            "are not told apart by a test over seeds and over test examples, beyond a margin of "
+            f"{_margin(lines[0])}, with Holm's correction over all pairs,"
+        )
+    return f"{mean}; families that {test} share ranks. Conditional on one search per family."
+
+
+def _margin(line: BoardLine) -> str:
+    if line.metric == "accuracy":
+        return f"{100 * line.margin:g} points"
+    return f"{line.margin:g}"
+
+
+def _search(lines: Sequence[BoardLine]) -> str:
+    return (
+        f"Recipe: {'; '.join(dict.fromkeys(map(recipe_words, lines)))}; "
+        "learning rate tuned per study. "
+        f"Sampler {_all(x.sampler for x in lines)}, pruner {_all(x.pruner for x in lines)}. "
+        "Trials: complete+pruned. Random mean: the start-up trials, never pruned; gain: the "
+        "validation mean over it."
+    )
+
+
+def _hours_of_training(lines: Sequence[BoardLine]) -> str:
+    searches = sum(x.search_seconds for x in lines)
+    finals = sum(x.n * x.train_seconds for x in lines if x.train_seconds is not None)
+    return (
+        f"Training took {_hours(searches)} hours of one core in search and {_hours(finals)} in "
+        "finals."
+    )
+
+
+def _hours(seconds: float) -> str:
+    """Two significant digits."""
+    return f"{float(f'{seconds / 3600:.2g}'):g}"
+
+
+def _speed(lines: Sequence[BoardLine]) -> list[str]:
+    hardware = next((x.hardware for x in lines if x.hardware), None)
+    if hardware is None:
+        return []
+    busy = any(x.machine == "busy" for x in lines)
+    machine = "on a BUSY machine" if busy else "on an idle machine"
+    return [f"Speed: {hardware}, {_all(x.threads for x in lines)} thread, models in turns, "
+            f"{machine}."]  # fmt: skip
+
+
+def _warm_start(lines: Sequence[BoardLine]) -> list[str]:
+    warm = [x for x in lines if x.warm]
+    if not warm:
+        return []
+    won = ", ".join(x.family for x in warm if x.warm_best) or "no family"
+    return [
+        f"Warm start {_all(x.warm for x in warm)} (nets of the smallest mean recurrent length, "
+        f"counted as trials, never pruned): best is one of them for {won}."
+    ]
+
+
+def _plugins(lines: Sequence[BoardLine]) -> list[str]:
+    """Which lines come from plug-ins, and which of them from other code than the rest."""
+    hashes: dict[str, set[str]] = {}
+    for line in lines:
+        for kind, code in line.code.items():
+            name = line.task if kind == "task" else line.family
+            words = f"{kind} {name}, {code.get('file') or code['package']}"
+            hashes.setdefault(words, set()).add(code["sha256"][:8])
+    words = [f"{name} (code {', '.join(sorted(codes))})" for name, codes in hashes.items()]
+    sentences = _named("From plug-ins", words)
+    if any(len(codes) > 1 for codes in hashes.values()):
+        sentences.append("Rows of different code are different searches.")
+    return sentences
+
+
+def _over_random(lines: Sequence[BoardLine]) -> list[str]:
+    if all(x.gain_over_random is None for x in lines):
+        return []
+    return ["Over random search: the test mean over that of a random search of the same space."]
+
+
+def _mrl_correlations(lines: Sequence[BoardLine]) -> list[str]:
+    return [
+        f"MRL against validation over random trials, {cell}: "
+        f"{'too few, or no differences' if correlation is None else correlation.words}."
+        for line in lines
+        for cell, correlation in line.mrl_correlation.items()
+    ]
+
+
+def _named(what: str, words: Iterable[str]) -> list[str]:
+    """A sentence that lists them; none where there are none."""
+    text = "; ".join(words)
+    return [f"{what}: {text}."] if text else []
+
+
+def _all(values: Iterable[object]) -> str:
+    """Every different value, in order of appearance."""
+    return "/".join(dict.fromkeys(str(value) for value in values if value is not None))

@@ -1,0 +1,73 @@
+"""Values of a board's line as the text of a cell, the same in every rendering."""
+
+from __future__ import annotations
+
+import math
+
+from drnn_bench.results.board_line import BoardGroup, BoardLine
+
+MISSING = "–"
+UNITS = {"accuracy": "accuracy %", "cross_entropy": "nats", "bits_per_character": "bits/char"}
+
+
+def unit(group: BoardGroup) -> str:
+    """The metric's unit, with an arrow towards its better end."""
+    arrow = "↑" if group.direction == "max" else "↓"
+    return f"{UNITS.get(group.metric, group.metric)} {arrow}"
+
+
+def number_text(value: float | None, digits: int = 0, suffix: str = "") -> str:
+    if value is None or math.isnan(value):
+        return MISSING
+    return "∞" if value == math.inf else f"{value:,.{digits}f}{suffix}"
+
+
+def percent_text(share: float | None) -> str:
+    return MISSING if share is None or math.isnan(share) else f"{100 * share:.1f}"
+
+
+def metric_text(metric: str, value: float | None) -> str:
+    """A value of a metric: accuracy in percent, any other with four digits."""
+    if value is None or math.isnan(value):
+        return MISSING
+    return percent_text(value) if metric == "accuracy" else f"{value:.4f}"
+
+
+def gain_text(metric: str, value: float | None) -> str:
+    """A difference of two values of a metric, with its sign."""
+    if value is None or math.isnan(value):
+        return MISSING
+    return f"{100 * value:+.1f}" if metric == "accuracy" else f"{value:+.4f}"
+
+
+def result_text(line: BoardLine) -> str:
+    """The test mean with half of its interval, in the metric's unit; or why there is none."""
+    if not line.n:
+        return "diverged" if line.diverged_finals else "search only"
+    mean = metric_text(line.metric, line.test_mean)
+    if line.test_low is None or line.test_high is None:
+        return mean
+    half = (line.test_high - line.test_low) / 2
+    return f"{mean} ± {metric_text(line.metric, half)}"
+
+
+def rank_text(line: BoardLine) -> str:
+    if line.rank_low is None:
+        return MISSING
+    if line.rank_low == line.rank_high:
+        return f"{line.rank_low}"
+    return f"{line.rank_low}–{line.rank_high}"
+
+
+def trials_text(line: BoardLine) -> str:
+    """Complete + pruned trials, and in brackets how many of the rest there were."""
+    trials = line.trials
+    text = f"{trials['complete']}+{trials['pruned']}"
+    rest = [f"{trials[k]} {k}" for k in ("diverged", "failed", "infeasible", "duplicate")
+            if trials[k]]  # fmt: skip
+    rest += [f"{line.warm} warm"] if line.warm else []
+    return f"{text} ({', '.join(rest)})" if rest else text
+
+
+def on_edge_text(line: BoardLine) -> str:
+    return ", ".join(line.on_edge) or MISSING

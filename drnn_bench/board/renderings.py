@@ -1,0 +1,69 @@
+"""A board as Markdown, CSV and JSON: text that is written to files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from drnn_bench.board.caption import caption, heading
+from drnn_bench.board.columns import as_text
+from drnn_bench.board.reproduce import again
+from drnn_bench.results.board_line import BoardGroup, as_records
+from drnn_bench.system.escape import markdown
+
+
+def to_markdown(groups: Sequence[BoardGroup]) -> str:
+    """For each group a heading, its table, its caption, and the commands that make it again."""
+    parts = []
+    for group in groups:
+        table = as_text(group)
+        parts += [
+            f"### {markdown(heading(group))}",
+            markdown_table(table.titles, table.cells, [column.right for column in table.columns]),
+            markdown(caption(group)),
+            textwrap.indent(again(group.lines), "    "),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def to_csv(groups: Sequence[BoardGroup]) -> str:
+    """A row a line; cells that hold lists or tables are JSON."""
+    records = as_records(groups)
+    return csv_table(list(records[0]), [map(_cell, record.values()) for record in records])
+
+
+def to_json(groups: Sequence[BoardGroup]) -> str:
+    """A list with an object a line."""
+    return json.dumps(as_records(groups), indent=2, allow_nan=False)
+
+
+def markdown_table(
+    titles: Sequence[str], rows: Iterable[Iterable[str]], right: Sequence[bool]
+) -> str:
+    """A pipe table of escaped cells; `right` says which columns are aligned to the right."""
+    return tabulate(
+        [list(map(markdown, row)) for row in rows],
+        headers=list(map(markdown, titles)),
+        tablefmt="pipe",
+        disable_numparse=True,
+        colalign=["right" if side else "left" for side in right],
+    )
+
+
+def csv_table(titles: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Lines end in a line feed on every system; None is an empty cell."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(titles)
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value

@@ -1,0 +1,95 @@
+"""The whole job from Python."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drnn_bench.jobs.finish import board_of, publish_run
+from drnn_bench.jobs.job import Run
+from drnn_bench.jobs.plan import Request, make_plan
+from drnn_bench.jobs.reporter import Silent
+from drnn_bench.system.writable import check_boards
+from drnn_bench.tasks.names import DEFAULT_TASK
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def run(
+    *,
+    task: str = DEFAULT_TASK,
+    families: Sequence[str] = (),
+    budgets: Sequence[int] = (),
+    trials: int | None = None,
+    steps: int | None = None,
+    seeds: int | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    data_dir: str | Path | None = None,
+    runs_dir: str | Path = "runs",
+    storage: str | None = None,
+    search_spaces: Sequence[str | Path] = (),
+    sampler: str = "tpe",
+    pruner: str = "asha",
+    warm_start: int = 0,
+    seed: int = 0,
+    ray: str | None = None,
+    gpus_per_trial: float = 0.0,
+    publish: bool = False,
+) -> pd.DataFrame:
+    """Searches, trains finalists, measures speed, and gives the board: what `bench run` does.
+
+        >>> board = drnn_bench.run(task="pixel_digits", families=["lstm"], trials=2, steps=20)
+        >>> board["family"].tolist()
+        ['lstm']
+
+    Called again, it continues; with more `trials`, it adds to those that are done.
+
+    task: a task with options, `copy_memory:T=500`. families: their names, or `["all"]`. budgets:
+    parameters, at most. trials: for each family at each budget. steps: training steps of a trial
+    and of a final. seeds: finals of each finalist. workers: trainers on this machine, of one thread
+    each. device: auto, cpu or cuda. data_dir: where the task's data is, if not on the hub.
+    search_spaces: TOML files, one a family. warm_start: how many nets of the smallest mean
+    recurrent length each search starts with. ray: a cluster whose nodes train, auto or HOST:PORT;
+    gpus_per_trial: a trial's share of a GPU there. None stands for the task's or the machine's
+    default, an empty sequence too.
+
+    The rows are kept in `runs_dir`, and are added to the published board of the task in the folder
+    `leaderboards`. Where rows of others stand there, that board is left as it is unless `publish`.
+
+    The table holds the groups of this task, these steps and these budgets, in the columns of
+    `drnn_bench.leaderboard`. Raises ValueError for wrong input and RuntimeError where the job
+    failed; warns of rows that cannot be read.
+    """
+    from drnn_bench.board.frame import to_frame
+
+    request = Request(
+        task=task,
+        families=tuple(families),
+        budgets=tuple(budgets),
+        trials=trials,
+        steps=steps,
+        seeds=seeds,
+        workers=workers,
+        device=device,
+        data_dir=None if data_dir is None else str(data_dir),
+        runs_dir=str(runs_dir),
+        storage=storage,
+        search_spaces=tuple(map(str, search_spaces)),
+        sampler=sampler,
+        pruner=pruner,
+        warm_start=warm_start,
+        seed=seed,
+        ray=ray,
+        gpus_per_trial=gpus_per_trial,
+    )
+    plan = make_plan(request)
+    check_boards(plan.task.key)
+    job = Run(plan, Silent())
+    job.run()
+    groups = board_of(plan, job.records, lambda line: warnings.warn(line, stacklevel=4))
+    publish_run(plan, job.records, publish)
+    return to_frame(groups)

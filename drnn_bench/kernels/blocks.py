@@ -1,0 +1,40 @@
+"""Blocks of COLUMNS sequences, shared out to threads.
+
+Blocks share nothing, and each keeps its own sums of the weights' gradients, which are then added in
+order. So the results have the same bits for any number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+import numpy as np
+
+from drnn_bench.kernels import settings
+
+
+def threads(blocks: int) -> int:
+    """How many threads take so many blocks."""
+    return min(blocks, settings.threads())
+
+
+def each_block(run: Callable[[int, np.ndarray], None], count: int, memories: np.ndarray) -> None:
+    """Calls run(block, memory) for every block 0 .. count-1. `memories`: one for each block, or
+    one for each thread, which its blocks then use in turn."""
+    workers = threads(count)
+
+    def share(worker: int) -> None:
+        for block in range(worker, count, workers):
+            run(block, memories[block % len(memories)])
+
+    if workers == 1:
+        share(0)
+    else:
+        list(_pool(workers).map(share, range(workers)))
+
+
+@lru_cache
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers)

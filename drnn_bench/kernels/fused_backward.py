@@ -1,0 +1,211 @@
+"""The backward pass of the fused scan, block by block.
+
+A block goes through the layers from the top one down. It reads the memory that forward filled, and
+has memory of its own for the gradients. A layer's kernel adds to the gradient of its own earlier
+states, and writes or adds the gradient of its inputs, which are the states of the layer below.
+
+Legend: T steps of a layer, B batch, I inputs, H units, s dilation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from drnn_bench.kernels.blocks import each_block, threads
+from drnn_bench.kernels.cells import KERNELS
+from drnn_bench.kernels.layer import GATES, Layer
+from drnn_bench.kernels.layout import (
+    add_to_block,
+    as_array,
+    empty,
+    fresh,
+    from_block,
+    numbers,
+    put_in_block,
+)
+from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
+from drnn_bench.kernels.workspace import WEIGHTS, Workspace, addresses, chunks, view
+
+
+class Backward:
+    """One backward pass. `run` computes what `gradients` then returns.
+
+    memory, tensors, symbols: as `Forward` left them
+    gradients: of the outputs [last, B, H], then of all states after the last step; None: zeros
+    of_inputs, of_states: whether the gradients of the inputs [T, B, I], and of the states before
+               the first step, are asked for. Those of the weights always are.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        memory: Tensor,
+        tensors: Sequence[Tensor],
+        symbols: np.ndarray | None,
+        gradients: Sequence[Tensor | None],
+        of_inputs: bool,
+        of_states: bool,
+    ):
+        self.workspace, self.memory, self.symbols = workspace, memory.numpy(), symbols
+        self.weights, self.states_before = workspace.split(tensors)
+        self.places, _ = workspace.for_training()
+        self.kernel = KERNELS[workspace.cell][1]
+        self.dy, *d_after = gradients
+        zeros = [None] * workspace.states * workspace.depth
+        self.d_after = chunks(d_after or zeros, workspace.states)
+        self.d_x = None
+        if of_inputs:
+            self.d_x = empty(workspace.input_steps, workspace.batch, workspace.inputs)
+        self.d_before = [[torch.empty_like(v) for v in state] for state in self.states_before]
+        self.of_states = of_states
+        # A row for each block: the gradients of all weights, one after the other.
+        sizes = [w.numel() for layer in self.weights for w in layer]
+        starts = np.cumsum([0, *sizes[:-1]]).tolist()
+        self.starts = chunks(starts, workspace.weights_per_layer)
+        self.d_weights = fresh(workspace.blocks, sum(sizes)).zero_()
+        self.at = workspace.for_gradients(of_inputs)
+        self.layers = [self._constants(i) for i in range(workspace.depth)]
+        self.scratch = empty(threads(workspace.blocks), self.at.rows, COLUMNS).numpy()
+
+    def run(self) -> None:
+        each_block(self._run_block, self.workspace.blocks, self.scratch)
+
+    def gradients(self) -> tuple[Tensor | None, ...]:
+        """Of the inputs, of all weights, of all states before the first step."""
+        total = self.d_weights[0] if self.workspace.blocks == 1 else self.d_weights.sum(0)
+        weights = [w for layer in self.weights for w in layer]
+        parts = total.split([w.numel() for w in weights])
+        of_weights = [part.view(w.shape) for part, w in zip(parts, weights, strict=True)]
+        before = [v if self.of_states else None for state in self.d_before for v in state]
+        return self.d_x, *of_weights, *before
+
+    def _run_block(self, block: int, rows: np.ndarray) -> None:
+        """All layers of one block of sequences. `rows`: memory for its gradients."""
+        workspace = self.workspace
+        self._begin_states(workspace.depth - 1, block, rows)
+        for i in reversed(range(workspace.depth)):
+            self._run_layer(i, block, rows)
+        if self.d_x is not None:
+            order = numbers(workspace.input_steps)
+            from_block(self._d_inputs(rows), order, block * COLUMNS, self.d_x.numpy())
+
+    def _run_layer(self, i: int, block: int, rows: np.ndarray) -> None:
+        """One layer, from the gradient of its states to those of all that it read."""
+        at = self.at
+        d_below = self._begin_below(i, block, rows)
+        d_c = self._begin_c(i, block, rows)
+        layer = self._arguments(i, block, rows)
+        layer["dx"] = 0 if d_below is None else d_below.ctypes.data
+        table = None
+        if self.symbols is not None and i == 0:
+            table = np.zeros((self.weights[0][0].shape[1], self.workspace.looked_up), np.float32)
+            layer |= {"symbols": self.symbols[block].ctypes.data, "table": table.ctypes.data}
+            layer["table_step"] = 4 * self.workspace.looked_up
+        # A register for each gate: the sums of its gradient, whose lanes are added at the end.
+        sums = rows[at.bias :].reshape(-1, LANES)[: len(self.weights[i][2])]
+        sums[:] = 0
+        self.kernel(Layer(**layer))
+        d_weights = self.d_weights[block].numpy()
+        d_weights[self.starts[i][2] :][: len(sums)] = sums.sum(1)
+        if table is not None:
+            d_weights[: self.weights[0][0].numel()] = table[:, : len(sums)].T.ravel()
+        if self.of_states:
+            order = numbers(self.workspace.dilations[i])
+            from_block(self._d_states(i, rows), order, block * COLUMNS, self.d_before[i][0].numpy())
+            if d_c is not None:
+                from_block(d_c, order, block * COLUMNS, self.d_before[i][1].numpy())
+
+    def _arguments(self, i: int, block: int, rows: np.ndarray) -> dict[str, int]:
+        """The kernel's arguments for layer i, but for the gradient below and the symbols."""
+        workspace, places, at = self.workspace, self.places[i], self.at
+        inputs = 0
+        if i > 0:
+            past_rows = workspace.dilations[i - 1] * self.layers[i]["x_step"] // ROW
+            inputs = self.places[i - 1].h + past_rows
+        forward = self.memory[block].ctypes.data
+        line = self.d_weights.data_ptr() + 4 * block * self.d_weights.shape[1]
+        layer = self.layers[i] | addresses(
+            forward, x=inputs, h=places.h, c=places.c, gates=places.gates
+        )
+        layer |= addresses(rows.ctypes.data, dc=at.c, work=at.work, d_bias=at.bias)
+        for name, start in zip(WEIGHTS, self.starts[i], strict=False):
+            if name != "bias":
+                layer[f"d_{name}"] = line + 4 * start
+        layer["dh"] = self._d_states(i, rows).ctypes.data
+        return layer
+
+    def _constants(self, i: int) -> dict[str, int]:
+        """The arguments of layer i's kernel that are the same for all blocks."""
+        workspace, at = self.workspace, self.at
+        return workspace.layer(i, self.weights[i]) | {
+            "dx_fresh": int(self._writes_below(i)),
+            "gates_step": GATES[workspace.cell] * workspace.units[i] * ROW,
+            "work_step": at.work_rows * ROW,
+            "onward": int(self.of_states),
+            "chunk": at.chunk,
+            "count": numbers(at.chunk).ctypes.data,
+        }
+
+    def _begin_states(self, i: int, block: int, rows: np.ndarray) -> None:
+        """The gradient of layer i's states before any kernel adds to it: for the top layer that of
+        the outputs, then that of the state after the last step, else zeros. The steps that the
+        layer above writes stay as they are."""
+        workspace, first = self.workspace, block * COLUMNS
+        d_states, d_after = self._d_states(i, rows), self.d_after[i][0]
+        if i == workspace.depth - 1 and self.dy is not None:
+            unread = len(d_states) - workspace.last
+            d_states[:unread] = 0
+            put_in_block(as_array(self.dy), first, d_states[unread:])
+        elif i < workspace.depth - 1 and self._writes_below(i + 1):
+            d_states[: workspace.dilations[i]] = 0
+        else:
+            d_states[:] = 0
+        if d_after is not None:
+            order = numbers(workspace.dilations[i])
+            add_to_block(as_array(d_after), first, d_states[workspace.steps[i] :], order)
+
+    def _begin_below(self, i: int, block: int, rows: np.ndarray) -> np.ndarray | None:
+        """The gradient of layer i's inputs [T, I, COLUMNS] before its kernel writes or adds."""
+        if i > 0:
+            self._begin_states(i - 1, block, rows)
+            return self._d_states(i - 1, rows)[self.workspace.dilations[i - 1] :]
+        if self.d_x is None:
+            return None
+        d_inputs = self._d_inputs(rows)
+        if not self._writes_below(0):
+            d_inputs[:] = 0
+        return d_inputs
+
+    def _begin_c(self, i: int, block: int, rows: np.ndarray) -> np.ndarray | None:
+        """The gradient of an LSTM's c [s, H, COLUMNS], in which step t has slot t mod s."""
+        workspace = self.workspace
+        if workspace.states == 1:
+            return None
+        s, d_after = workspace.dilations[i], self.d_after[i][1]
+        d_c = view(rows, self.at.c, s, workspace.units[i])
+        d_c[:] = 0
+        if d_after is not None:
+            by_slot = np.roll(as_array(d_after), workspace.steps[i] % s, axis=0)
+            add_to_block(by_slot, block * COLUMNS, d_c, numbers(s))
+        return d_c
+
+    def _writes_below(self, i: int) -> bool:
+        """Whether layer i's kernel writes the gradient of its inputs, rather than adds to it: it
+        takes every step of the layer below, and nothing else has a gradient of them."""
+        alone = i == 0 or self.d_after[i - 1][0] is None
+        return self.workspace.rows[i] is None and alone
+
+    def _d_states(self, i: int, rows: np.ndarray) -> np.ndarray:
+        """The gradient of layer i's states [s + T, H, COLUMNS]; it lies last step first."""
+        workspace = self.workspace
+        steps = workspace.dilations[i] + workspace.steps[i]
+        return view(rows, self.at.h[i % 2], steps, workspace.units[i])[::-1]
+
+    def _d_inputs(self, rows: np.ndarray) -> np.ndarray:
+        """The gradient of the stack's inputs [T, I, COLUMNS]; it lies last step first."""
+        workspace = self.workspace
+        return view(rows, self.at.x, workspace.input_steps, workspace.inputs)[::-1]

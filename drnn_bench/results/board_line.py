@@ -1,0 +1,198 @@
+"""What stands on a board: lines, and the groups of lines that are ranked together.
+
+Ranking makes them, and every rendering reads them. A field's name is the name of its column in the
+CSV and the JSON of a board and in the table that `drnn_bench.leaderboard` returns; the order of the
+fields is the order of the columns. None stands where a value does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from drnn_bench.results.codec import to_json
+from drnn_bench.results.correlation import Correlation
+
+# Columns that a board has only where a line has something there, and what stands for nothing.
+LATER = {"plugins": None, "protocol": 1, "margin": 0.0}
+# Lines are ranked together where they agree in these.
+GROUP = ("task", "task_version", "data_hash", "budget", "steps", "protocol")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardLine:
+    """One search of a family and what its finalist did.
+
+    Values of the metric are in the metric's own unit: a share from 0 to 1 for accuracy, nats for
+    cross-entropy, bits for bits per character. Speeds, latencies and memory are those of the
+    finalist, measured alone.
+    """
+
+    rank_low: int | None  # the best rank it may hold; None without finals
+    rank_high: int | None  # the worst rank it may hold
+    task: str  # name with options, as on the command line
+    task_version: int
+    data_hash: str  # of the prepared data, all splits
+    family: str
+    architecture: str  # the finalist in words
+    config: dict[str, Any]  # the finalist's options, JSON values
+    budget: int  # parameters, at most
+    parameters: int  # parameters of the finalist, head included
+    width: int  # units of its narrowest layer
+    steps: int  # training steps of a trial and of a final
+    learning_rate: float  # of the finalist, found by the search
+    metric: str
+    direction: Literal["max", "min"]  # which end of the metric is the better one
+    mrl: float | None  # mean recurrent length, edges; infinite where a span cannot be crossed
+    mrl_horizon: int  # the MRL is over the spans 1 to this one, steps
+    reach: float | None  # the largest span that the net can see, steps; None where it has no bound
+    recurrent_edges_per_node: float | None
+    sequential_steps: float | None  # steps that must follow one another over a whole sequence
+    trials: dict[str, int]  # how many were complete, pruned, diverged, failed, ...
+    startup_mean: float | None  # mean validation of the start-up trials, which are drawn at random
+    sampler: str
+    pruner: str
+    search_seed: int
+    recipe: dict[str, Any]  # how every net was trained, JSON values
+    study: str  # the digest of what defines the search
+    space: dict[str, Any]  # what was searched, JSON values
+    n: int  # finals that the test mean is over, one a seed
+    diverged_finals: int  # finals that are not in the test mean
+    test_mean: float | None
+    test_low: float | None  # ends of Student's 95 % interval of the mean; None below two seeds
+    test_high: float | None
+    test_error: float | None  # standard error that the size of the test set leaves on an accuracy
+    tests: list[float]  # one for each of the n finals
+    test_accuracy: float | None  # mean over the finals, whatever the metric is
+    guessing: float | None  # the metric of guessing at random, where the task knows it
+    validation_best: float  # of the finalist in the search: a maximum, so it flatters
+    validation_mean: float | None  # over the finals
+    gain: float | None  # validation_mean over startup_mean, positive where it is better
+    on_edge: list[str]  # options whose best value is at an end of the searched range
+    warm: int  # nets that the search started with
+    warm_best: bool  # whether the finalist is one of them
+    train_per_s: float | None  # training speed, sequences a second
+    infer_per_s: float | None  # inference speed, sequences a second
+    latency_ms: float | None  # one whole sequence, batch 1
+    stream_us: float | None  # one step of one sequence, microseconds
+    peak_memory_mb: float | None  # what training adds, MiB
+    speed_ratio: float | None  # training speed over that of the base family, same session
+    machine: Literal["idle", "busy"] | None  # as it was when the speed was measured
+    hardware: str | None  # processor, device, version of torch and dtype of the speed
+    threads: int | None  # of the speed
+    search_seconds: float  # training in the search, summed over trials
+    train_seconds: float | None  # training of a final, mean
+    harness_version: str
+    git_commit: str | None
+    date: str  # of the study's or the last final's start, YYYY-MM-DD
+    mrl_correlation: dict[str, Correlation | None]  # MRL against validation, for each cell type
+    left_out: list[str]  # what of its records is not shown, and why
+    gain_over_random: float | None = None  # test_mean over that of a random search
+    # The code of the plug-ins that its task and family come from, by kind: {"file" or "package":
+    # name, "sha256": hash}. None where no search among the records uses a plug-in.
+    plugins: dict[str, dict[str, str]] | None = None
+    # How searches, finals and ranks are made: 2 since the start-up draws, the pruning and the ranks
+    # changed. Rows from before have none, which is 1.
+    protocol: int = 1
+    margin: float = 0.0  # the smallest difference of the metric that counts in the ranks
+    apart: list[str]  # in which conditions other groups of the same task differ from its own
+    search: str | None = None  # which search this is, where the group has several of the family
+
+    @property
+    def done(self) -> int:
+        """Trials that count towards those asked for."""
+        return self.trials["complete"] + self.trials["pruned"]
+
+    @property
+    def code(self) -> dict[str, dict[str, str]]:
+        """`plugins`, empty where there are none."""
+        return self.plugins or {}
+
+
+@dataclass(frozen=True)
+class BoardGroup:
+    """Lines that are ranked together, the best first; at least one.
+
+    All of them agree in what GROUP names, so also in metric, direction and
+    horizon of the MRL: the group's own facts are those of its first line.
+    """
+
+    lines: tuple[BoardLine, ...]
+
+    @property
+    def first(self) -> BoardLine:
+        return self.lines[0]
+
+    @property
+    def key(self) -> tuple[str, int, str, int, int, int]:
+        """The values of `GROUP`, in its order."""
+        line = self.first
+        return (
+            line.task, line.task_version, line.data_hash, line.budget, line.steps, line.protocol
+        )  # fmt: skip
+
+    @property
+    def protocol(self) -> int:
+        return self.first.protocol
+
+    @property
+    def task(self) -> str:
+        return self.first.task
+
+    @property
+    def budget(self) -> int:
+        return self.first.budget
+
+    @property
+    def steps(self) -> int:
+        return self.first.steps
+
+    @property
+    def metric(self) -> str:
+        return self.first.metric
+
+    @property
+    def direction(self) -> Literal["max", "min"]:
+        return self.first.direction
+
+    @property
+    def mrl_horizon(self) -> int:
+        return self.first.mrl_horizon
+
+    @property
+    def guessing(self) -> float | None:
+        return self.first.guessing
+
+    @property
+    def apart(self) -> list[str]:
+        return self.first.apart
+
+    @property
+    def winners(self) -> tuple[BoardLine, ...]:
+        """The lines that may be the best; where nothing is ranked yet, the first."""
+        return tuple(line for line in self.lines if line.rank_low == 1) or self.lines[:1]
+
+
+def column_names(lines: Sequence[BoardLine]) -> list[str]:
+    """The columns of a board: all fields, without those of LATER where no line has any."""
+    names = [field.name for field in fields(BoardLine)]
+    return [
+        name
+        for name in names
+        if name not in LATER or any(getattr(line, name) != LATER[name] for line in lines)
+    ]
+
+
+def as_record(line: BoardLine) -> dict[str, Any]:
+    """A line as JSON values by column, infinity as the word `inf`."""
+    record = to_json(asdict(line))
+    for name, absent in LATER.items():
+        if getattr(line, name) == absent:
+            del record[name]
+    return record
+
+
+def as_records(groups: Sequence[BoardGroup]) -> list[dict[str, Any]]:
+    """Every line of a board, in order."""
+    return [as_record(line) for group in groups for line in group.lines]

@@ -1,0 +1,175 @@
+"""The rows of a study -> its line on a board, and the rows that the line is made from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from drnn_bench.results.board_line import BoardLine
+from drnn_bench.results.codec import from_json
+from drnn_bench.results.correlation import mrl_correlations
+from drnn_bench.results.outcomes import unpack
+from drnn_bench.results.significance import Sample, t_interval
+from drnn_bench.results.speeds import measured_on, same_net, speed_ratio
+
+Row = dict[str, Any]
+
+
+def searches(rows: list[Row]) -> dict[str, Row]:
+    """The row of each study by its digest: of several rows the one that has most trials, and of
+    these the first. A published search is not replaced when it is run again, or in part."""
+    studies: dict[str, Row] = {}
+    for row in sorted((r for r in rows if r["role"] == "study"), key=lambda row: row["started"]):
+        known = studies.get(row["study"])
+        if known is None or _trials_done(row) > _trials_done(known):
+            studies[row["study"]] = row
+    return studies
+
+
+def _trials_done(study: Row) -> int:
+    return study["trials"]["complete"] + study["trials"]["pruned"]
+
+
+def finals_of(line: BoardLine, rows: list[Row]) -> list[Row]:
+    """The rows of the finals that a line's test mean is over, one a seed."""
+    rows = [row for row in rows if row["study"] == line.study]
+    return _complete(_one_a_seed(r for r in rows if same_net(r, line.config, line.learning_rate)))
+
+
+def make_line(
+    study: Row, rows: list[Row], base: str, speed: Row | None, no_speed: str | None
+) -> BoardLine:
+    """A study and what its finalist did, not ranked yet. `no_speed`: why it shows no speed."""
+    best = study["best"]
+    of_study = [row for row in rows if row["study"] == study["study"]]
+    of_best = [r for r in of_study if same_net(r, best["config"], best["learning_rate"])]
+    finals = _one_a_seed(of_best)
+    complete = _complete(finals)
+    overtaken = sum(row["role"] == "final" for row in of_study) - sum(
+        row["role"] == "final" for row in of_best
+    )
+    left_out = [f"{overtaken} finals of a net that is no longer the best"] * (overtaken > 0)
+    left_out += [no_speed] if no_speed else []
+    protocol, diverged = study.get("protocol", 1), len(finals) - len(complete)
+    tests = [row["test"] for row in complete]
+    if protocol > 1:
+        tests += [_worst(study, tests)] * diverged
+    low, high = t_interval(tests) or (None, None)
+    validation = _mean([row["validation"] for row in complete])
+    measured = speed or {}
+    return BoardLine(
+        rank_low=None,
+        rank_high=None,
+        task=study["task"],
+        task_version=study["task_version"],
+        data_hash=study["data_hash"],
+        family=study["family"],
+        architecture=study["architecture"],
+        config=study["config"],
+        budget=study["budget"],
+        parameters=study["parameters"],
+        width=study["width"],
+        steps=study["steps"],
+        learning_rate=study["learning_rate"],
+        metric=study["metric"],
+        direction=study["direction"],
+        mrl=from_json(study["mrl"]),
+        mrl_horizon=study["mrl_horizon"],
+        reach=from_json(study["reach"]),
+        recurrent_edges_per_node=study["recurrent_edges_per_node"],
+        sequential_steps=study["sequential_steps"],
+        trials=study["trials"],
+        startup_mean=study["startup_mean"],
+        sampler=study["sampler"],
+        pruner=study["pruner"],
+        search_seed=study["search_seed"],
+        recipe=study["recipe"],
+        study=study["study"],
+        space=study["spec"]["space"],
+        n=len(tests),
+        diverged_finals=diverged,
+        test_mean=_mean(tests),
+        test_low=low,
+        test_high=high,
+        test_error=_sampling_error(complete),
+        tests=tests,
+        test_accuracy=_mean([row["test_accuracy"] for row in complete]),
+        guessing=study.get("guessing"),
+        validation_best=best["value"],
+        validation_mean=validation,
+        gain=gain(study["direction"], validation, study["startup_mean"]),
+        on_edge=best["on_edge"],
+        warm=study.get("warm", 0),
+        warm_best=best.get("warm", False),
+        train_per_s=measured.get("train_per_s"),
+        infer_per_s=measured.get("infer_per_s"),
+        latency_ms=measured.get("latency_ms"),
+        stream_us=measured.get("stream_us"),
+        peak_memory_mb=measured.get("peak_memory_mb"),
+        speed_ratio=speed_ratio(speed, rows, base),
+        machine=measured.get("machine"),
+        hardware=measured_on(speed)[0] if speed else None,
+        threads=measured.get("threads"),
+        search_seconds=study["search_seconds"],
+        train_seconds=_mean([row["train_seconds"] for row in complete]),
+        harness_version=study["harness_version"],
+        git_commit=study["git_commit"],
+        date=max([study["started"], *(row["started"] for row in finals)])[:10],
+        mrl_correlation=mrl_correlations(study),
+        left_out=left_out,
+        protocol=protocol,
+        margin=study.get("margin", 0.0),
+        apart=[],
+    )
+
+
+def sample_of(line: BoardLine, rows: list[Row]) -> Sample | None:
+    """What the line's ranks rest on; None where its finals did not record their outcomes."""
+    finals = finals_of(line, rows)
+    if not finals or any("outcomes" not in row for row in finals):
+        return None
+    outcomes = [unpack(row["outcomes"]) for row in finals]
+    if len({len(outcomes_N) for outcomes_N in outcomes}) > 1:
+        return None
+    return Sample(line.tests, np.mean(outcomes, axis=0))
+
+
+def _worst(study: Row, tests: list[float]) -> float:
+    """What a diverged final counts as: the worse of guessing and the family's worst final."""
+    known = [*tests, study["guessing"]]
+    return min(known) if study["direction"] == "max" else max(known)
+
+
+def gain(direction: str, value: float | None, over: float | None) -> float | None:
+    """By how much a value is better than another, whichever way the metric goes."""
+    if value is None or over is None:
+        return None
+    return value - over if direction == "max" else over - value
+
+
+def _one_a_seed(rows: Iterable[Row]) -> list[Row]:
+    """The first final of each seed. A published final is not replaced when it is trained again."""
+    first: dict[int, Row] = {}
+    for row in rows:
+        if row["role"] == "final":
+            first.setdefault(row["seed"], row)
+    return list(first.values())
+
+
+def _complete(finals: Iterable[Row]) -> list[Row]:
+    return [r for r in finals if r["state"] == "complete" and math.isfinite(r["test"])]
+
+
+def _sampling_error(finals: list[Row]) -> float | None:
+    """The standard error that the test set's own size leaves on an accuracy."""
+    if not finals or finals[0]["metric"] != "accuracy":
+        return None
+    p = sum(r["test"] for r in finals) / len(finals)
+    return math.sqrt(p * (1 - p) / finals[0]["test_size"])
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None

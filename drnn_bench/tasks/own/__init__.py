@@ -1,0 +1,8 @@
+"""The task `own`: the user's own sequences, in any file that `drnn_bench.formats` reads.
+
+task       the task: options, reading, padding
+splitting  classes and splits; grouping keeps the sequences of a group in one split
+scaling    shifts and scales channels, fills in missing values
+summary    the data in a few lines for the user
+warnings   what may be wrong with it
+"""

@@ -1,0 +1,136 @@
+"""Executors: one contract suite that each inherits, and what is a local process's own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from drnn_bench.errors import JobError
+from drnn_bench.execution.job import Lost, Returned, Yielded
+from drnn_bench.execution.local import LocalExecutor
+from tests.support.command import ENV, ROOT
+from tests.support.executor_contract import ExecutorContract, next_event, ready
+from tests.support.inline import InlineExecutor, Vanish
+from tests.support.runs import wait_for
+from tests.support.toy_jobs import Count, Echo, Where
+
+
+class TestInline(ExecutorContract):
+    survives = False
+
+    @pytest.fixture
+    def make(self):
+        return lambda size, shared=None: InlineExecutor(size, shared)
+
+    def test_a_trainer_that_vanishes_is_lost(self):
+        class Gone:
+            def run(self, shared):
+                yield 1
+                raise Vanish
+
+        executor = InlineExecutor()
+        ticket = executor.start(Gone())
+        executor.advance(ticket)
+        assert [type(next_event(executor, ticket)) for _ in range(2)] == [Yielded, Lost]
+
+
+class TestLocal(ExecutorContract):
+    @pytest.fixture
+    def make(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("PYTHONPATH", str(ROOT))  # trainers import the toy jobs
+        made = []
+
+        def make(size, shared=None, modules=()):
+            made.append(LocalExecutor(size, tmp_path / "log", shared, modules))
+            return ready(made[-1], size)
+
+        yield make
+        for executor in made:
+            executor.close()
+
+    def test_jobs_run_side_by_side_in_processes_of_one_thread(self, make):
+        executor = make(2)
+        two = [executor.start(Where()) for _ in range(2)]
+        pids = set()
+        while len(pids) < 2:
+            pids |= {e.value for t, e in executor.wait(0.2) if t in two and isinstance(e, Yielded)}
+        assert os.getpid() not in pids
+        for pid in pids:
+            environment = Path(f"/proc/{pid}/environ").read_text().split("\0")
+            assert "OMP_NUM_THREADS=1" in environment
+
+    def test_a_library_may_print_what_it_likes(self, make, tmp_path):
+        ticket = (executor := make(1)).start(Echo(b"x"))
+        assert next_event(executor, ticket) == Yielded(b"x")
+        executor.advance(ticket)
+        assert next_event(executor, ticket) == Returned(b"x")
+        said = (tmp_path / "log").read_text()
+        assert "what a library prints" in said
+        assert "and its errors" in said
+
+    def test_a_trainer_that_is_killed_while_it_does_nothing_is_replaced(self, make):
+        executor = make(1)
+        assert next_event(executor, executor.start(Count(0))) == Returned(0)
+        (pid,) = executor.pids
+        os.kill(pid, signal.SIGKILL)
+        while pid in executor.pids:
+            assert executor.wait(0.2) == []
+        ready(executor)
+        assert next_event(executor, executor.start(Count(0))) == Returned(0)
+
+    def test_trainers_that_cannot_start_are_one_line_with_the_cause(self, make):
+        with pytest.raises(JobError, match=r"no trainer can start .*No module named 'no_such_mod"):
+            make(1, modules=["no_such_module"])
+
+    @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+    def test_a_signal_to_all_processes_leaves_trainers_to_the_driver(self, make, name):
+        executor = make(1)
+        ticket = executor.start(Count(3))
+        next_event(executor, ticket)
+        (pid,) = executor.pids
+        os.kill(pid, getattr(signal, name))
+        executor.advance(ticket)
+        assert next_event(executor, ticket) == Yielded(2)
+
+    def test_a_trainer_that_was_stopped_and_continued_goes_on(self, make):
+        executor = make(1)
+        ticket = executor.start(Count(2))
+        next_event(executor, ticket)
+        (pid,) = executor.pids
+        os.kill(pid, signal.SIGSTOP)
+        executor.advance(ticket)
+        assert executor.wait(0.3) == []
+        os.kill(pid, signal.SIGCONT)
+        assert next_event(executor, ticket) == Yielded(2)
+
+    def test_trainers_end_with_their_driver_even_in_the_middle_of_a_job(self, tmp_path):
+        code = (
+            "import sys, time\nfrom pathlib import Path\nfrom tests.support.toy_jobs import Hangs\n"
+            "from drnn_bench.execution.local import LocalExecutor\n"
+            f"executor = LocalExecutor(1, Path({str(tmp_path / 'log')!r}))\n"
+            "while not executor.free: executor.wait(0.2)\n"
+            "ticket = executor.start(Hangs())\n"
+            "while not executor.wait(0.2): pass\n"
+            "executor.advance(ticket)\n"
+            "print(*executor.pids, flush=True)\ntime.sleep(600)"
+        )
+        driver = subprocess.Popen(
+            [sys.executable, "-c", code], env=ENV | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        pid = int(driver.stdout.readline())
+        driver.kill()
+        driver.wait()
+        wait_for(lambda: _gone(pid))
+
+
+def _gone(pid: int) -> bool:
+    try:
+        return ") Z" in Path(f"/proc/{pid}/stat").read_text()  # a zombie that nobody waits for
+    except FileNotFoundError:
+        return True

@@ -1,0 +1,1 @@
+"""What tests share; no file here is collected."""

@@ -1,0 +1,51 @@
+"""How a test types a command: as a process of its own, or in the tests' process."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from drnn_bench.cli import app
+
+ROOT = Path(__file__).parent.parent.parent
+
+# No test reaches the hub, nor the user's cache of it. `datasets` reads both when imported.
+HF_HOME = tempfile.TemporaryDirectory(prefix="hf-")
+os.environ |= {"HF_HOME": HF_HOME.name, "HF_HUB_OFFLINE": "1"}
+
+ENV = {**os.environ, "COLUMNS": "80"}
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, str(ROOT / "bench.py"), *map(str, words)]
+
+
+def in_this_process(*words: str, cwd: Path) -> subprocess.CompletedProcess:
+    """The console script's own function, with the same folder, words and width of terminal."""
+    out, errors = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(errors),
+    ):
+        patch.chdir(cwd)
+        patch.setenv("COLUMNS", ENV["COLUMNS"])
+        patch.setattr(sys, "argv", ["bench", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            app.main()
+    return subprocess.CompletedProcess(words, ended.value.code, out.getvalue(), errors.getvalue())
+
+
+def checked(done: subprocess.CompletedProcess, code: int | None) -> subprocess.CompletedProcess:
+    """The command as it ended: with this exit code, and with a traceback only where that is 1."""
+    if code is not None:
+        assert done.returncode == code, done.stdout + done.stderr
+    assert code is None or code == 1 or "Traceback" not in done.stderr
+    return done

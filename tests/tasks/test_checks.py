@@ -1,0 +1,131 @@
+"""What a task of anybody's gives is checked before anything is trained on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from drnn_bench.errors import JobError
+from drnn_bench.tasks.prepared import read
+from drnn_bench.tasks.task import SPLITS, UNSCORED, Task
+from drnn_bench.training.scoring import targets
+from tests.support.refused import refusal
+
+N, T = 6, 5
+X, Y = np.zeros((N, T, 2), np.float32), np.arange(N) % 3
+PER_STEP = np.tile(np.arange(T) % 3, (N, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(Task):
+    """Whatever a test gives it."""
+
+    name: ClassVar[str] = "given"
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "what a test says"
+    metric: ClassVar[str] = "accuracy"
+    length: ClassVar[int] = T
+    scored: ClassVar[int] = 1
+    input_size: ClassVar[int] = 2
+    output_size: ClassVar[int] = 3
+
+
+def of(task: type[Task], test: tuple, **others: tuple):
+    """Reads a task whose test split is given, as a run does."""
+
+    class Made(task):
+        def load(self, data_dir):
+            return dict.fromkeys(SPLITS, test) | others
+
+    return read(Made(), None)
+
+
+class EveryStep(Given):
+    scored: ClassVar[int] = T
+
+
+class Symbols(Given):
+    one_hot: ClassVar[bool] = True
+
+
+class Stream(Given):
+    stream: ClassVar[bool] = True
+    one_hot: ClassVar[bool] = True
+    scored: ClassVar[None] = None
+
+
+RIGHT = {
+    "one label": (Given, (X, Y)),
+    "bool labels": (Given, (X, Y == 1)),
+    "a column of labels": (Given, (X, Y[:, None])),
+    "labels of each step": (EveryStep, (X, PER_STEP)),
+    "lengths": (EveryStep, (X, np.where(np.arange(T) < 3, PER_STEP, UNSCORED), np.full(N, 3))),
+    "symbols": (Symbols, (np.ones((N, T), np.uint8), Y)),
+    "a stream": (Stream, (np.zeros(9, np.uint16), np.ones(9, np.uint16))),
+}
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_what_is_right_passes(case):
+    assert len(of(*RIGHT[case]).data_hash) == 16
+
+
+WRONG = {
+    "real targets": (Given, (X, Y + 0.5), "given, train: targets are float64; supported are cl"),
+    "real targets that are whole": (Given, (X, Y.astype(np.float32)), "targets are float32"),
+    "real targets of each step": (EveryStep, (X, PER_STEP * 1.0), "targets are float64"),
+    "complex targets": (Given, (X, Y * 1j), "targets are complex128"),
+    "words": (Given, (X, Y.astype(str)), "targets are <U21"),
+    "a class too many": (Given, (X, Y + 1), "targets from 1 to 3; expected 0 to 2"),
+    "a class below": (Given, (X, Y - 1), "targets from -1 to 1; expected 0 to 2"),
+    "nothing scored": (Given, (X, np.full(N, UNSCORED)), "all targets are -100"),
+    "labels of other steps": (Given, (X, PER_STEP), "targets have shape (6, 5); expected (6, 1)"),
+    "coordinates": (
+        Given,
+        (X.astype(float) + 5e6, Y),
+        "inputs are float64; expected uint8 or float32",
+    ),
+    "counters": (Given, (X.astype(np.int64), Y), "inputs are int64; expected uint8 or float32"),
+    "NaN": (Given, (np.where(np.eye(N, T)[..., None], np.nan, X), Y), "row 0 of the inputs has N"),
+    "other steps": (Given, (X[:, 1:], Y), "inputs have shape (6, 4, 2); expected (N, 5, 2)"),
+    "other channels": (Given, (X[..., :1], Y), "(6, 5, 1); expected (N, 5, 2)"),
+    "fewer labels": (Given, (X, Y[1:]), "arrays of 6, 5 rows"),
+    "no rows": (Given, (X[:0], Y[:0]), "arrays of 0, 0 rows"),
+    "one array": (Given, (X,), "1 arrays; expected inputs, targets"),
+    "symbols too great": (Symbols, (np.full((N, T), 2), Y), "symbols from 2 to 2; expected 0 to 1"),
+    "symbols below": (Symbols, (np.full((N, T), -1), Y), "symbols from -1 to -1"),
+    "symbols that are real": (Symbols, (np.ones((N, T)), Y), "float64; expected symbols"),
+    "a stream of rows": (Stream, (np.zeros((9, 2), int), np.zeros((9, 2), int)), "expected (N,)"),
+    "lengths too great": (Given, (X, Y, np.full(N, T + 1)), "expected int64 from 1 to 5"),
+    "targets after an end": (EveryStep, (X, PER_STEP, np.full(N, 3)), "after a sequence's end"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_one_line(case):
+    task, arrays, words = WRONG[case]
+    said = refusal(of, task, arrays)
+    assert said.startswith("task given")
+    assert words in said
+
+
+def test_splits_have_their_names():
+    said = refusal(lambda: of(Given, (X, Y), holdout=(X, Y)))
+    assert "expected train, validation, test" in said
+
+
+def test_training_rounds_nothing():
+    assert targets(np.array([1, 2]), "cpu").tolist() == [[1], [2]]
+    assert "targets are float32" in refusal(targets, np.array([0.9], np.float32), "cpu")
+
+
+def test_too_little_memory_is_a_line_that_names_the_size():
+    class Great(Given):
+        def load(self, data_dir):
+            return np.zeros((2**40, 2**10))
+
+    with pytest.raises(JobError, match=r"^task given: not enough memory: 8\.00 PiB wanted"):
+        read(Great(), None)
