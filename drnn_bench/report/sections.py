@@ -49,7 +49,7 @@ class Board:
 
 @dataclass(frozen=True)
 class Section:
-    """One task under one version, data and number of steps; its boards are its budgets."""
+    """One task under one version, data, number of steps and protocol; its boards are its budgets."""
 
     task: str
     title: str
@@ -62,14 +62,14 @@ def make_sections(groups: Sequence[BoardGroup], rows: list[Row]) -> list[Section
     studies = searches(rows)
     tasks: dict[tuple, list[BoardGroup]] = {}  # budgets side by side
     for group in groups:
-        task, version, data, _, steps = group.key
-        tasks.setdefault((task, version, data, steps), []).append(group)
-    titles = [(task, steps) for task, _, _, steps in tasks]
+        task, version, data, _, steps, protocol = group.key
+        tasks.setdefault((task, version, data, steps, protocol), []).append(group)
+    titles = [(task, steps) for task, _, _, steps, _ in tasks]
     sections = []
-    for (task, version, data, steps), budgets in tasks.items():
+    for (task, version, data, steps, protocol), budgets in tasks.items():
         title = f"{task}, {steps:,} steps"
         if titles.count((task, steps)) > 1:
-            title += f" (version {version}, data {data})"
+            title += f" (version {version}, data {data}, protocol {protocol})"
         lines = [line for group in budgets for line in group.lines]
         finals = {line.study: finals_of(line, rows) for line in lines}
         boards = [_board(group, Group(group.lines, studies, finals)) for group in budgets]
