@@ -75,7 +75,7 @@ class Task(Extension):
     default_budget: ClassVar[int]
     default_steps: ClassVar[int]
     default_trials: ClassVar[int]
-    default_seeds: ClassVar[int] = 5  # of each finalist
+    default_seeds: ClassVar[int] = 7  # of each finalist
 
     @property
     def length(self) -> int:

@@ -169,8 +169,8 @@ def test_budgets_stand_side_by_side_and_other_data_apart():
     sections = make_sections(rank_rows(rows), rows)
     assert [len(section.boards) for section in sections] == [2, 1]
     assert [section.title for section in sections] == [
-        "pixel_digits, 100 steps (version 1, data 0123456789abcdef)",
-        "pixel_digits, 100 steps (version 1, data fedcba9876543210)",
+        "pixel_digits, 100 steps (version 1, data 0123456789abcdef, protocol 2)",
+        "pixel_digits, 100 steps (version 1, data fedcba9876543210, protocol 2)",
     ]
     small, longer = searched(budget=1000), searched(budget=1000, steps=800)
     rows = [x for s in (small, longer) for x in (s.study(), *s.finals(*GOOD))]
