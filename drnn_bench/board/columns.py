@@ -112,6 +112,8 @@ COLUMNS = (
     Column("test s.e.", 14, lambda x: percent_text(x.test_error)),
     Column("trials", 10, trials_text),
     Column("on edge", 15, on_edge_text, right=False),
+    Column("path", 4, lambda x: " ".join(map(number_text, x.path_lengths.values())) or MISSING,
+           shown=_any(lambda x: x.path_lengths or None)),
     Column("architecture", 6, lambda x: x.architecture, right=False),
 )  # fmt: skip
 

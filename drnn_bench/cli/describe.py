@@ -34,7 +34,7 @@ def describe(
         from drnn_bench.tasks.registry import sized_task
 
         named = sized_task(task)
-        config |= {"length": named.length}
+        config |= {"length": named.length, "spans": named.needed_spans}
         config |= {"input_size": named.input_size, "output_size": named.output_size}
     if budget is not None:
         config["budget"] = parse_budget(budget)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from drnn_bench.errors import UserError
 from drnn_bench.models.budget import count_parameters, solve_width
-from drnn_bench.models.mrl import mean_recurrent_length, reach
+from drnn_bench.models.mrl import mean_recurrent_length, path_length, reach
 from drnn_bench.models.registry import architecture_type, make_architecture
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def describe(
     width: int | tuple[int, ...] | None = None,
     budget: int | None = None,
     length: int | None = None,
+    spans: Sequence[int] = (),
     **options: Any,
 ) -> dict[str, Any]:
     """What a network is, without training it: sizes, parameters, dilations, mean recurrent length
@@ -102,6 +104,7 @@ def describe(
     `length` is the sequence length T in steps: MRL is then taken over the spans 1..T-1; without it
     over the net's own period (None for convolutions, which have none). `mrl` counts edges and is
     infinite where a span cannot be crossed; `reach` is in steps and None where nothing bounds it.
+    `path_lengths` has the edges of the shortest path over each of the `spans` (steps).
     Raises ValueError naming a bad option and its bound.
     """
     net = configure(
@@ -126,6 +129,7 @@ def describe(
         "mrl_horizon": horizon,
         "mrl_period": period,
         "reach": reach(net),
+        "path_lengths": {span: path_length(net, span) for span in spans},
         "recurrent_edges_per_node": net.recurrent_edges_per_node,
         "sequential_steps": net.sequential_steps(length) if length else None,
     }

@@ -58,6 +58,13 @@ def path_lengths(paths: Paths, horizon: int) -> np.ndarray:
     return best + paths.edges
 
 
+def path_length(architecture: Architecture, span: int) -> float:
+    """Edges of the shortest path from an input to the output `span` steps later; infinite where
+    there is none."""
+    at_least("span", span, 0)
+    return float(path_lengths(architecture.paths, span)[span])
+
+
 def reach(architecture: Architecture) -> int | None:
     """The largest span in steps that a net can cross (receptive field - 1); None: no bound."""
     if architecture.paths.spans:

@@ -49,7 +49,7 @@ class Board:
 
 @dataclass(frozen=True)
 class Section:
-    """One task under one version, data, protocol and number of steps. Its boards are its budgets."""
+    """One task under one version, data, protocol and number of steps; a board for each budget."""
 
     task: str
     title: str

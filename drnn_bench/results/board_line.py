@@ -8,14 +8,14 @@ fields is the order of the columns. None stands where a value does not exist.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from drnn_bench.results.codec import to_json
 from drnn_bench.results.correlation import Correlation
 
 # Columns that a board has only where a line has something there, and what stands for nothing.
-LATER = {"plugins": None, "protocol": 1, "margin": 0.0}
+LATER: dict[str, Any] = {"plugins": None, "protocol": 1, "margin": 0.0, "path_lengths": {}}
 # Lines are ranked together where they agree in these.
 GROUP = ("task", "task_version", "data_hash", "budget", "steps", "protocol")
 
@@ -95,6 +95,8 @@ class BoardLine:
     # How searches, finals and ranks are made: 2 since the start-up draws, the pruning and the ranks
     # changed. Rows from before have none, which is 1.
     protocol: int = 1
+    # Span in steps -> edges of the shortest path over it, for the spans that the task needs.
+    path_lengths: dict[str, float] = field(default_factory=dict)
     margin: float = 0.0  # the smallest difference of the metric that counts in the ranks
     apart: list[str]  # in which conditions other groups of the same task differ from its own
     search: str | None = None  # which search this is, where the group has several of the family

@@ -68,6 +68,9 @@ PAIR = Kind(
     "a step and a value", lambda x: isinstance(x, list) and len(x) == 2 and all(map(_number, x))
 )
 TABLE = Kind("an object", lambda x: isinstance(x, dict))
+LENGTHS = Kind(
+    "lengths by span", lambda x: isinstance(x, dict) and all(map(LENGTH.fits, x.values()))
+)
 SHARES = Kind("shares by name", lambda x: isinstance(x, dict) and all(map(SHARE.fits, x.values())))
 _DEEP = ("depth", "modules", "start")
 
@@ -115,7 +118,8 @@ EVERY: Row = {
     "guessing?": NUMBER | NOTHING, "margin?": AMOUNT, "protocol?": SIZE, "sampler": TEXT,
     "pruner": TEXT, "search_seed": WHOLE,
     "mrl": LENGTH | NOTHING, "mrl_horizon": COUNT, "reach": LENGTH | NOTHING,
-    "recurrent_edges_per_node": NUMBER | NOTHING, "sequential_steps": NUMBER | NOTHING,
+    "path_lengths?": LENGTHS, "recurrent_edges_per_node": NUMBER | NOTHING,
+    "sequential_steps": NUMBER | NOTHING,
     "started": TIME, "harness_version": TEXT, "git_commit": TEXT | NOTHING,
     "git_dirty": TRUTH | NOTHING, "plugins?": CODES, "python": TEXT, "torch": TEXT, "optuna": TEXT,
     "processor": TEXT, "device": TEXT, "threads": SIZE, "dtype": TEXT,

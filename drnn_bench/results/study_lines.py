@@ -121,6 +121,7 @@ def make_line(
         mrl_correlation=mrl_correlations(study),
         left_out=left_out,
         protocol=protocol,
+        path_lengths=from_json(study.get("path_lengths", {})),
         margin=study.get("margin", 0.0),
         apart=[],
     )

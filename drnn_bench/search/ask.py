@@ -113,8 +113,9 @@ def ask(study: DrivenStudy) -> RunningTrial | None:
     if facts.warm:
         draw["warm"] = True
     sizes = {"input_size": task.input_size, "output_size": task.output_size}
+    length, spans = task.length, task.needed_spans
     try:
-        drawn = study.space.draw(trial, budget=spec.budget, length=task.length, **sizes)
+        drawn = study.space.draw(trial, budget=spec.budget, length=length, spans=spans, **sizes)
     except Infeasible as refusal:
         trial.set_user_attr("draw", draw | {"infeasible": str(refusal)})
         _refuse(study, trial, str(refusal))

@@ -42,7 +42,8 @@ class Candidate:
         if self.refusal is not None:
             raise self.refusal
         sizes = {"input_size": task.input_size, "output_size": task.output_size}
-        return space.fit(self.options, budget=budget, length=task.length, **sizes)
+        spans = task.needed_spans
+        return space.fit(self.options, budget=budget, length=task.length, spans=spans, **sizes)
 
 
 @dataclass(frozen=True)

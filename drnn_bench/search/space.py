@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import Architecture, option_types
 from drnn_bench.models.budget import Infeasible, solve_width
+from drnn_bench.models.mrl import path_length
 from drnn_bench.models.registry import TooFar, architecture_type, make_architecture
 from drnn_bench.results.recipe import Recipe
 
@@ -92,11 +94,20 @@ class SearchSpace:
     recipe: Recipe
     table: dict[str, Any]  # the `[space]` table as read: part of a study's identity
 
-    def draw(self, trial: optuna.Trial, *, budget: int, length: int, **sizes: int) -> Drawn:
-        """Raises Infeasible where the budget or the length refuses the draw."""
+    def draw(
+        self,
+        trial: optuna.Trial,
+        *,
+        budget: int,
+        length: int,
+        spans: Sequence[int] = (),
+        **sizes: int,
+    ) -> Drawn:
+        """Raises Infeasible where the budget, the length or a needed span refuses the draw."""
         options = self.options(trial, length)
         learning_rate = options.pop("learning_rate")
-        return Drawn(self.fit(options, budget=budget, length=length, **sizes), learning_rate)
+        architecture = self.fit(options, budget=budget, length=length, spans=spans, **sizes)
+        return Drawn(architecture, learning_rate)
 
     def options(self, trial: optuna.Trial, length: int) -> dict[str, Any]:
         """What a trial suggests, the learning rate among it. Raises Infeasible where the length
@@ -111,15 +122,30 @@ class SearchSpace:
         return drawn
 
     def fit(
-        self, options: dict[str, Any], *, budget: int, length: int, **sizes: int
+        self,
+        options: dict[str, Any],
+        *,
+        budget: int,
+        length: int,
+        spans: Sequence[int] = (),
+        **sizes: int,
     ) -> Architecture:
-        """The architecture of some options at a budget. Raises Infeasible where there is none."""
+        """The architecture of some options at a budget. Raises Infeasible where there is none, or
+        where it cannot cross one of the `spans`, in steps."""
         try:
-            return solve_width(self.family, options, budget=budget, length=length, **sizes)
+            found = solve_width(self.family, options, budget=budget, length=length, **sizes)
         except Infeasible:
             raise
         except UserError as error:
             raise Infeasible(str(error), reason="the options do not go together") from None
+        for span in spans:
+            if path_length(found, span) == math.inf:
+                net = f"{self.family} {found.words}"
+                raise Infeasible(
+                    f"{net} cannot cross the {span} steps that the task needs",
+                    reason="it cannot cross a span that the task needs",
+                )
+        return found
 
     def edges(self, options: dict[str, Any]) -> list[str]:
         """The options whose value lies on an end of its range: a wider range might be better."""

@@ -194,7 +194,13 @@ def _paced(spec: StudySpec, task: Task) -> Iterator[Workload]:
     sizes = {"input_size": task.input_size, "output_size": task.output_size}
     for _ in range(100):
         try:
-            drawn = space.draw(study.ask(), budget=spec.budget, length=task.length, **sizes)
+            drawn = space.draw(
+                study.ask(),
+                budget=spec.budget,
+                length=task.length,
+                spans=task.needed_spans,
+                **sizes,
+            )
         except Infeasible:
             continue
         yield Workload.of(drawn.config, task, space.recipe)

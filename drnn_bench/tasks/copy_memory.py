@@ -58,6 +58,11 @@ class CopyMemory(Task):
     def output_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return SYMBOLS if self.loss == "last" else SYMBOLS + 1
 
+    @property
+    def needed_spans(self) -> tuple[int, ...]:
+        """Every symbol is wanted back as many steps after it was read."""
+        return (self.T + COPIED,)
+
     def load(self, data_dir: str | None) -> Arrays:
         rng = np.random.RandomState(0)
         sizes = {"train": 20_000, "validation": 1_000, "test": 2_000}

@@ -91,6 +91,12 @@ class Task(Extension):
         return DIRECTIONS[self.metric]
 
     @property
+    def needed_spans(self) -> tuple[int, ...]:
+        """The spans in steps, from an input to an output, that its answers need; empty where the
+        task does not know them. A net that cannot cross one of them cannot learn the task."""
+        return ()
+
+    @property
     def margin(self) -> float:
         """The smallest difference of the metric that anybody would choose a net for."""
         return MARGINS[self.metric]
