@@ -14,7 +14,7 @@ from typing import Any
 
 from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import Architecture, at_least, shortened
-from drnn_bench.models.registry import TooFar, make_architecture
+from drnn_bench.models.registry import TooFar, for_length, make_architecture
 
 ENOUGH = 0.95  # the share of the budget to use where integer widths allow it
 LEAST = 0.90  # an architecture that cannot use this share is refused
@@ -63,6 +63,7 @@ def solve_width(
         )
 
     at_least("budget", budget, 1)
+    options = for_length(options, length)
     # The least width may depend on the options: a clockwork RNN needs a unit in every module.
     try:
         floor = _first(lambda width: _valid(make, width))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from drnn_bench.errors import UserError
 from drnn_bench.models.budget import count_parameters, solve_width
 from drnn_bench.models.mrl import mean_recurrent_length, path_length, reach
-from drnn_bench.models.registry import architecture_type, make_architecture
+from drnn_bench.models.registry import architecture_type, for_length, make_architecture
 
 if TYPE_CHECKING:
     from drnn_bench.models.architecture import Architecture
@@ -37,7 +37,7 @@ def configure(
     architecture_type(family)  # so that an unknown family is the first error
     sizes = {"input_size": input_size, "output_size": output_size}
     if width is not None and budget is None:
-        return make_architecture(family, **sizes, width=width, **options)
+        return make_architecture(family, **sizes, width=width, **for_length(options, length))
     if budget is not None and width is None:
         return solve_width(family, options, **sizes, budget=budget, length=length)
     raise UserError(f"{family}: give either width or budget")

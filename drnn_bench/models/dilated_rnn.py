@@ -20,7 +20,7 @@ from drnn_bench.models.architecture import (
     max_levels,
     one_of,
 )
-from drnn_bench.models.layers import INITS, RecurrentStack, recurrent_stack
+from drnn_bench.models.layers import RecurrentStack, check_init, recurrent_stack
 
 CELLS = ("rnn", "gru", "lstm")
 
@@ -37,12 +37,13 @@ class DilatedRNN(Architecture):
     fusion: bool = False
     dilations: tuple[int, ...] | None = None
     init: str = "orthogonal"
+    memory: int | None = None  # steps; of init=chrono
 
     family: ClassVar[str] = "dilated_rnn"
 
     def __post_init__(self) -> None:
         one_of("cell", self.cell, CELLS)
-        one_of("init", self.init, INITS)
+        check_init(self.cell, self.init, self.memory)
         if self.dilations is not None:
             self._take_list(self.dilations)
         at_least("base", self.base, 1)
@@ -122,4 +123,5 @@ class DilatedRNN(Architecture):
             self.output_size,
             self.kernel,
             self.init,
+            self.memory,
         )

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drnn_bench import kernels
+from drnn_bench.errors import UserError
+from drnn_bench.models.architecture import at_least, one_of
 from drnn_bench.models.needed import (
     chains,
     keep,
@@ -30,7 +32,26 @@ from drnn_bench.models.streaming import Ring, single_step
 # uniform     torch's own: everything uniform within 1/sqrt(units)
 # paper       the official code's: Glorot over inputs and states together, GRU gates 1, LSTM forget
 #             gate 1, output layer N(0, 1)
-INITS = ("orthogonal", "uniform", "paper")
+# chrono      as orthogonal, but the gates that keep the state are biased for memories of up to T
+#             steps (Tallec and Ollivier 2018, arXiv 1804.11188): LSTM forget log U(1, T-1) and input
+#             minus that, GRU update (which keeps, as torch has it) log U(1, T-1). T is `memory`, in
+#             steps of the layer's dilation
+INITS = ("orthogonal", "uniform", "paper", "chrono")
+GATED = ("gru", "lstm")
+
+
+def check_init(cell: str, init: str, memory: int | None) -> None:
+    """Raises UserError for an initialisation that a cell does not have."""
+    one_of("init", init, INITS)
+    if init != "chrono":
+        if memory is not None:
+            raise UserError(f"memory belongs to init=chrono, here init={init}")
+        return
+    if cell not in GATED:
+        raise UserError(f"init=chrono needs gates that keep a state: cell gru or lstm, got {cell}")
+    if memory is None:
+        raise UserError("init=chrono needs memory=N: the longest memory to begin with, in steps")
+    at_least("memory", memory, 2)
 
 
 class Layer(nn.Module):
@@ -106,16 +127,17 @@ class RecurrentLayer(CellLayer):
         width: int,
         dilation: int = 1,
         init: str = "orthogonal",
+        memory: int | None = None,
     ):
         super().__init__(cell, width, dilation)
         rows = kernels.gates(cell) * width
         self.w_ih = nn.Parameter(torch.empty(rows, input_size))
         self.w_hh = nn.Parameter(torch.empty(rows, width))
         self.bias = nn.Parameter(torch.empty(rows))
-        self.reset_parameters(init)
+        self.reset_parameters(init, memory)
 
     @torch.no_grad()
-    def reset_parameters(self, init: str) -> None:
+    def reset_parameters(self, init: str, memory: int | None = None) -> None:
         width = self.width
         if init == "uniform":
             for parameter in self.parameters():
@@ -138,6 +160,11 @@ class RecurrentLayer(CellLayer):
                 self.bias[2 * width : 3 * width] = 0
         if self.cell == "lstm":
             self.bias[width : 2 * width] = 1
+        if memory is not None:  # init chrono
+            keep = self.bias[width : 2 * width]
+            keep.uniform_(1, max(1.0, memory / self.dilation - 1)).log_()
+            if self.cell == "lstm":
+                self.bias[:width] = -keep
 
     @property
     def weights(self) -> kernels.Weights:
@@ -285,11 +312,12 @@ def recurrent_stack(
     output_size: int,
     kernel: int = 1,
     init: str = "orthogonal",
+    memory: int | None = None,
 ) -> RecurrentStack:
     """Recurrent layers of these widths and dilations, and an output layer of this kernel."""
     sizes = (input_size, *widths)
     layers = [
-        RecurrentLayer(cell, sizes[i], width, dilation, init)
+        RecurrentLayer(cell, sizes[i], width, dilation, init, memory)
         for i, (width, dilation) in enumerate(zip(widths, dilations, strict=True))
     ]
     return RecurrentStack(layers, CausalHead(widths[-1], output_size, kernel, init))

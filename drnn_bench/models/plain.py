@@ -8,24 +8,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from drnn_bench.models.architecture import Stepwise, one_of
-from drnn_bench.models.layers import INITS, RecurrentStack, recurrent_stack
+from drnn_bench.models.architecture import Stepwise
+from drnn_bench.models.layers import RecurrentStack, check_init, recurrent_stack
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlainStack(Stepwise):
     init: str = "orthogonal"
+    memory: int | None = None  # steps; of init=chrono
 
     cell: ClassVar[str]
 
     def __post_init__(self) -> None:
-        one_of("init", self.init, INITS)
+        check_init(self.cell, self.init, self.memory)
         super().__post_init__()
 
     def network(self) -> RecurrentStack:
         ones = (1,) * self.depth
         return recurrent_stack(
-            self.cell, self.input_size, self.widths, ones, self.output_size, init=self.init
+            self.cell,
+            self.input_size,
+            self.widths,
+            ones,
+            self.output_size,
+            init=self.init,
+            memory=self.memory,
         )
 
 

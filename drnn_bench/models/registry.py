@@ -38,6 +38,14 @@ def architecture_type(family: str) -> type[Architecture]:
     return getattr(importlib.import_module(f"drnn_bench.models.{module}"), name)
 
 
+def for_length(options: dict[str, Any], length: int | None) -> dict[str, Any]:
+    """The options of a net for sequences of so many steps: `init=chrono` begins with memories of up
+    to that length, unless `memory` says otherwise."""
+    if options.get("init") == "chrono" and "memory" not in options and length is not None:
+        return {**options, "memory": length}
+    return options
+
+
 def make_architecture(
     family: str, *, input_size: int, output_size: int, width: Any, **options: Any
 ) -> Architecture:

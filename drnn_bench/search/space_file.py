@@ -27,12 +27,13 @@ from typing import Any
 from drnn_bench.errors import UserError, nearest
 from drnn_bench.models.architecture import at_most, option_types
 from drnn_bench.models.names import FAMILIES
-from drnn_bench.models.registry import TooFar, architecture_type, make_architecture
+from drnn_bench.models.registry import TooFar, architecture_type, for_length, make_architecture
 from drnn_bench.plugins import source_file
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.search.space import Condition, Entry, SearchSpace
 
 LARGEST_FILE = 1_000_000  # bytes
+SOME_LENGTH = 1_000  # steps, where a value is tried by itself
 
 
 def default_path(family: str) -> Path:
@@ -111,9 +112,8 @@ def _check_values(family: str, entry: Entry) -> None:
         if value is True:  # may need other options beside it
             continue
         with contextlib.suppress(TooFar):  # beside the defaults; with fewer layers it may be fine
-            make_architecture(
-                family, input_size=1, output_size=1, width=4096, **{entry.name: value}
-            )
+            options = for_length({entry.name: value}, SOME_LENGTH)
+            make_architecture(family, input_size=1, output_size=1, width=4096, **options)
 
 
 def _entry(name: str, given: Any, types: dict[str, Any]) -> Entry:

@@ -1,0 +1,95 @@
+"""Gates that begin with memories of up to the task's length (Tallec and Ollivier 2018)."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import drnn_bench
+from drnn_bench.models.layers import RecurrentLayer
+from drnn_bench.models.registry import make_architecture
+from tests.support.refused import refusal
+
+SIZES = {"input_size": 3, "output_size": 2}
+
+
+def keep_gate(layer: RecurrentLayer) -> torch.Tensor:
+    """The bias of the gate that keeps the state: LSTM forget, GRU update."""
+    return layer.bias.detach()[layer.width : 2 * layer.width]
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("dilation", [1, 4, 300])
+def test_memories_are_uniform_up_to_the_length_in_steps_of_the_dilation(cell, dilation):
+    torch.manual_seed(0)
+    layer = RecurrentLayer(cell, 3, 4000, dilation, "chrono", memory=500)
+    # A gate that keeps sigmoid(b) of the state a step forgets in about 1 + exp(b) steps.
+    spans = keep_gate(layer).exp()
+    most = max(1.0, 500 / dilation - 1)
+    assert 1 - 1e-4 <= spans.min() <= spans.max() <= most + 1e-3 * most
+    assert spans.mean() == pytest.approx((1 + most) / 2, rel=0.05)
+    if cell == "lstm":
+        assert torch.equal(layer.bias[:4000], -keep_gate(layer))
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_all_else_is_as_orthogonal(cell):
+    def made(init: str, memory: int | None) -> RecurrentLayer:
+        torch.manual_seed(1)
+        return RecurrentLayer(cell, 3, 5, 1, init, memory)
+
+    plain, chrono = made("orthogonal", None), made("chrono", 100)
+    assert torch.equal(plain.w_ih, chrono.w_ih)
+    assert torch.equal(plain.w_hh, chrono.w_hh)
+    gates = slice(2 * 5, None)
+    assert torch.equal(plain.bias[gates], chrono.bias[gates])
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_the_gradient_of_a_late_output_reaches_an_early_input(cell):
+    """Over 200 steps: an orthogonal net's is gone, a chrono net's is not."""
+    reached = {}
+    for init, memory in (("orthogonal", None), ("chrono", 200)):
+        torch.manual_seed(0)
+        net = make_architecture(cell, width=32, depth=1, init=init, memory=memory, **SIZES)
+        x_BTI = torch.randn(8, 200, 3, requires_grad=True)
+        net.build()(x_BTI, last=1).sum().backward()
+        reached[init] = float(x_BTI.grad[:, 0].norm())
+    assert reached["chrono"] > 1e3 * reached["orthogonal"]
+    assert reached["chrono"] > 1e-6
+
+
+def test_the_length_of_the_sequences_is_the_memory():
+    net = drnn_bench.configure("lstm", budget=2000, length=500, init="chrono", **SIZES)
+    assert net.config["memory"] == 500
+    net = drnn_bench.configure("gru", width=4, length=500, init="chrono", memory=40, **SIZES)
+    assert net.config["memory"] == 40
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "said"),
+    [
+        ("lstm", {"init": "chrono"}, "init=chrono needs memory=N"),
+        ("lstm", {"memory": 9}, "memory belongs to init=chrono"),
+        ("lstm", {"init": "chrono", "memory": 1}, "memory must be at least 2"),
+        ("rnn", {"init": "chrono", "memory": 9}, "needs gates that keep a state"),
+        (
+            "dilated_rnn",
+            {"cell": "rnn", "init": "chrono", "memory": 9},
+            "cell gru or lstm, got rnn",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(family, options, said):
+    assert said in refusal(make_architecture, family, width=4, **SIZES, **options)
+
+
+def test_log_of_a_uniform_number():
+    """The law by hand: P(b <= x) = (exp(x) - 1) / (T - 2) for b = log U(1, T-1)."""
+    torch.manual_seed(0)
+    biases = keep_gate(RecurrentLayer("gru", 1, 20_000, 1, "chrono", memory=100))
+    for x in (1.0, 2.0, 4.0):
+        share = float((biases <= x).float().mean())
+        assert share == pytest.approx((math.exp(x) - 1) / 98, abs=0.02)
