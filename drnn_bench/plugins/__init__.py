@@ -1,7 +1,7 @@
 """Tasks and families that a user brings: Python files, and entry points of installed packages.
 
 A file is named by `bench --plugin FILE` or by the variable DRNN_BENCH_PLUGINS (absolute paths,
-separated as in PATH), which worker processes inherit. Every class in it that is a task or a family
+separated as in PATH), which trainers inherit. Every class in it that is a task or a family
 counts, unless its name begins with _. All files are read before a name is looked up.
 
 A package names its classes under the entry points `drnn_bench.tasks` and `drnn_bench.models`,

@@ -130,7 +130,7 @@ def best_so_far(group: Group) -> list[Chart]:
         "count as trials. It is a maximum, so it flatters: the board has the retrained mean."
     )
     time_caption = (
-        f"The same against {unit} of training, summed over the trials: what one worker takes."
+        f"The same against {unit} of training, summed over the trials: what one trainer takes."
     )
     if len(by_time) < len(by_trials):
         time_caption += " Records of an earlier version do not tell the time of their trials."
@@ -263,7 +263,7 @@ def starting_dilation(group: Group) -> list[Chart]:
         "Complete trials of the dilated RNN at full steps (the paper's figure 6). The other "
         "options vary too, and a sampler other than random chose where to look."
     )
-    time = "Seconds of training of the same trials, on one thread beside other workers."
+    time = "Seconds of training of the same trials, on one thread beside other trainers."
     if not series(3):
         time = "Records of an earlier version do not tell the time of their trials."
     return [

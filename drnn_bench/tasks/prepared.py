@@ -1,4 +1,4 @@
-"""A task's arrays on disk, read once a machine and mapped into memory by every worker.
+"""A task's arrays on disk, read once a machine and mapped into memory by every trainer.
 
 The files are checked before they are used: see `verification`. The folder's name ends in the hash
 of `task.json`. `store` writes a damaged copy again from the source that was just read; a worker
@@ -61,7 +61,7 @@ class TaskFacts(Protocol):
 
 @dataclass(frozen=True)
 class Prepared:
-    """The same on disk: what workers share. The folder holds the arrays and the task itself."""
+    """The same on disk: what trainers share. The folder holds the arrays and the task itself."""
 
     task: Task
     data_hash: str

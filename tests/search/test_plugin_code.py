@@ -16,6 +16,7 @@ import drnn_bench
 from drnn_bench import plugins
 from drnn_bench.board.renderings import to_csv, to_markdown
 from drnn_bench.errors import UserError
+from drnn_bench.export.loading import digest
 from drnn_bench.jobs.plan import Request, make_plan
 from drnn_bench.results.board_line import as_records
 from drnn_bench.results.ranking import rank_rows
@@ -158,6 +159,7 @@ def test_a_plug_in_that_changes_or_goes_away_is_said(page, bench, typed, monkeyp
         drnn_bench.load(page / "net")
     described = json.loads((page / "net" / "config.json").read_text())
     described["plugins"]["family"]["sha256"] = "0" * 16
+    described["digest"] = digest(described)
     (page / "net" / "config.json").write_text(json.dumps(described))
     monkeypatch.setenv(plugins.VARIABLE, str(page / "leaky_rnn.py"))
     with pytest.warns(UserWarning, match="the net may compute something else"):
