@@ -19,6 +19,7 @@ import torch
 
 import drnn_bench
 from drnn_bench.export.loading import CONFIG
+from drnn_bench.search.study import nearly_the_same, studies_of
 from tests.support.world import World
 
 DATA = Path(__file__).parent / "data"
@@ -42,18 +43,20 @@ def test_records_give_the_same_board(bench):
 
 
 @pytest.mark.slow
-def test_a_study_is_continued(tmp_path):
+def test_a_study_of_the_protocol_before_is_kept_and_said(tmp_path):
     (tmp_path / "runs").mkdir()
     shutil.copy(RUNS / "studies.db", tmp_path / "runs")
     world = World(tmp_path, families=("dilated_rnn",), budgets=(5000,), steps=30, trials=3)
-    [spec] = world.plan.specs
-    assert spec.name == "pixel_digits/dilated_rnn/5000/0169a8ab44e8"
-    before = [(trial.number, trial.value, trial.params) for trial in world.trials()]
+    known = {spec.digest: study for spec, study in studies_of(world.storage)}
+    before = [(t.number, t.value, t.params) for t in known["0169a8ab44e8"].trials]
     assert len(before) == 2
+    [spec] = world.plan.specs
+    [line] = nearly_the_same(spec, [old for old, _ in studies_of(world.storage)])
+    assert line == (
+        "dilated_rnn: the search 0169a8ab44e8 is of protocol 1, new ones are of protocol 2; this "
+        f"is another search, {spec.digest}"
+    )
     world.search()
-    *after, third = [(trial.number, trial.value, trial.params) for trial in world.trials()]
-    assert after == before
-    # What 0.1.0 drew when it continued the same study.
-    assert third[2] == {
-        "cell": "lstm", "base": 3, "start": 0, "depth": 3, "learning_rate": 0.047642610763203225,
-    }  # fmt: skip
+    assert len(world.trials()) == 3
+    known = {spec.digest: study for spec, study in studies_of(world.storage)}
+    assert before == [(t.number, t.value, t.params) for t in known["0169a8ab44e8"].trials]

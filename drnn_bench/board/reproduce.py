@@ -46,11 +46,16 @@ def _command(lines: list[BoardLine]) -> str:
             words += ["--family", family]
     words += ["--budget", first.budget, "--steps", first.steps]
     words += ["--trials", max(x.done for x in lines)]
-    words += ["--seeds", max(x.n + x.diverged_finals for x in lines) or 1]
+    words += ["--seeds", max(map(_seeds, lines)) or 1]
     words += ["--sampler", first.sampler, "--pruner", first.pruner]
     if first.warm:
         words += ["--warm-start", first.warm]
     return shell(*words, "--seed", first.search_seed)
+
+
+def _seeds(line: BoardLine) -> int:
+    """How many finals were trained. Since protocol 2 those that diverged are among the n."""
+    return line.n + (line.diverged_finals if line.protocol == 1 else 0)
 
 
 def _task(key: str) -> str:

@@ -10,7 +10,7 @@ import optuna
 from drnn_bench.jobs.plan import Plan
 from drnn_bench.jobs.progress import StudyProgress, study_progress
 from drnn_bench.search.storage import PatientStorage, open_storage
-from drnn_bench.search.study import StudySpec, ask_for, of_other_code, open_study, studies_of
+from drnn_bench.search.study import StudySpec, ask_for, nearly_the_same, open_study, studies_of
 from drnn_bench.search.summary import summarise
 from drnn_bench.search.trial_facts import TrialCounts, count_trials
 from drnn_bench.search.warm_start import enqueue
@@ -31,11 +31,10 @@ class Studies:
         """`confirm_lock` and `check` are those of PatientStorage."""
         self.plan = plan
         opened = open_storage(plan.storage)
-        if any(spec.plugins for spec in plan.specs):
-            known = [spec for spec, _ in studies_of(opened, say)]
-            for spec in plan.specs:
-                for line in of_other_code(spec, known):
-                    say(line)
+        known = [spec for spec, _ in studies_of(opened, say)]
+        for spec in plan.specs:
+            for line in nearly_the_same(spec, known):
+                say(line)
         self.storage = PatientStorage(opened, confirm_lock, say, check)
         self.pairs = self.storage.do(lambda: [self._open(opened, spec) for spec in plan.specs])
 

@@ -33,9 +33,9 @@ from drnn_bench.models.streaming import Ring, single_step
 # paper       the official code's: Glorot over inputs and states together, GRU gates 1, LSTM forget
 #             gate 1, output layer N(0, 1)
 # chrono      as orthogonal, but the gates that keep the state are biased for memories of up to T
-#             steps (Tallec and Ollivier 2018, arXiv 1804.11188): LSTM forget log U(1, T-1) and input
-#             minus that, GRU update (which keeps, as torch has it) log U(1, T-1). T is `memory`, in
-#             steps of the layer's dilation
+#             steps (Tallec and Ollivier 2018, arXiv 1804.11188): LSTM forget log U(1, T-1), input
+#             minus that; GRU update, which keeps the state in torch's form, log U(1, T-1). T is
+#             `memory`, in steps of the layer's dilation
 INITS = ("orthogonal", "uniform", "paper", "chrono")
 GATED = ("gru", "lstm")
 

@@ -186,15 +186,8 @@ def column_names(lines: Sequence[BoardLine]) -> list[str]:
     ]
 
 
-def as_record(line: BoardLine) -> dict[str, Any]:
-    """A line as JSON values by column, infinity as the word `inf`."""
-    record = to_json(asdict(line))
-    for name, absent in LATER.items():
-        if getattr(line, name) == absent:
-            del record[name]
-    return record
-
-
 def as_records(groups: Sequence[BoardGroup]) -> list[dict[str, Any]]:
-    """Every line of a board, in order."""
-    return [as_record(line) for group in groups for line in group.lines]
+    """Every line of a board, in order, as JSON values by column, infinity as the word `inf`."""
+    lines = [line for group in groups for line in group.lines]
+    names, records = column_names(lines), [to_json(asdict(line)) for line in lines]
+    return [{name: record[name] for name in names} for record in records]

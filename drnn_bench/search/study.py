@@ -140,15 +140,23 @@ def studies_of(
     return pairs
 
 
-def of_other_code(spec: StudySpec, known: list[StudySpec]) -> list[str]:
-    """A line on each search that differs from this one only in the code of its plug-ins."""
-    return [
-        f"{spec.family}: the code of its plug-in has changed since the search {other.digest}; "
-        f"this is another search, {spec.digest}"
-        for other in known
-        if other != spec and replace(other, plugins={}) == replace(spec, plugins={})
-        if other.digest != spec.digest
-    ]
+def nearly_the_same(spec: StudySpec, known: list[StudySpec]) -> list[str]:
+    """A line on each search that differs from this one only in the code of its plug-ins, or in the
+    protocol: a user may expect that it is continued."""
+    lines = []
+    for other in known:
+        if other.digest == spec.digest:
+            continue
+        another = f"this is another search, {spec.digest}"
+        if replace(other, plugins={}) == replace(spec, plugins={}):
+            changed = "the code of its plug-in has changed"
+            lines.append(f"{spec.family}: {changed} since the search {other.digest}; {another}")
+        if replace(other, protocol=spec.protocol) == spec:
+            lines.append(
+                f"{spec.family}: the search {other.digest} is of protocol {other.protocol}, new "
+                f"ones are of protocol {spec.protocol}; {another}"
+            )
+    return lines
 
 
 def spec_of(study: optuna.Study) -> StudySpec:

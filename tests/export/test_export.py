@@ -324,7 +324,7 @@ def test_the_default_number_of_seeds_is_the_tasks(tmp_path):
         return make_plan(Request(runs_dir=str(tmp_path), families=("lstm",), **request)).seeds
 
     assert seeds() == 3
-    assert seeds(task="copy_memory:T=5") == 5
+    assert seeds(task="copy_memory:T=5") == 7
     assert seeds(task="copy_memory:T=5", seeds=2) == 2
     with pytest.raises(UserError, match="--seeds must be at least 1"):
         seeds(seeds=0)

@@ -36,7 +36,8 @@ def test_every_field_of_a_line_says_what_it_is_unless_its_name_does():
 
 def test_csv_json_and_the_table_have_the_fields_in_their_order():
     groups = rank_rows(flat(three()[0]))
-    names = [x.name for x in dataclasses.fields(BoardLine) if x.name != "plugins"]
+    absent = ("plugins", "path_lengths")
+    names = [x.name for x in dataclasses.fields(BoardLine) if x.name not in absent]
     assert column_names(groups[0].lines) == names
     assert renderings.to_csv(groups).splitlines()[0].split(",") == names
     assert [list(record) for record in json.loads(renderings.to_json(groups))] == [names] * 3
@@ -55,7 +56,7 @@ def test_a_group_has_the_conditions_that_its_lines_share():
     one, other = searched(), searched(budget=2000, width=12)
     groups = rank_rows([one.study(), *one.finals(*GOOD), other.study(), *other.finals(*POOR)])
     assert [group.key for group in groups] == [
-        ("pixel_digits", 1, "0123456789abcdef", budget, 100) for budget in (1000, 2000)
+        ("pixel_digits", 1, "0123456789abcdef", budget, 100, 2) for budget in (1000, 2000)
     ]
     assert [group.apart for group in groups] == [["2,000 parameters"], ["1,000 parameters"]]
     assert {line.apart == group.apart for group in groups for line in group.lines} == {True}

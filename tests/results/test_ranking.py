@@ -13,6 +13,7 @@ from drnn_bench.board.frame import leaderboard
 from drnn_bench.errors import UserError
 from drnn_bench.results import records
 from drnn_bench.results.board_line import GROUP, as_records
+from drnn_bench.results.outcomes import pack
 from drnn_bench.results.ranking import rank_rows, select
 from tests.support.markdown import table
 from tests.support.rows import real_rows
@@ -157,15 +158,51 @@ def test_finals_of_another_study_do_not_count():
     assert (second["n"], second["search_seed"]) == (0, 1)
 
 
-def test_finals_that_diverged_are_counted_and_not_averaged():
+def test_finals_that_diverged_count_as_the_worse_of_guessing_and_the_worst():
     one = searched()
     [only] = lines([one.study(), *one.finals(0.8, None, 0.9, None)])
-    assert (only["n"], only["diverged_finals"]) == (2, 2)
-    assert only["test_mean"] == pytest.approx(0.85)
-    assert only["tests"] == [0.8, 0.9]
+    assert (only["n"], only["diverged_finals"]) == (4, 2)
+    assert only["tests"] == [0.8, 0.9, 0.1, 0.1]
+    assert only["test_mean"] == pytest.approx(0.475)
+    [only] = lines([one.study(), *one.finals(0.05, None)])
+    assert only["tests"] == [0.05, 0.05]
     [only] = lines([one.study(), *one.finals(None, None)])
+    assert (only["n"], only["diverged_finals"], only["test_mean"]) == (2, 2, 0.1)
+
+
+def test_under_protocol_1_finals_that_diverged_are_counted_and_not_averaged():
+    one = searched()
+    old = dataclasses.replace(one, spec=dataclasses.replace(one.spec, protocol=1))
+    [only] = lines([old.study(), *old.finals(0.8, None, 0.9, None)])
+    assert (only["n"], only["diverged_finals"]) == (2, 2)
+    assert only["tests"] == [0.8, 0.9]
+    assert "protocol" not in only
+    [only] = lines([old.study(), *old.finals(None, None)])
     assert (only["n"], only["diverged_finals"], only["test_mean"]) == (0, 2, None)
     assert only["rank_low"] is None
+
+
+def test_boards_of_two_protocols_are_never_ranked_together():
+    one = searched()
+    old = dataclasses.replace(one, spec=dataclasses.replace(one.spec, protocol=1))
+    groups = rank_rows([one.study(), *one.finals(*GOOD), old.study(), *old.finals(*POOR)])
+    assert [group.protocol for group in groups] == [1, 2]
+    assert [group.apart for group in groups] == [["protocol 2"], ["protocol 1"]]
+
+
+def test_ranks_rest_on_the_test_examples_too():
+    """Seeds that agree to the last digit separate nothing that other examples might turn round."""
+    one, other = searched("lstm"), searched("gru")
+    tests = [0.52, 0.52, 0.52], [0.50, 0.50, 0.50]
+    rows = []
+    for net, values in zip((one, other), tests, strict=True):
+        finals = net.finals(*values)
+        right = sorted((i < 360 * values[0] for i in range(360)), reverse=net is one)
+        rows += [net.study(), *(row | {"outcomes": pack(right)} for row in finals)]
+    assert {(x["rank_low"], x["rank_high"]) for x in lines(rows)} == {(1, 2)}
+    for row in rows:
+        row.pop("outcomes", None)  # seeds alone
+    assert [(x["rank_low"], x["rank_high"]) for x in lines(rows)] == [(1, 1), (2, 2)]
 
 
 def test_a_seed_that_was_trained_twice_counts_once():
@@ -244,7 +281,7 @@ def test_there_is_no_gain_over_another_kind_of_random_search(other):
 def test_a_test_result_that_is_no_number_counts_as_diverged():
     one = searched()
     [only] = lines([one.study(), one.final(0, math.nan), one.final(1, 0.9)])
-    assert (only["n"], only["diverged_finals"], only["test_mean"]) == (1, 1, 0.9)
+    assert (only["n"], only["diverged_finals"], only["tests"]) == (2, 1, [0.9, 0.1])
 
 
 # -- reading a folder --------------------------------------------------------------------------
