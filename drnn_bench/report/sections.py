@@ -110,9 +110,11 @@ def warnings(group: Group, winners: Iterable[Winner] = ()) -> list[str]:
             sentences.append(f"{name}: one seed only (n = 1), so there is no interval.")
         if line.diverged_finals:
             count = line.diverged_finals
-            all_ = "all diverged: " if not line.n else ""
+            alone = line.n in (0, count)
+            counted = "not in the mean" if line.protocol == 1 else "in the mean as the worst"
             sentences.append(
-                f"{name}: {all_}{count} final{'s' * (count > 1)} diverged, not in the mean."
+                f"{name}: {'all diverged: ' if alone else ''}{count} final{'s' * (count > 1)} "
+                f"diverged, {counted}."
             )
         sentences += [f"{name}: {what} left out." for what in line.left_out]
         if line.on_edge:

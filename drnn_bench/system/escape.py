@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 LONGEST_NAME = 120  # bytes; file systems allow 255
 # A bracket makes a link only where it is closed before one of these.
-_MARKUP = re.compile(r"[\\`*<>|~$]|\](?=[(\[:])|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
+_MARKUP = re.compile(r"[\\`*<>|~$]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)")
 
 
 def plain(text: object) -> str:

@@ -160,7 +160,7 @@ def test_copy_memory_ranks_by_nats(typed, tmp_path):
 def test_the_plan_says_what_and_how_long_and_a_dry_run_stops_there(typed, tmp_path):
     words = ("run", "--task", "copy_memory:T=30", "--trials", "100", "--warm-start", "2")
     out = typed(*words, "--workers", "1", "--dry-run").stdout
-    assert "400 trials and 20 finals" in out
+    assert "400 trials and 28 finals" in out
     assert re.search(r"feasible *\n", out)
     assert re.search(r"lstm .* 4 of 4 *\n", out)
     assert "Warm start: the first 2 trials" in out

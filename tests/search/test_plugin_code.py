@@ -21,7 +21,7 @@ from drnn_bench.jobs.plan import Request, make_plan
 from drnn_bench.results.board_line import as_records
 from drnn_bench.results.ranking import rank_rows
 from drnn_bench.search.plugin_code import changes, check, codes
-from drnn_bench.search.study import StudySpec, of_other_code
+from drnn_bench.search.study import StudySpec, nearly_the_same
 from tests.support.command import ENV, ROOT
 from tests.support.page import FILES
 from tests.support.searched import GOOD, searched
@@ -54,7 +54,7 @@ def test_other_code_is_another_search_and_another_name_is_not(page, monkeypatch)
     (page / "renamed" / "mine.toml").write_text(FILES["leaky_rnn.toml"])
     second = plan_with(edited, monkeypatch)
     assert second.digest != first.digest
-    [line] = of_other_code(second, [first, second])
+    [line] = nearly_the_same(second, [first, second])
     assert line.startswith("leaky_rnn: the code of its plug-in has changed since the search ")
     assert replace(first, plugins=codes("", "leaky_rnn")).digest == second.digest
     with pytest.raises(UserError, match=r"the code of plug-in leaky_rnn\.py was \w+ and has \w+"):
@@ -113,7 +113,7 @@ def of_code(one, digits: str):
     return [row | {"family": "leaky_rnn"} for row in [mine.study(), *mine.finals(*GOOD)]]
 
 
-def test_rows_of_other_code_stand_under_their_own_hash_and_commands_name_the_file():
+def test_rows_nearly_the_same_stand_under_their_own_hash_and_commands_name_the_file():
     one = searched("rnn")
     board = rank_rows([*of_code(one, "a"), *of_code(one, "b"), searched("lstm").study()])
     kinds = {line["search"] for line in as_records(board) if line["family"] == "leaky_rnn"}
