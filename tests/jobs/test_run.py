@@ -313,7 +313,7 @@ if sys.argv[1] == "kept":
 import torch
 from drnn_bench import build
 torch.set_num_threads(1)
-net, x = build("dilated_cnn", input_size=1, output_size=10, budget=5000), torch.randn(64, 64, 1)
+net, x = build("dilated_cnn", input_size=1, output_size=10, budget=5000), torch.randn(128, 256, 1)
 def steps(count):
     for _ in range(count):
         net(x).sum().backward()
