@@ -1,7 +1,7 @@
-# `bench` as process 1, with torch for the CPU. What it reads and writes lies in /work:
+# `bench` as process 1, with torch for the CPU. What it reads and writes lies in /bench:
 #
 #   docker build -t drnn-bench .
-#   docker run --rm -v "$PWD:/work" --user "$(id -u):$(id -g)" drnn-bench run --trials 20
+#   docker run --rm -v "$PWD:/bench" --user "$(id -u):$(id -g)" drnn-bench run --trials 20
 #
 # A node of a Ray cluster needs `--build-arg EXTRAS=ray,postgres`.
 # `docker stop` sends TERM: the run ends within seconds, and the same command continues it.
@@ -17,10 +17,10 @@ RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/wh
         -c /tmp/install/constraints.txt "$(echo /tmp/install/*.whl)[$EXTRAS]" \
     && rm -r /tmp/install \
     && useradd --create-home --uid 1000 bench \
-    && install --directory --owner bench /work
+    && install --directory --owner bench /bench
 # Compiled kernels and data from the hub are kept in the mounted folder, for any user.
-ENV XDG_CACHE_HOME=/work/.cache
+ENV XDG_CACHE_HOME=/bench/.cache
 USER bench
-WORKDIR /work
+WORKDIR /bench
 ENTRYPOINT ["bench"]
 CMD ["--help"]

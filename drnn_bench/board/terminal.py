@@ -28,7 +28,7 @@ def print_board(console: Console, groups: Sequence[BoardGroup]) -> None:
             row = (rich(cells[i], "bold" if line in best[i] else "") for i in shown)
             table.add_row(*row, style="bold" if line.rank_low == 1 else "")
         console.print(table)
-        words = f"Bold rows may be the best; = marks a tie. {caption(group)}"
+        words = f"Bold rows may be the best; = marks a shared rank. {caption(group)}"
         console.print(rich(words, "dim"))
         missing = [title for i, title in enumerate(text.titles) if i not in shown]
         if missing:
