@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drnn_bench.errors import JobError
 from drnn_bench.models import weights
@@ -20,10 +20,6 @@ from drnn_bench.search.study import StudySpec, seed_for
 from drnn_bench.search.summary import describe_run
 from drnn_bench.system.provenance import provenance
 from drnn_bench.tasks.prepared import Prepared
-from drnn_bench.tasks.task import Arrays, Task
-
-if TYPE_CHECKING:
-    from drnn_bench.training.loop import Trained
 
 
 def final_seed(spec: StudySpec, number: int) -> int:
@@ -49,7 +45,7 @@ class FinalJob:
     """
 
     spec: StudySpec
-    best: dict[str, Any]  # the study's best trial, as `summarise` gives it
+    best: dict[str, Any]  # the study's finalist, as `summarise` gives a trial
     seed: int
     device: str
     threads: int = 1
@@ -109,7 +105,7 @@ class FinalJob:
                 packed = weights.pack(trained.model)
                 outcome = {
                     "state": "complete",
-                    "validation": self._validation(trained, task, arrays),
+                    "validation": trained.validation,
                     "test": test.value,
                     "test_accuracy": test.accuracy,
                     "test_cross_entropy": test.cross_entropy,
@@ -129,15 +125,6 @@ class FinalJob:
             peak_memory_mb=_peak_memory(self.device),
         )
         return Final(row, packed)
-
-    def _validation(self, trained: Trained, task: Task, arrays: Arrays) -> float:
-        """The validation metric. Training reads only the beginning of a stream, so a stream is
-        evaluated whole here."""
-        if not task.stream:
-            return trained.validation
-        from drnn_bench.training.scoring import evaluate
-
-        return evaluate(trained.model, task, arrays["validation"], self.device).value
 
 
 def keep_final(final: Final, runs_dir: Path, keep_row: Callable[[dict[str, Any]], None]) -> None:

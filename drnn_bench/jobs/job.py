@@ -1,4 +1,4 @@
-"""The whole job: plan, search, finals, throughput. Run again, it continues."""
+"""The whole job: plan, search, candidates, finals, throughput. Run again, it continues."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ from drnn_bench.errors import JobError
 from drnn_bench.execution.carry import carry
 from drnn_bench.execution.job import Executor, Job, Returned
 from drnn_bench.execution.local import LocalExecutor
+from drnn_bench.jobs.candidates import (
+    CandidateJob,
+    Summary,
+    candidates_owed,
+    with_finalists,
+)
 from drnn_bench.jobs.finals import FinalJob, keep_final
-from drnn_bench.jobs.owed import finals_owed, speeds_owed
+from drnn_bench.jobs.owed import Finalist, finals_owed, speeds_owed
 from drnn_bench.jobs.plan import Plan
 from drnn_bench.jobs.reporter import Reporter
 from drnn_bench.jobs.studies import Studies
@@ -37,6 +43,7 @@ from drnn_bench.tasks.prepared import InMemory
 from drnn_bench.training.snapshots import Snapshots
 
 Row = dict[str, Any]
+Training = CandidateJob | FinalJob
 SHOW = 0.5  # seconds between two looks at the search
 # What a trainer imports before its first job: a trial should not begin with it.
 MODULES = ("drnn_bench.training.loop", "drnn_bench.speed.throughput")
@@ -80,6 +87,7 @@ class Run:
             try:
                 with self.signals.deferred():  # nothing is cut short in the middle of a write
                     self._search(studies, executor, seconds)
+                    self._candidates(studies, executor)
                     self._record_studies(studies)
                     self._finals(studies, executor)
                     self._speed(studies, local)
@@ -90,7 +98,10 @@ class Run:
         """Whether nothing is left to do."""
         if not studies.complete():
             return False
-        rows, finalists = self._rows(), studies.finalists()
+        rows, summaries = self._rows(), studies.summaries()
+        if candidates_owed(summaries, rows, self.plan.trial_device):
+            return False
+        finalists = self._finalists(studies)
         recorded = {row["study"] for row in rows if row["role"] == "study"}
         return (
             all(spec.digest in recorded for spec, _ in finalists)
@@ -133,10 +144,19 @@ class Run:
                      again=self._continued)  # fmt: skip
 
     def _continued(self, job: Job) -> Job:
-        """The job to run where one was lost: a final goes on from its last snapshot."""
-        if not isinstance(job, FinalJob):
+        """The job to run where one was lost: a training goes on from its last snapshot."""
+        if not isinstance(job, FinalJob | CandidateJob):
             return job
         return replace(job, resume=self.snapshots.read(job.name))
+
+    def _train(self, executor: Executor, jobs: Sequence[Training]) -> Iterator[Any]:
+        """What each job returns. Continues from snapshots, and keeps those that jobs yield."""
+        for job, value in self._carry(executor, [self._continued(job) for job in jobs]):
+            if isinstance(value, Returned):
+                yield value.value
+                self.snapshots.remove(job.name)
+            elif value.snapshot is not None:  # an evaluation from before a resumption has none
+                self.snapshots.write(job.name, value.snapshot)
 
     # -- the plan ----------------------------------------------------------------------------
 
@@ -197,41 +217,49 @@ class Run:
     def _record_studies(self, studies: Studies) -> None:
         """Records how far each search is, unless its last row has the same counts."""
         latest = {row["study"]: row for row in self._rows() if row["role"] == "study"}
-        for spec, study, summary in studies.summaries():
+        for spec, _, summary in studies.summaries():
             if not summary["best"]:
                 self.reporter.say(f"{spec.family} at {spec.budget}: no complete trial, no finalist")
-                continue
+        for spec, study, summary in self._with_finalists(studies):
             before = latest.get(spec.digest)
             if before is None or before["trials"] != summary["trials"]:
                 summary["importance"] = importance(study, spec.make_space())
                 row = study_row(spec, self.plan.prepared, summary, self.plan.device)
                 self._record([row | {"started": records.now()}])
 
-    # -- finals and throughput ---------------------------------------------------------------
+    # -- candidates, finals and throughput ---------------------------------------------------
+
+    def _candidates(self, studies: Studies, executor: Executor) -> None:
+        owed = candidates_owed(studies.summaries(), self._rows(), self.plan.trial_device)
+        if not owed:
+            return
+        self.reporter.say(f"candidates: {len(owed)} trainings of the best trials on other seeds")
+        for row in self._train(executor, owed):
+            self._record([row])
+
+    def _with_finalists(self, studies: Studies) -> list[Summary]:
+        return with_finalists(studies.summaries(), self._rows(), self.plan.task)
+
+    def _finalists(self, studies: Studies) -> list[Finalist]:
+        """The finalist of each study that has a complete trial."""
+        return [(spec, summary["best"]) for spec, _, summary in self._with_finalists(studies)]
 
     def _finals(self, studies: Studies, executor: Executor) -> None:
-        owed = finals_owed(self.plan, studies.finalists(), self._rows())
+        owed = finals_owed(self.plan, self._finalists(studies), self._rows())
         if not owed:
             return
         self.reporter.say(f"finals: {len(owed)} trainings on fresh seeds")
         # Where they are fewer than this machine's trainers, each has several threads.
         threads = max(1, min(self.plan.workers, cores()) // len(owed))
-        jobs = [self._continued(replace(job, threads=threads)) for job in owed]
-        for job, value in self._carry(executor, jobs):
-            if not isinstance(value, Returned):
-                if value.snapshot is not None:  # an evaluation from before a resumption has none
-                    self.snapshots.write(job.name, value.snapshot)
-                continue
-            final = value.value
+        for final in self._train(executor, [replace(job, threads=threads) for job in owed]):
             keep_final(final, self.runs_dir, lambda row: self._record([row]))
-            self.snapshots.remove(job.name)
             if final.row["state"] == "diverged":
                 self.reporter.say(f"{final.row['family']} seed {final.row['seed']} diverged")
 
     def _speed(self, studies: Studies, executor: LocalExecutor) -> None:
         from drnn_bench.speed.throughput import SpeedJob
 
-        models = speeds_owed(self.plan, studies.finalists(), self._rows())
+        models = speeds_owed(self.plan, self._finalists(studies), self._rows())
         if not models:
             return
         self.reporter.say(f"throughput: {len(models)} finalists, in turns on a quiet machine")

@@ -67,8 +67,3 @@ class Studies:
         return self.storage.do(
             lambda: [(spec, study, summarise(study, spec, direction)) for spec, study in self.pairs]
         )
-
-    def finalists(self) -> list[tuple[StudySpec, Row]]:
-        """The best trial of each study that has a complete one."""
-        summaries = self.summaries()
-        return [(spec, summary["best"]) for spec, _, summary in summaries if summary["best"]]

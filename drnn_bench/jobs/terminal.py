@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from drnn_bench.jobs.progress import Progress, StudyProgress, duration
+from drnn_bench.search.candidates import candidate_trainings
 from drnn_bench.system.escape import plain, rich
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Terminal:
         for i, (spec, count, pace) in enumerate(zip(plan.specs, counts, seconds, strict=True)):
             left = max(0, plan.trials - count.done)
             share = 1.0 if spec.pruner == "none" else PRUNED_SHARE
-            work = (left * share + plan.seeds) * spec.steps * (pace or 0.0)
+            again = candidate_trainings(round(plan.trials * share))
+            work = (left * share + again + plan.seeds) * spec.steps * (pace or 0.0)
             total += work
             todo = f"{left}" if left == plan.trials else f"{left} of {plan.trials}"
             cost = ("–", "–") if pace is None else (f"{pace:.3f}", f"{work / 3600:.2f}")

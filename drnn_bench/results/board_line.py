@@ -81,7 +81,7 @@ class BoardLine:
     machine: Literal["idle", "busy"] | None  # as it was when the speed was measured
     hardware: str | None  # processor, device, version of torch and dtype of the speed
     threads: int | None  # of the speed
-    search_seconds: float  # training in the search, summed over trials
+    search_seconds: float  # training in the search, summed over trials and candidates
     train_seconds: float | None  # training of a final, mean
     harness_version: str
     git_commit: str | None

@@ -4,9 +4,10 @@ A row alone says what was run and what came out; rankings are computed from rows
 else. It names no host, path or user. What is read is checked (`schema`): a line that holds no valid
 row is left out, with a note that says why. Roles:
 
-    final  one finalist trained on one fresh seed: validation and test, SHA-256 of its weights
-    study  a finished search in summary: counts, best, each complete trial's MRL and value
-    speed  the throughput of one finalist, measured alone
+    candidate  one of a search's best nets trained on another seed, to choose the finalist
+    final      one finalist trained on one fresh seed: validation and test, SHA-256 of its weights
+    study      a finished search in summary: counts, best, each complete trial's MRL and value
+    speed      the throughput of one finalist, measured alone
 """
 
 from __future__ import annotations

@@ -139,10 +139,17 @@ ROLES: dict[tuple[str, str], Row] = {
         "complete": [{"index": COUNT, "value": NUMBER, "mrl": LENGTH, "config": CONFIG}],
         "history?": [{"index": COUNT, "value": NUMBER | NOTHING, "seconds": AMOUNT | NOTHING}],
         "importance?": SHARES | NOTHING,
+        "candidates?": [
+            {"value": NUMBER, "config": CONFIG, "learning_rate": POSITIVE,
+             "again": [NUMBER | NOTHING]}
+        ],
+        "candidate_seconds?": AMOUNT,
         "ended?": TEXT | NOTHING,
         "space": TABLE,
         "spec": {"space": TABLE},
     },
+    ("candidate", "complete"): {"validation": NUMBER, "train_seconds": AMOUNT},
+    ("candidate", "diverged"): {"train_seconds": AMOUNT},
     ("final", "complete"): {
         "validation": NUMBER, "test": NUMBER, "test_accuracy": SHARE, "test_size": SIZE,
         "best_step": COUNT, "train_seconds": AMOUNT, "curve?": [PAIR], "weights?": WORD,

@@ -113,7 +113,7 @@ def make_line(
         machine=measured.get("machine"),
         hardware=measured_on(speed)[0] if speed else None,
         threads=measured.get("threads"),
-        search_seconds=study["search_seconds"],
+        search_seconds=study["search_seconds"] + study.get("candidate_seconds", 0.0),
         train_seconds=_mean([row["train_seconds"] for row in complete]),
         harness_version=study["harness_version"],
         git_commit=study["git_commit"],

@@ -20,7 +20,7 @@ from drnn_bench.search.pruning import Scale, make_pruner
 from drnn_bench.search.samplers import make_sampler
 from drnn_bench.search.space import Drawn
 from drnn_bench.search.study import STARTUP, StudySpec
-from drnn_bench.search.trial import TrialJob
+from drnn_bench.search.trial import TrialJob, trial_seed
 from drnn_bench.search.trial_facts import TrialFacts, count_trials, holds_place
 from drnn_bench.tasks.prepared import TaskFacts
 from drnn_bench.tasks.task import Task
@@ -127,7 +127,7 @@ def ask(study: DrivenStudy) -> RunningTrial | None:
         spec=spec,
         config=drawn.config.config,
         learning_rate=drawn.learning_rate,
-        place=place,
+        seed=trial_seed(spec, place),
         device=study.device,
     )
     return RunningTrial(study, trial, job, prunable=not (startup or facts.warm))

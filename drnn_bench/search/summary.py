@@ -14,11 +14,11 @@ from drnn_bench.models.mrl import mean_recurrent_length, path_length, reach
 from drnn_bench.models.registry import restore_architecture
 from drnn_bench.results import records
 from drnn_bench.results.codec import to_json
+from drnn_bench.search.candidates import candidate_trials
 from drnn_bench.search.space import SearchSpace
 from drnn_bench.search.study import StudySpec
 from drnn_bench.search.trial_facts import (
     TrialFacts,
-    best_trial,
     count_trials,
     fills_place,
     place_of,
@@ -75,15 +75,18 @@ def study_row(
 
 
 def summarise(study: optuna.Study, spec: StudySpec, direction: str) -> dict[str, Any]:
-    """A study, as its row has it. `best` is None where no trial is complete."""
+    """A study, as its row has it. `best` is the best trial, None where none is complete, and
+    `candidates` those of which one becomes the finalist."""
     trials = study.get_trials(deepcopy=False)
     ended = [(TrialFacts.of(t), t) for t in sorted(trials, key=place_of) if fills_place(t)]
     complete = [(facts, t) for facts, t in ended if t.state == TrialState.COMPLETE]
-    best = best_trial(trials, direction)
+    space = spec.make_space()
+    candidates = [_best(trial, space) for trial in candidate_trials(trials, direction)]
     startup = [t.value for facts, t in complete if facts.startup and t.value is not None]
     return {
         "trials": count_trials(trials).counts,
-        "best": best and _best(best, spec.make_space()),
+        "best": candidates[0] if candidates else None,
+        "candidates": candidates,
         "warm": sum(facts.warm for facts, _ in ended),
         "startup_mean": sum(startup) / len(startup) if startup else None,
         "startup_n": len(startup),

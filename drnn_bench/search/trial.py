@@ -1,4 +1,4 @@
-"""The job of a trial: train what was drawn, on the place's seed."""
+"""The job of a trial: train what was drawn, on one seed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from drnn_bench.tasks.prepared import Prepared
 LONG = 600.0  # seconds of training after which a trial brings snapshots
 
 
+def trial_seed(spec: StudySpec, place: int) -> int:
+    """The seed that the trial of a place trains on."""
+    return seed_for(spec.seed, "trial", place)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrialJob:
     """Yields evaluations and returns what came out, as JSON values: `validation`, the best value
@@ -23,7 +28,7 @@ class TrialJob:
     spec: StudySpec
     config: dict[str, Any]
     learning_rate: float
-    place: int
+    seed: int
     device: str
     resume: bytes | None = None  # a snapshot of this very trial
 
@@ -42,7 +47,7 @@ class TrialJob:
                 self.spec.make_space().recipe,
                 learning_rate=self.learning_rate,
                 steps=self.spec.steps,
-                seed=seed_for(self.spec.seed, "trial", self.place),
+                seed=self.seed,
                 device=self.device,
                 snapshots_after=LONG,
                 resume=self.resume,
@@ -56,4 +61,4 @@ class TrialJob:
         """What names it in its runs folder."""
         net = json.dumps([self.config, self.learning_rate], sort_keys=True)
         digest = hashlib.sha256(net.encode()).hexdigest()[:8]
-        return f"{self.spec.digest}-trial-{self.place}-{digest}"
+        return f"{self.spec.digest}-trial-{self.seed}-{digest}"

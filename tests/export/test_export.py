@@ -27,7 +27,6 @@ from drnn_bench.export.loading import (
     WEIGHTS,
 )
 from drnn_bench.jobs.finals import FinalJob, final_seed, keep_final
-from drnn_bench.jobs.job import Run
 from drnn_bench.jobs.plan import Request, make_plan
 from drnn_bench.jobs.reporter import Silent
 from drnn_bench.models import weights
@@ -40,6 +39,7 @@ from drnn_bench.tasks.prepared import all_prepared
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.training.scoring import evaluate
 from tests.support.refused import refusal
+from tests.support.runs import WithoutSpeed
 from tests.support.world import World
 
 SEEDS = 3
@@ -266,13 +266,6 @@ def test_a_full_disk_is_one_line_and_leaves_the_file_as_it_was(tmp_path):
         weights.save(torch.nn.Linear(2, 2), path / "b")  # a file is in the way
 
 
-class Unhurried(Run):
-    """Without the speed, which takes longest and is no matter here."""
-
-    def _speed_models(self, rows):
-        return ()
-
-
 @pytest.mark.slow
 def test_a_run_loses_and_doubles_no_weights(tmp_path):
     runs = tmp_path / "runs"
@@ -288,16 +281,16 @@ def test_a_run_loses_and_doubles_no_weights(tmp_path):
         paths = (runs / "weights").iterdir()
         return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
 
-    Unhurried(make_plan(request), Silent()).run()
+    WithoutSpeed(make_plan(request), Silent()).run()
     first, rows = finals()
     before = files()
     assert len(first) == len(before) == 2
-    Unhurried(make_plan(request), Silent()).run()
+    WithoutSpeed(make_plan(request), Silent()).run()
     assert (finals(), files()) == ((first, rows), before)
     # It was stopped after a final's weights and before its row: trained again, to the same bits.
     kept = [r for r in rows if r.get("seed") != min(first) or r["role"] != "final"]
     (runs / "records.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
-    Unhurried(make_plan(request), Silent()).run()
+    WithoutSpeed(make_plan(request), Silent()).run()
     assert finals()[0] == first
     assert {n: data for n, (_, data) in files().items()} == {
         n: data for n, (_, data) in before.items()

@@ -468,10 +468,10 @@ def test_a_space_file_is_read_the_same_from_the_study(world):
     assert spec.make_space() == read_space(default_path(spec.family))
 
 
-def test_a_trials_name_tells_its_place_and_net(world):
+def test_a_trials_name_tells_its_seed_and_net(world):
     spec = world.plan.specs[0]
-    job = TrialJob(spec=spec, config={"depth": 1}, learning_rate=1e-3, place=2, device="cpu")
+    job = TrialJob(spec=spec, config={"depth": 1}, learning_rate=1e-3, seed=2, device="cpu")
     assert job.name.startswith(f"{spec.digest}-trial-2-")
-    others = [replace(job, place=3), replace(job, config={"depth": 2}),
+    others = [replace(job, seed=3), replace(job, config={"depth": 2}),
               replace(job, learning_rate=math.nextafter(1e-3, 1))]  # fmt: skip
     assert len({job.name, *(other.name for other in others)}) == 4
