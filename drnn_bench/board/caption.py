@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from drnn_bench.board.cells import on_edge_text
 from drnn_bench.results.board_line import BoardGroup, BoardLine
 from drnn_bench.results.recipe import Recipe
+from drnn_bench.results.searches import ENOUGH
 
 
 def heading(group: BoardGroup) -> str:
@@ -65,7 +66,7 @@ def _method(lines: Sequence[BoardLine]) -> str:
         mean = "One fresh seed (n = 1), so no interval"
     else:
         seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        mean = f"Mean over {seeds} fresh seeds ± half of the 95 % Student t interval"
+        mean = f"Mean over {seeds} {_finals(lines)} ± half of the 95 % Student t interval"
     if lines[0].protocol == 1:
         test = "a pairwise Welch test with Holm's correction cannot tell apart"
     else:
@@ -73,7 +74,27 @@ def _method(lines: Sequence[BoardLine]) -> str:
             "are not told apart by a test over seeds and over test examples, beyond a margin of "
             f"{_margin(lines[0])}, with Holm's correction over all pairs,"
         )
-    return f"{mean}; families that {test} share ranks. Conditional on one search per family."
+    return f"{mean}; families that {test} share ranks. {_conditional(lines)}"
+
+
+def _finals(lines: Sequence[BoardLine]) -> str:
+    return "fresh seeds" if all(x.searches == 1 for x in lines) else "finals"
+
+
+def _conditional(lines: Sequence[BoardLine]) -> str:
+    """What the ranks do not know of."""
+    counts = sorted({x.searches for x in lines})
+    if counts == [1]:
+        return "Conditional on one search per family."
+    many = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    words = (
+        f"Each family was searched {many} times with other seeds; the column shows the lowest and "
+        "the highest mean of a search, and the architecture is that of the search best by "
+        "validation."
+    )
+    if counts[0] >= ENOUGH:
+        return f"{words} Ranks and intervals rest on the means of the searches."
+    return f"{words} Where there are fewer than {ENOUGH} searches the ranks rest on all finals."
 
 
 def _margin(line: BoardLine) -> str:
@@ -87,8 +108,17 @@ def _search(lines: Sequence[BoardLine]) -> str:
         f"Recipe: {'; '.join(dict.fromkeys(map(recipe_words, lines)))}; "
         "learning rate tuned per study. "
         f"Sampler {_all(x.sampler for x in lines)}, pruner {_all(x.pruner for x in lines)}. "
-        "Trials: complete+pruned. Random mean: the start-up trials, never pruned; gain: the "
-        "validation mean over it."
+        f"Trials: complete+pruned. {_candidates(lines)}Random mean: the start-up trials, never "
+        "pruned; gain: the validation mean over it."
+    )
+
+
+def _candidates(lines: Sequence[BoardLine]) -> str:
+    if lines[0].protocol == 1:
+        return ""
+    return (
+        "The finalist is the best of up to three candidates by the mean validation on three other "
+        "seeds. "
     )
 
 

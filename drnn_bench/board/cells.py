@@ -51,6 +51,14 @@ def result_text(line: BoardLine) -> str:
     return f"{mean} ± {metric_text(line.metric, half)}"
 
 
+def searches_text(line: BoardLine) -> str:
+    """How many searches a line is over, and the lowest and the highest of their test means."""
+    if not line.search_means:
+        return f"{line.searches}"
+    low, high = (metric_text(line.metric, end(line.search_means)) for end in (min, max))
+    return f"{line.searches} ({low} to {high})"
+
+
 def rank_text(line: BoardLine) -> str:
     if line.rank_low is None:
         return MISSING

@@ -14,6 +14,7 @@ from drnn_bench.board.cells import (
     percent_text,
     rank_text,
     result_text,
+    searches_text,
     trials_text,
     unit,
 )
@@ -92,6 +93,7 @@ COLUMNS = (
     Column("accuracy %", 8, lambda x: percent_text(x.test_accuracy),
            shown=lambda group: group.metric != "accuracy"),
     _number("n", 1, lambda x: x.n),
+    Column("searches", 2, searches_text, shown=_any(lambda x: x.search_seeds or None)),
     Column("search", 1, lambda x: x.search or MISSING, right=False,
            shown=_any(lambda x: x.search)),
     _number("parameters", 2, lambda x: x.parameters),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 from drnn_bench.errors import UserError
@@ -16,14 +17,15 @@ from drnn_bench.tasks.spec import join_spec, split_spec
 
 
 def commands(lines: Sequence[BoardLine]) -> list[str]:
-    """`bench run` commands that make the lines again: one for each sampler, pruner and seed, and
-    one for each line with a search space of its own."""
+    """`bench run` commands that make the lines again: one for each sampler, pruner and run of
+    seeds, and one for each line with a search space of its own."""
     kinds: dict[tuple, list[BoardLine]] = {}
     for line in lines:
         own = line.study if _own_space(line) else ""
-        key = (line.sampler, line.pruner, line.search_seed, _bench(line), own)
-        kinds.setdefault(key, []).append(line)
-    return [_command(kind) for kind in kinds.values()]
+        for seeds in _runs(line.search_seeds or [line.search_seed]):
+            key = (line.sampler, line.pruner, *seeds, _bench(line), own)
+            kinds.setdefault(key, []).append(line)
+    return [_command(kind, *key[2:4]) for key, kind in kinds.items()]
 
 
 def again(lines: Sequence[BoardLine]) -> str:
@@ -36,7 +38,7 @@ def again(lines: Sequence[BoardLine]) -> str:
     return "\n".join([*files, *commands(lines)])
 
 
-def _command(lines: list[BoardLine]) -> str:
+def _command(lines: list[BoardLine], seed: int, searches: int) -> str:
     first = lines[0]
     words = [*_bench(first), "run", "--task", _task(first.task)]
     if _own_space(first):
@@ -50,12 +52,21 @@ def _command(lines: list[BoardLine]) -> str:
     words += ["--sampler", first.sampler, "--pruner", first.pruner]
     if first.warm:
         words += ["--warm-start", first.warm]
-    return shell(*words, "--seed", first.search_seed)
+    if searches > 1:
+        words += ["--searches", searches]
+    return shell(*words, "--seed", seed)
+
+
+def _runs(seeds: Sequence[int]) -> list[tuple[int, int]]:
+    """The first seed and the length of each run of seeds that follow one another."""
+    starts = [seed for seed in sorted(seeds) if seed - 1 not in seeds]
+    return [(start, next(n for n in count(1) if start + n not in seeds)) for start in starts]
 
 
 def _seeds(line: BoardLine) -> int:
     """How many finals were trained. Since protocol 2 those that diverged are among the n."""
-    return line.n + (line.diverged_finals if line.protocol == 1 else 0)
+    diverged = line.diverged_finals if line.protocol == 1 else 0
+    return -(-line.n // line.searches) + diverged
 
 
 def _task(key: str) -> str:

@@ -26,6 +26,7 @@ def run(
     trials: int | None = None,
     steps: int | None = None,
     seeds: int | None = None,
+    searches: int = 1,
     workers: int | None = None,
     device: str = "auto",
     data_dir: str | Path | None = None,
@@ -50,7 +51,8 @@ def run(
 
     task: a task with options, `copy_memory:T=500`. families: their names, or `["all"]`. budgets:
     parameters, at most. trials: for each family at each budget. steps: training steps of a trial
-    and of a final. seeds: finals of each finalist. workers: trainers on this machine, of one thread
+    and of a final. seeds: finals of each finalist. searches: independent searches of each family,
+    with the search seeds `seed`, `seed` + 1, ... workers: trainers on this machine, of one thread
     each. device: auto, cpu or cuda. data_dir: where the task's data is, if not on the hub.
     search_spaces: TOML files, one a family. warm_start: how many nets of the smallest mean
     recurrent length each search starts with. ray: a cluster whose nodes train, auto or HOST:PORT;
@@ -73,6 +75,7 @@ def run(
         trials=trials,
         steps=steps,
         seeds=seeds,
+        searches=searches,
         workers=workers,
         device=device,
         data_dir=None if data_dir is None else str(data_dir),

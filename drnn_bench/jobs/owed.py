@@ -6,6 +6,7 @@ from typing import Any
 
 from drnn_bench.jobs.finals import FinalJob, final_seed
 from drnn_bench.jobs.plan import Plan
+from drnn_bench.results.ranking import rank_rows
 from drnn_bench.search.study import StudySpec
 from drnn_bench.system.provenance import provenance
 
@@ -26,8 +27,10 @@ def finals_owed(plan: Plan, finalists: list[Finalist], rows: list[Row]) -> list[
 
 
 def speeds_owed(plan: Plan, finalists: list[Finalist], rows: list[Row]) -> tuple[Finalist, ...]:
-    """All finalists, if no session on this hardware has measured them all; else none. Models that
-    are compared are measured in one session."""
+    """The finalists that a board shows, if no session on this hardware has measured them all; else
+    none. Models that are compared are measured in one session."""
+    shown = {line.study for group in rank_rows(rows) for line in group.lines}
+    finalists = [(spec, best) for spec, best in finalists if spec.digest in shown]
     here = provenance(plan.device, 1)
     sessions: dict[str, set] = {}
     for row in rows:

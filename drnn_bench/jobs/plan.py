@@ -26,7 +26,13 @@ from drnn_bench.tasks.prepared import Prepared, read, store
 from drnn_bench.tasks.registry import check_data_dir, parse_task
 from drnn_bench.tasks.task import LONGEST, Task
 
-LARGEST = {"trials": 1_000_000, "steps": 1_000_000_000, "seeds": 1_000, "workers": 1_024}
+LARGEST = {
+    "trials": 1_000_000,
+    "steps": 1_000_000_000,
+    "seeds": 1_000,
+    "searches": 100,
+    "workers": 1_024,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +45,7 @@ class Request:
     trials: int | None = None
     steps: int | None = None
     seeds: int | None = None
+    searches: int = 1
     workers: int | None = None
     device: str = "auto"
     data_dir: str | None = None
@@ -55,7 +62,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What will be run. `specs` are ordered by budget, then family."""
+    """What will be run. `specs` are ordered by budget, family and search seed."""
 
     request: Request
     prepared: Prepared
@@ -130,7 +137,8 @@ def make_plan(request: Request, say: Callable[[str], None] = lambda line: None) 
             check_feasible(space, task, budget)
     runs_dir = check_runs(Path(request.runs_dir))
     seeds = request.seeds or task.default_seeds
-    check_room(runs_dir, 4 * sum(budgets) * len(spaces) * seeds)  # weights are float32
+    weights = sum(budgets) * len(spaces) * request.searches * seeds
+    check_room(runs_dir, 4 * weights)  # they are float32
     prepared = store(loaded, runs_dir / "data")
     specs = tuple(
         StudySpec(
@@ -144,12 +152,13 @@ def make_plan(request: Request, say: Callable[[str], None] = lambda line: None) 
             sampler=request.sampler,
             pruner=request.pruner,
             space=space.table,
-            seed=request.seed,
+            seed=request.seed + search,
             warm_start=request.warm_start,
             plugins=codes(task.name, space.family),
         )
         for budget in budgets
         for space in spaces
+        for search in range(request.searches)
     )
     for spec in specs if request.warm_start else ():
         warm_start(spec, task)  # refuses what would be refused later

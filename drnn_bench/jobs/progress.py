@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,11 @@ def study_progress(spec: StudySpec, study: optuna.Study, target: int) -> StudyPr
     return StudyProgress(spec, counts, best, target, ended, reasons[-1] if reasons else None)
 
 
+def several_seeds(specs: Sequence[StudySpec]) -> bool:
+    """Whether a family is searched several times, so that a search's seed must be shown."""
+    return len({spec.seed for spec in specs}) > 1
+
+
 def table(rows: list[StudyProgress], width: int) -> Table:
     """One line a study; the architecture takes what the other columns leave of `width`."""
     # Most searches have none of the last two, and a terminal of 80 columns has no room for zeros.
@@ -58,11 +64,13 @@ def table(rows: list[StudyProgress], width: int) -> Table:
         "pruned",
         *(k for k in ("diverged", "failed") if any(getattr(r.counts, k) for r in rows)),
     ]
-    titles = ["family", "budget", "done", *counted, "best"]
+    seeds = several_seeds([row.spec for row in rows])
+    titles = ["family", "budget", *["seed"] * seeds, "done", *counted, "best"]
     cells = [
         [
             row.spec.family,
             f"{row.spec.budget:,}",
+            *[f"{row.spec.seed}"] * seeds,
             f"{row.counts.done}/{row.trials}",
             *(f"{getattr(row.counts, name)}" for name in counted),
             f"{row.best.value:.4f}" if row.best else "–",
@@ -110,7 +118,8 @@ class Progress:
         pace = (done - self._done_before) / elapsed if elapsed > 0 else 0.0
         eta = f"{3600 * pace:,.0f} trials/h, {duration(left / pace)} left" if pace > 0 else ""
         if not self.console.is_terminal:
-            line = "; ".join(map(_words, rows))
+            seeds = several_seeds([row.spec for row in rows])
+            line = "; ".join(_words(row, seeds) for row in rows)
             if line != self._line and (time.monotonic() - self._line_at > EVERY or not left):
                 asked = sum(row.trials for row in rows)
                 text = f"search {done}/{asked}: {line}; {eta}".rstrip("; ")
@@ -129,8 +138,9 @@ class Progress:
             self._live = None
 
 
-def _words(row: StudyProgress) -> str:
-    text = f"{row.spec.family}@{row.spec.budget} {row.counts.done}/{row.trials}"
+def _words(row: StudyProgress, with_seed: bool) -> str:
+    seed = f" seed {row.spec.seed}" if with_seed else ""
+    text = f"{row.spec.family}@{row.spec.budget}{seed} {row.counts.done}/{row.trials}"
     counted = ("pruned", "diverged", "failed")
     notes = [f"{getattr(row.counts, k)} {k}" for k in counted if getattr(row.counts, k)]
     if row.counts.failed and row.failure:

@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from drnn_bench.jobs.progress import Progress, StudyProgress, duration
+from drnn_bench.jobs.progress import Progress, StudyProgress, duration, several_seeds
 from drnn_bench.search.candidates import candidate_trainings
 from drnn_bench.system.escape import plain, rich
 
@@ -38,7 +38,16 @@ class Terminal:
         table = Table(
             box=box.SIMPLE_HEAD, title=rich(f"Plan: {plan.task.key}"), title_justify="left"
         )
-        titles = ["family", "budget", "trials to do", "steps", "s/step", "core hours"]
+        seeds = several_seeds(plan.specs)
+        titles = [
+            "family",
+            "budget",
+            *["seed"] * seeds,
+            "trials to do",
+            "steps",
+            "s/step",
+            "core hours",
+        ]
         for title in [*titles, *(["feasible"] if feasible else [])]:
             table.add_column(title, justify="left" if title == "family" else "right")
         total = 0.0
@@ -50,7 +59,8 @@ class Terminal:
             total += work
             todo = f"{left}" if left == plan.trials else f"{left} of {plan.trials}"
             cost = ("–", "–") if pace is None else (f"{pace:.3f}", f"{work / 3600:.2f}")
-            cells = (spec.family, f"{spec.budget:,}", todo, f"{spec.steps:,}", *cost)
+            seed = [f"{spec.seed}"] * seeds
+            cells = (spec.family, f"{spec.budget:,}", *seed, todo, f"{spec.steps:,}", *cost)
             table.add_row(*map(rich, (*cells, *feasible[i : i + 1])))
         for note in plan.notes:
             self.say(note)

@@ -15,14 +15,17 @@ from drnn_bench.results.codec import to_json
 from drnn_bench.results.correlation import Correlation
 
 # Columns that a board has only where a line has something there, and what stands for nothing.
-LATER: dict[str, Any] = {"plugins": None, "protocol": 1, "margin": 0.0, "path_lengths": {}}
+LATER: dict[str, Any] = {
+    "plugins": None, "protocol": 1, "margin": 0.0, "path_lengths": {}, "search_seeds": [],
+    "search_means": [],
+}  # fmt: skip
 # Lines are ranked together where they agree in these.
 GROUP = ("task", "task_version", "data_hash", "budget", "steps", "protocol")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoardLine:
-    """One search of a family and what its finalist did.
+    """A search of a family, or several that differ in their seed, and what the finalists did.
 
     Values of the metric are in the metric's own unit: a share from 0 to 1 for accuracy, nats for
     cross-entropy, bits for bits per character. Speeds, latencies and memory are those of the
@@ -98,13 +101,22 @@ class BoardLine:
     # Span in steps -> edges of the shortest path over it, for the spans that the task needs.
     path_lengths: dict[str, float] = field(default_factory=dict)
     margin: float = 0.0  # the smallest difference of the metric that counts in the ranks
+    # Where the line is over several independent searches: their seeds. `study` and the net are those
+    # of the search that is best by validation; the other figures are over all of them.
+    search_seeds: list[int] = field(default_factory=list)
+    search_means: list[float] = field(default_factory=list)  # test mean of each that has finals
     apart: list[str]  # in which conditions other groups of the same task differ from its own
     search: str | None = None  # which search this is, where the group has several of the family
 
     @property
+    def searches(self) -> int:
+        """Independent searches that the line is over."""
+        return max(1, len(self.search_seeds))
+
+    @property
     def done(self) -> int:
-        """Trials that count towards those asked for."""
-        return self.trials["complete"] + self.trials["pruned"]
+        """Trials of a search that count towards those asked for."""
+        return (self.trials["complete"] + self.trials["pruned"]) // self.searches
 
     @property
     def code(self) -> dict[str, dict[str, str]]:

@@ -1,7 +1,8 @@
 """Records -> the ranked groups of a board. Computed from rows alone: no model, no torch.
 
 Rows are ranked within a group: same task, version, data, budget, steps and protocol. Within it a
-family stands once for each study (another sampler, space, recipe or seed is another study).
+family stands once for each sampler, space and recipe; searches that differ in their seed only are
+one line (see `searches`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any, NoReturn
 
 from drnn_bench.errors import UserError, nearest
 from drnn_bench.results.board_line import GROUP, BoardGroup, BoardLine
-from drnn_bench.results.significance import paired_rank_intervals, rank_intervals
+from drnn_bench.results.searches import identity, merge, merge_samples
+from drnn_bench.results.significance import Sample, paired_rank_intervals, rank_intervals
 from drnn_bench.results.speeds import shown_speeds
 from drnn_bench.results.study_lines import gain, make_line, sample_of, searches
 
@@ -21,7 +23,7 @@ Row = dict[str, Any]
 
 
 def rank_rows(rows: list[Row], base: str = "lstm") -> list[BoardGroup]:
-    """One line for each study, ranked within its group; `speed_ratio` is to the family `base`.
+    """One line for each search, ranked within its group; `speed_ratio` is to the family `base`.
 
     `rows` are as `records.read` gives them. Groups are ordered by their key. Empty where no row is
     that of a study.
@@ -33,11 +35,17 @@ def rank_rows(rows: list[Row], base: str = "lstm") -> list[BoardGroup]:
         lines = [replace(x, plugins=studies[x.study].get("plugins", {})) for x in lines]
     spaces = {digest: study["space"] for digest, study in studies.items()}
     lines = [replace(x, gain_over_random=_gain_over_random(x, lines, spaces)) for x in lines]
-    groups: dict[tuple, list[BoardLine]] = {}
+    same: dict[str, list[BoardLine]] = {}
     for line in lines:
+        same.setdefault(identity(studies[line.study]), []).append(line)
+    samples: dict[str, Sample | None] = {}
+    groups: dict[tuple, list[BoardLine]] = {}
+    for twins in same.values():
+        line = merge(twins)
+        samples[line.study] = merge_samples([sample_of(twin, rows) for twin in twins if twin.n])
         groups.setdefault(BoardGroup((line,)).key, []).append(line)
     keys = sorted(groups)
-    return [_rank(groups[key], _differences(key, keys), rows) for key in keys]
+    return [_rank(groups[key], _differences(key, keys), samples) for key in keys]
 
 
 def select(
@@ -111,7 +119,9 @@ def _gain_over_random(
     return gain(line.direction, line.test_mean, most.test_mean)
 
 
-def _rank(lines: list[BoardLine], apart: list[str], rows: list[Row]) -> BoardGroup:
+def _rank(
+    lines: list[BoardLine], apart: list[str], samples: dict[str, Sample | None]
+) -> BoardGroup:
     """Best first, with rank intervals; lines without finals last and without a rank."""
     direction = lines[0].direction
     sign = -1 if direction == "max" else 1
@@ -122,7 +132,7 @@ def _rank(lines: list[BoardLine], apart: list[str], rows: list[Row]) -> BoardGro
     tested.sort(key=lambda x: (means[x.study], x.study))
     others = [x for x in lines if x.study not in means]
     others.sort(key=lambda x: (sign * x.validation_best, x.study))
-    ranks = _intervals(tested, rows)
+    ranks = _intervals(tested, samples)
     ranked = [
         replace(x, rank_low=low, rank_high=high)
         for (low, high), x in zip(ranks, tested, strict=True)
@@ -130,14 +140,14 @@ def _rank(lines: list[BoardLine], apart: list[str], rows: list[Row]) -> BoardGro
     return BoardGroup((*ranked, *others))
 
 
-def _intervals(tested: list[BoardLine], rows: list[Row]) -> list[tuple[int, int]]:
+def _intervals(tested: list[BoardLine], samples: dict[str, Sample | None]) -> list[tuple[int, int]]:
     """The ranks that each line may hold: by seeds and test examples where every line's finals
     recorded their outcomes (all do since protocol 2), else by seeds alone."""
     if not tested:
         return []
-    first, samples = tested[0], [sample_of(line, rows) for line in tested]
-    known = [sample for sample in samples if sample is not None]
-    paired = first.protocol > 1 and len(known) == len(samples)
+    first = tested[0]
+    known = [sample for line in tested if (sample := samples[line.study]) is not None]
+    paired = first.protocol > 1 and len(known) == len(tested)
     if paired and len({len(sample.outcomes_N) for sample in known}) == 1:
         return paired_rank_intervals(known, first.direction, first.margin)
     return rank_intervals([line.tests for line in tested], first.direction)

@@ -68,8 +68,12 @@ def test_the_chosen_one_has_the_best_mean_and_of_equals_the_fewest_parameters(ca
 
     best = max(map(mean, validations))
     assert mean(validations[chosen]) == pytest.approx(best)
-    equal = [p for v, p in candidates if sum(x or 0 for x in v) == sum(
-        x or 0 for x in validations[chosen]) and (None in v) == (None in validations[chosen])]
+    equal = [
+        p
+        for v, p in candidates
+        if sum(x or 0 for x in v) == sum(x or 0 for x in validations[chosen])
+        and (None in v) == (None in validations[chosen])
+    ]
     assert parameters[chosen] == min(equal)
     negative = [[None if x is None else -x for x in v] for v in validations]
     assert choose(negative, parameters, "min") == chosen

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drnn_bench.execution.carry import finish
+from drnn_bench.jobs.candidates import CandidateJob
 from drnn_bench.jobs.finals import FinalJob, keep_final
 from drnn_bench.results import records
 from drnn_bench.results.recipe import Recipe
@@ -75,6 +76,8 @@ def real_rows() -> dict[str, dict[str, Any]]:
         "startup_n": 1,
         "search_seconds": 1.0,
         "complete": [],
+        "candidates": [best | {"again": [0.4, None, 0.6]}],
+        "candidate_seconds": 1.5,
         "history": [],
         "importance": None,
         "ended": None,
@@ -84,6 +87,7 @@ def real_rows() -> dict[str, dict[str, Any]]:
         job, rows = FinalJob(spec=spec, best=best, seed=7, device="cpu"), []
         keep_final(finish(job, prepared), Path(folder), rows.append)
         (final,) = rows
+        candidate = finish(CandidateJob(spec=spec, candidate=best, seed=8, device="cpu"), prepared)
         speed = measure([(spec, best)], prepared, "cpu")[0]
         study = study_row(spec, prepared, summary, "cpu") | {"started": records.now()}
-    return {"study": study, "final": final, "speed": speed}
+    return {"study": study, "candidate": candidate, "final": final, "speed": speed}

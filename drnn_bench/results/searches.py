@@ -1,0 +1,94 @@
+"""Independent searches of one family -> one line.
+
+Searches are independent where they differ in nothing but their seed. The line's figures are over
+the finals of all of them; its net is that of the search which is best by validation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from drnn_bench.results.board_line import BoardLine
+from drnn_bench.results.significance import Sample, t_interval
+
+Row = dict[str, Any]
+ENOUGH = 5  # searches from which a family's ranks rest on their means
+
+
+def identity(study: Row) -> str:
+    """What a search is, its seed left out. Before protocol 2 every search stood on its own."""
+    if study.get("protocol", 1) == 1:
+        return study["study"]
+    spec = {key: value for key, value in study["spec"].items() if key != "seed"}
+    codes = {kind: code["sha256"] for kind, code in study.get("plugins", {}).items()}
+    return json.dumps([spec | {"plugins": codes}, study["family"], study["budget"]], sort_keys=True)
+
+
+def merge(lines: Sequence[BoardLine]) -> BoardLine:
+    """One line for searches that differ in their seed only."""
+    if len(lines) == 1:
+        return lines[0]
+    lines = sorted(lines, key=lambda line: line.search_seed)
+    best = _best(lines)
+    tests = [test for line in lines for test in line.tests]
+    means = [line.test_mean for line in lines if line.test_mean is not None]
+    low, high = t_interval(means if len(means) >= ENOUGH else tests) or (None, None)
+    trials: Counter[str] = Counter()
+    for line in lines:
+        trials.update(line.trials)
+    weights = [line.n for line in lines]
+    return replace(
+        best,
+        trials=dict(trials),
+        n=len(tests),
+        diverged_finals=sum(line.diverged_finals for line in lines),
+        tests=tests,
+        test_mean=sum(tests) / len(tests) if tests else None,
+        test_low=low,
+        test_high=high,
+        test_error=_mean([line.test_error for line in lines], weights),
+        test_accuracy=_mean([line.test_accuracy for line in lines], weights),
+        validation_mean=_mean([line.validation_mean for line in lines], weights),
+        startup_mean=_mean([line.startup_mean for line in lines], [1] * len(lines)),
+        train_seconds=_mean([line.train_seconds for line in lines], weights),
+        search_seconds=sum(line.search_seconds for line in lines),
+        search_seeds=[line.search_seed for line in lines],
+        search_means=means,
+        date=max(line.date for line in lines),
+        left_out=[what for line in lines for what in line.left_out],
+    )
+
+
+def merge_samples(samples: Sequence[Sample | None]) -> Sample | None:
+    """What the ranks of a merged line rest on: all finals, or from ENOUGH searches their means."""
+    known = [sample for sample in samples if sample is not None]
+    if not known or len(known) < len(samples):
+        return None
+    if len({len(sample.outcomes_N) for sample in known}) > 1:
+        return None
+    if len(known) >= ENOUGH:
+        tests = [float(np.mean(sample.tests)) for sample in known]
+    else:
+        tests = [test for sample in known for test in sample.tests]
+    return Sample(tests, np.mean([sample.outcomes_N for sample in known], axis=0))
+
+
+def _best(lines: Sequence[BoardLine]) -> BoardLine:
+    """The search that is best by the validation of its finals; before there are any, by that of
+    its best trial."""
+    sign = 1 if lines[0].direction == "max" else -1
+    validated = [(sign * x.validation_mean, x) for x in lines if x.validation_mean is not None]
+    searched = [(sign * x.validation_best, x) for x in lines]
+    return max(validated or searched, key=lambda pair: pair[0])[1]
+
+
+def _mean(values: Sequence[float | None], weights: Sequence[int]) -> float | None:
+    """The weighted mean of the values that exist."""
+    pairs = [(v, w) for v, w in zip(values, weights, strict=True) if v is not None and w]
+    return sum(v * w for v, w in pairs) / sum(w for _, w in pairs) if pairs else None
