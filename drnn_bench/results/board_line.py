@@ -101,8 +101,8 @@ class BoardLine:
     # Span in steps -> edges of the shortest path over it, for the spans that the task needs.
     path_lengths: dict[str, float] = field(default_factory=dict)
     margin: float = 0.0  # the smallest difference of the metric that counts in the ranks
-    # Where the line is over several independent searches: their seeds. `study` and the net are those
-    # of the search that is best by validation; the other figures are over all of them.
+    # Where the line is over several independent searches: their seeds. `study` and the net are
+    # those of the search that is best by validation; the other figures are over all of them.
     search_seeds: list[int] = field(default_factory=list)
     search_means: list[float] = field(default_factory=list)  # test mean of each that has finals
     apart: list[str]  # in which conditions other groups of the same task differ from its own

@@ -6,7 +6,8 @@ may leave a running trial that no trainer has, and the driver fails it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
@@ -38,6 +39,7 @@ class DrivenStudy:
     device: str
     longest: float | None = None  # seconds of training of its longest trial; before one, expected
     changed: bool = True  # since `owes` read its trials
+    known: list[FrozenTrial] = field(default_factory=list)  # its trials, as last read
     owed: OpenPlace | None = None  # the place of its next trial
     filled: int = 0  # places filled or being filled
 
@@ -58,14 +60,18 @@ class DrivenStudy:
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=states or None)
 
+    def read(self) -> None:
+        """Reads the trials. That costs as much as there are trials that run: once a draw."""
+        self.known, self.changed = self.trials(), False
+        count = count_trials(self.known)
+        self.filled = count.taken - count.waiting
+
     def owes(self, target: int) -> bool:
         """Whether one of so many trials is still to be drawn, as the storage says."""
         if self.changed:
-            trials, self.changed = self.trials(), False
-            count = count_trials(trials)
-            self.filled = count.taken - count.waiting
+            self.read()
             ended = "ended" in self.study.user_attrs
-            self.owed = None if ended else next_place(trials, target)
+            self.owed = None if ended else next_place(self.known, target)
         return self.owed is not None
 
     def tell(
@@ -93,18 +99,18 @@ class RunningTrial:
 
 def ask(study: DrivenStudy) -> RunningTrial | None:
     """Draws the next trial that a study owes; None where its draw was refused."""
+    if study.changed:  # an answer of the storage was lost, and this is called again
+        study.read()
     study.changed = True
     owed, spec, task = study.owed, study.spec, study.task
     assert owed is not None
-    if owed.params is not None:
-        draw = {"place": owed.place} | ({"warm": True} if owed.warm else {})
-        study.study.enqueue_trial(owed.params, user_attrs={"draw": draw})
-    study.study.sampler = make_sampler(spec, owed.place, owed.attempt)
+    if not any(t.state == TrialState.WAITING for t in study.known):
+        _queue(study, owed)
     trial = study.study.ask()
     # Optuna gives the lowest trial that waits: its place is the one that counts.
     facts = TrialFacts.of(trial)
     place = owed.place if facts.place is None else facts.place
-    others = [t for t in study.trials() if t.number != trial.number and holds_place(t)]
+    others = [t for t in study.known if t.number != trial.number and holds_place(t)]
     if any(TrialFacts.of(t).place == place for t in others):  # queued twice: an answer was lost
         study.tell(trial, TrialState.FAIL)
         return None
@@ -131,6 +137,24 @@ def ask(study: DrivenStudy) -> RunningTrial | None:
         device=study.device,
     )
     return RunningTrial(study, trial, job, prunable=not (startup or facts.warm))
+
+
+def _queue(study: DrivenStudy, owed: OpenPlace) -> None:
+    """Queues what the next trial draws. A sampler that asks the storage for all trials at every
+    option costs most of a driver's time, so it samples in memory, from the trials just read."""
+    params, sampler = owed.params, make_sampler(study.spec, owed.place, owed.attempt)
+    if params is None and isinstance(sampler, optuna.samplers.QMCSampler):
+        study.study.sampler = sampler  # it counts its draws in the storage
+        return
+    if params is None:
+        memory = optuna.create_study(direction=study.study.direction, sampler=sampler)
+        memory.add_trials(study.known)
+        trial = memory.ask()
+        with contextlib.suppress(Infeasible):  # what was drawn before that is refused again
+            study.space.options(trial, study.task.length)
+        params = trial.params
+    draw = {"place": owed.place} | ({"warm": True} if owed.warm else {})
+    study.study.enqueue_trial(params, user_attrs={"draw": draw})
 
 
 def _described(drawn: Drawn, task: Task) -> dict[str, Any]:

@@ -80,9 +80,10 @@ class Driver:
     def _start(self) -> bool:
         """Gives a trial to each free trainer, the studies in turn. Returns whether there is
         anything to wait for."""
-        while owing := self.storage.do(self._owing):
-            if not self.executor.free:
-                return True
+        while self.executor.free:
+            owing = self.storage.do(self._owing)
+            if not owing:
+                break
             study = min(owing, key=lambda study: study.filled)
             started = self.storage.do(lambda study=study: ask(study))
             if started is not None:

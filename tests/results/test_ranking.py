@@ -64,7 +64,8 @@ def test_the_best_is_first_and_what_differs_surely_has_a_rank_of_its_own():
 def test_where_less_is_better_the_smallest_is_first():
     task = "copy_memory:T=5"
     good, poor = searched("lstm", task=task, value=0.1), searched("dilated_cnn", task=task, depth=2)
-    none = [searched("lstm", task=task, value=v, seed=s) for s, v in ((1, 0.9), (2, 0.2))]
+    none = [searched("lstm", task=task, value=v, sampler=s) for s, v in
+            (("random", 0.9), ("qmc", 0.2))]  # fmt: skip
     rows = [*(n.study() for n in none), poor.study(), *poor.finals(1.9, 1.91, 1.92),
             good.study(), *good.finals(0.1, 0.11, 0.12)]  # fmt: skip
     found = lines(rows)
@@ -110,7 +111,7 @@ def test_what_was_run_under_other_conditions_is_never_ranked_together(what):
     assert renderings.to_markdown(board).count("### ") == 2
 
 
-@pytest.mark.parametrize("changes", [{"seed": 1}, {"family": "dilated_rnn"}])
+@pytest.mark.parametrize("changes", [{"sampler": "qmc"}, {"family": "dilated_rnn"}])
 def test_what_was_run_under_the_same_conditions_is_ranked_together(changes):
     one, other = searched(), searched(**changes)
     board = rank_rows([one.study(), *one.finals(*GOOD), other.study(), *other.finals(*POOR)])
@@ -152,10 +153,10 @@ def test_finals_of_the_same_net_at_another_learning_rate_do_not_count():
 
 
 def test_finals_of_another_study_do_not_count():
-    one, other = searched(seed=0), searched(seed=1)
+    one, other = searched(), searched(sampler="qmc")
     [first, second] = lines([one.study(), other.study(), *one.finals(*GOOD)])
-    assert (first["n"], first["search_seed"]) == (3, 0)
-    assert (second["n"], second["search_seed"]) == (0, 1)
+    assert (first["n"], first["sampler"]) == (3, "tpe")
+    assert (second["n"], second["sampler"]) == (0, "qmc")
 
 
 def test_finals_that_diverged_count_as_the_worse_of_guessing_and_the_worst():
