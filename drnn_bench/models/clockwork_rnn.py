@@ -28,6 +28,7 @@ from drnn_bench.models.architecture import (
     Paths,
     at_least,
     max_levels,
+    one_of,
 )
 from drnn_bench.models.layers import CausalHead, RecurrentLayer
 
@@ -39,12 +40,14 @@ class ClockworkRNN(Architecture):
 
     base: int = 2
     modules: int = 8
+    init: str = "orthogonal"
 
     family: ClassVar[str] = "clockwork_rnn"
 
     def __post_init__(self) -> None:
         at_least("base", self.base, 2)
         at_least("modules", self.modules, 1)
+        one_of("init", self.init, ("orthogonal", "identity"))
         super().__post_init__()
         if sum(self.widths) < self.modules:
             raise UserError(f"width must be at least modules = {self.modules}: a unit in each")
@@ -106,7 +109,12 @@ class ClockworkLayer(nn.Module):
         self.periods, self.units = architecture.periods, architecture.units
         # Module i reads the input, every slower module and its own state.
         layers = [
-            RecurrentLayer("rnn", architecture.input_size + sum(self.units[i + 1 :]), units)
+            RecurrentLayer(
+                "rnn",
+                architecture.input_size + sum(self.units[i + 1 :]),
+                units,
+                init=architecture.init,
+            )
             for i, units in enumerate(self.units)
         ]
         self.modules_ = cast("Sequence[RecurrentLayer]", nn.ModuleList(layers))

@@ -36,13 +36,17 @@ from drnn_bench.models.streaming import Ring, single_step
 #             steps (Tallec and Ollivier 2018, arXiv 1804.11188): LSTM forget log U(1, T-1), input
 #             minus that; GRU update, which keeps the state in torch's form, log U(1, T-1). T is
 #             `memory`, in steps of the layer's dilation
-INITS = ("orthogonal", "uniform", "paper", "chrono")
+# identity    as orthogonal, but a tanh cell reads its own state through the identity, so that the
+#             state is kept at first (Le, Jaitly and Hinton 2015, arXiv 1504.00941)
+INITS = ("orthogonal", "uniform", "paper", "chrono", "identity")
 GATED = ("gru", "lstm")
 
 
 def check_init(cell: str, init: str, memory: int | None) -> None:
     """Raises UserError for an initialisation that a cell does not have."""
     one_of("init", init, INITS)
+    if init == "identity" and cell != "rnn":
+        raise UserError(f"init=identity needs a cell whose state is a tanh: rnn, got {cell}")
     if init != "chrono":
         if memory is not None:
             raise UserError(f"memory belongs to init=chrono, here init={init}")
@@ -158,6 +162,8 @@ class RecurrentLayer(CellLayer):
                 self.w_ih[2 * width : 3 * width] *= 2
                 self.bias[:] = 1
                 self.bias[2 * width : 3 * width] = 0
+        if init == "identity":
+            nn.init.eye_(self.w_hh)
         if self.cell == "lstm":
             self.bias[width : 2 * width] = 1
         if memory is not None:  # init chrono

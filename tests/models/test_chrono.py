@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import drnn_bench
+from drnn_bench.errors import UserError
 from drnn_bench.models.layers import RecurrentLayer
 from drnn_bench.models.registry import make_architecture
 from tests.support.refused import refusal
@@ -95,3 +96,27 @@ def test_log_of_a_uniform_number():
     for x in (1.0, 2.0, 4.0):
         share = float((biases <= x).float().mean())
         assert share == pytest.approx((math.exp(x) - 1) / 98, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [("rnn", {"depth": 2}), ("dilated_rnn", {"cell": "rnn", "depth": 2}),
+     ("clockwork_rnn", {"modules": 3})],
+)  # fmt: skip
+def test_identity_keeps_each_state_at_first(family, options):
+    torch.manual_seed(0)
+    model = make_architecture(family, width=9, init="identity", **options, **SIZES).build()
+    layers = [layer for layer in model.modules() if isinstance(layer, RecurrentLayer)]
+    assert len(layers) > 1
+    for layer in layers:
+        assert torch.equal(layer.w_hh, torch.eye(layer.width))
+        assert layer.w_ih.abs().max() > 0
+        assert not layer.bias.any()
+
+
+@pytest.mark.parametrize(
+    ("family", "options"), [("gru", {}), ("lstm", {}), ("dilated_rnn", {"cell": "lstm"})]
+)
+def test_identity_is_for_tanh_states(family, options):
+    with pytest.raises(UserError, match="init=identity needs a cell whose state is a tanh"):
+        make_architecture(family, width=9, init="identity", **options, **SIZES)
