@@ -51,7 +51,7 @@ def dilated_by_hand(length: int) -> set[tuple]:
 @pytest.mark.parametrize("length", [64, 784])
 def test_the_shipped_space_of_dilated_nets_holds_what_its_file_says(length):
     found = candidates(read_space(default_path("dilated_rnn")), length)
-    keys = ("cell", "base", "start", "depth", "fusion")
+    keys = ("cell", "base", "start", "depth", "fusion", "init")
     listed = [tuple(c.options.get(key) for key in keys) for c in found.shown]
     assert found.whole
     assert len(listed) == len(set(listed)) == found.held
@@ -167,8 +167,8 @@ def test_ls_space_tells_it_in_words_and_in_json(typed, capsys, tmp_path):
     words = ("ls", "space", "lstm", "--task", "pixel_digits", "--budget", "56")
     told = json.loads(typed(*words, "--json").stdout)
     found = count_feasible(read_space(default_path("lstm")), DIGITS, 56)
-    assert 0 < found.feasible < 4
-    assert (told["architectures"], told["tried"], told["feasible"]) == (4, 4, found.feasible)
+    assert 0 < found.feasible < 8
+    assert (told["architectures"], told["tried"], told["feasible"]) == (8, 8, found.feasible)
     assert told["share"] == told["share_low"] == told["share_high"] == found.feasible / 4
     assert sum(refused["count"] for refused in told["refused"]) == 4 - found.feasible
     for group, refused in zip(told["refused"], found.refused, strict=True):

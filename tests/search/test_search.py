@@ -311,7 +311,7 @@ class TestFailures:
         calls = []
 
         def lose_the_first(job):
-            calls.append((job.config, job.place))
+            calls.append((job.config, job.seed))
             return Instead(Vanish()) if len(calls) < LOSSES else job
 
         one.search(1, change=lose_the_first)
