@@ -62,7 +62,8 @@ def run(
 
     The table holds the groups of this task, these steps and these budgets, in the columns of
     `drnn_bench.leaderboard`. Raises ValueError for wrong input and RuntimeError where the job
-    failed; warns of rows that cannot be read.
+    failed, or a final of it: all else is done then, and `drnn_bench.leaderboard` gives the table.
+    Warns of rows that cannot be read.
     """
     from drnn_bench.board.frame import to_frame
 
@@ -92,4 +93,5 @@ def run(
     job.run()
     groups = board_of(plan, job.records, lambda line: warnings.warn(line, stacklevel=4))
     publish_run(plan, job.records, publish)
+    job.raise_failures()
     return to_frame(groups)

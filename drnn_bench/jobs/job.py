@@ -13,9 +13,9 @@ from typing import Any
 from drnn_bench import plugins
 from drnn_bench.errors import JobError
 from drnn_bench.execution.carry import carry
-from drnn_bench.execution.job import Executor, Job, Returned
+from drnn_bench.execution.job import Executor, Failed, Job, Returned
 from drnn_bench.execution.local import LocalExecutor
-from drnn_bench.jobs.finals import FinalJob, keep_final
+from drnn_bench.jobs.finals import FinalJob, failed_final, keep_final
 from drnn_bench.jobs.owed import finals_owed, speeds_owed
 from drnn_bench.jobs.plan import Plan
 from drnn_bench.jobs.reporter import Reporter
@@ -38,6 +38,7 @@ from drnn_bench.training.snapshots import Snapshots
 
 Row = dict[str, Any]
 SHOW = 0.5  # seconds between two looks at the search
+LOG = "trainers.log"  # in the runs folder: what trainers print
 # What a trainer imports before its first job: a trial should not begin with it.
 MODULES = ("drnn_bench.training.loop", "drnn_bench.speed.throughput")
 
@@ -50,6 +51,7 @@ class Run:
         self.runs_dir = Path(plan.request.runs_dir)
         self.records = self.runs_dir / "records.jsonl"
         self.snapshots = Snapshots(self.runs_dir / "snapshots")
+        self.failed: list[tuple[FinalJob, str]] = []  # finals that failed, each with its reason
 
     def preview(self) -> None:
         """Shows the plan. Nothing is written to the storage, and others may be at work on it."""
@@ -61,7 +63,8 @@ class Run:
             self.reporter.plan(plan, counts, pace, self._feasible(), executor.size)
 
     def run(self) -> None:
-        """Does what is left of the plan. When a signal stops it, what was running stays owed."""
+        """Does what is left of the plan. When a signal stops it, what was running stays owed. A
+        final that failed is said by `raise_failures` afterwards."""
         plan = self.plan
         digests = [spec.digest for spec in plan.specs]
         with (
@@ -80,11 +83,22 @@ class Run:
             try:
                 with self.signals.deferred():  # nothing is cut short in the middle of a write
                     self._search(studies, executor, seconds)
-                    self._record_studies(studies)
+                    self._record_studies(studies, executor.size)
                     self._finals(studies, executor)
                     self._speed(studies, local)
             finally:
                 self.reporter.rest()
+
+    def raise_failures(self) -> None:
+        """Raises JobError where finals have failed; what else was to do is done by then."""
+        if self.failed:
+            each = "; ".join(f"{_words(job)} ({reason})" for job, reason in self.failed)
+            count = len(self.failed)
+            raise JobError(
+                f"{count} final{'s' * (count > 1)} failed: {each}. A family with one that failed "
+                f"has no rank, the others are ranked; {self.runs_dir / LOG} has the traceback, and "
+                "the same command tries again"
+            )
 
     def _complete(self, studies: Studies) -> bool:
         """Whether nothing is left to do."""
@@ -102,7 +116,7 @@ class Run:
 
     def _local(self) -> contextlib.closing[LocalExecutor]:
         """Trainers of this machine."""
-        plan, log = self.plan, self.runs_dir / "trainers.log"
+        plan, log = self.plan, self.runs_dir / LOG
         return contextlib.closing(LocalExecutor(plan.workers or 1, log, plan.prepared, MODULES))
 
     @contextlib.contextmanager
@@ -127,10 +141,12 @@ class Run:
                 self.signals.install()  # Ray has put a handler of its own in
                 yield local, cluster
 
-    def _carry(self, executor: Executor, jobs: Sequence[Job]) -> Iterator[tuple[Any, Any]]:
+    def _carry(
+        self, executor: Executor, jobs: Sequence[Job], each_alone: bool = False
+    ) -> Iterator[tuple[Any, Any]]:
         """The jobs' values, each with its job."""
         return carry(executor, jobs, say=self.reporter.say, tick=self.signals.check,
-                     again=self._continued)  # fmt: skip
+                     again=self._continued, each_alone=each_alone)  # fmt: skip
 
     def _continued(self, job: Job) -> Job:
         """The job to run where one was lost: a final goes on from its last snapshot."""
@@ -194,7 +210,7 @@ class Run:
         self.reporter.search(studies.progress())
         self.reporter.rest()
 
-    def _record_studies(self, studies: Studies) -> None:
+    def _record_studies(self, studies: Studies, workers: int) -> None:
         """Records how far each search is, unless its last row has the same counts."""
         latest = {row["study"]: row for row in self._rows() if row["role"] == "study"}
         for spec, study, summary in studies.summaries():
@@ -205,7 +221,7 @@ class Run:
             if before is None or before["trials"] != summary["trials"]:
                 summary["importance"] = importance(study, spec.make_space())
                 row = study_row(spec, self.plan.prepared, summary, self.plan.device)
-                self._record([row | {"started": records.now()}])
+                self._record([row | {"started": records.now(), "workers": workers}])
 
     # -- finals and throughput ---------------------------------------------------------------
 
@@ -217,21 +233,39 @@ class Run:
         # Where they are fewer than this machine's trainers, each has several threads.
         threads = max(1, min(self.plan.workers, cores()) // len(owed))
         jobs = [self._continued(replace(job, threads=threads)) for job in owed]
-        for job, value in self._carry(executor, jobs):
+
+        def keep_row(row: Row) -> None:
+            self._record([row | {"workers": executor.size}])
+
+        for job, value in self._carry(executor, jobs, each_alone=True):
+            if isinstance(value, Failed):
+                self._note_failure(job, value.reason)
+                continue
             if not isinstance(value, Returned):
                 if value.snapshot is not None:  # an evaluation from before a resumption has none
                     self.snapshots.write(job.name, value.snapshot)
                 continue
             final = value.value
-            keep_final(final, self.runs_dir, lambda row: self._record([row]))
+            keep_final(final, self.runs_dir, keep_row)
             self.snapshots.remove(job.name)
             if final.row["state"] == "diverged":
                 self.reporter.say(f"{final.row['family']} seed {final.row['seed']} diverged")
 
+    def _note_failure(self, job: FinalJob, reason: str) -> None:
+        """A final that fails leaves its family without a rank; the next run tries it again."""
+        self.reporter.say(f"{_words(job)} failed: {reason}")
+        self.failed.append((job, reason))
+        self.snapshots.remove(job.name)  # it may be what fails
+        self._record([failed_final(job, self.plan.prepared, reason, self.plan.device)])
+
     def _speed(self, studies: Studies, executor: LocalExecutor) -> None:
         from drnn_bench.speed.throughput import SpeedJob
 
-        models = speeds_owed(self.plan, studies.finalists(), self._rows())
+        failed = {job.spec.digest for job, _ in self.failed}
+        finalists = [
+            (spec, best) for spec, best in studies.finalists() if spec.digest not in failed
+        ]
+        models = speeds_owed(self.plan, finalists, self._rows())
         if not models:
             return
         self.reporter.say(f"throughput: {len(models)} finalists, in turns on a quiet machine")
@@ -250,3 +284,7 @@ class Run:
                 f"{self.records} cannot be written ({error.strerror}); what is finished is saved, "
                 "and the same command continues"
             ) from None
+
+
+def _words(job: FinalJob) -> str:
+    return f"{job.spec.family} at {job.spec.budget:,}, seed {job.seed}"

@@ -4,7 +4,8 @@ A row alone says what was run and what came out; rankings are computed from rows
 else. It names no host, path or user. What is read is checked (`schema`): a line that holds no valid
 row is left out, with a note that says why. Roles:
 
-    final  one finalist trained on one fresh seed: validation and test, SHA-256 of its weights
+    final  one finalist trained on one fresh seed: validation and test, SHA-256 of its weights; or
+           that it diverged, or why it failed
     study  a finished search in summary: counts, best, each complete trial's MRL and value
     speed  the throughput of one finalist, measured alone
 """

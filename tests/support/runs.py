@@ -55,5 +55,5 @@ def wait_for(condition, running: subprocess.Popen | None = None, seconds: float 
 class WithoutSpeed(Run):
     """A run that times no finalist, which takes longest."""
 
-    def _speed_models(self, rows):
-        return ()
+    def _speed(self, studies, executor):
+        pass
