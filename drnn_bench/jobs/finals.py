@@ -16,6 +16,7 @@ from drnn_bench.models import weights
 from drnn_bench.models.registry import restore_architecture
 from drnn_bench.results import records
 from drnn_bench.results.outcomes import pack
+from drnn_bench.results.recipe import Recipe
 from drnn_bench.search.study import StudySpec, seed_for
 from drnn_bench.search.summary import describe_run
 from drnn_bench.system.provenance import provenance
@@ -92,7 +93,7 @@ class FinalJob:
                     net,
                     task,
                     arrays,
-                    spec.make_space().recipe,
+                    Recipe.from_json(spec.recipe),
                     learning_rate=self.best["learning_rate"],
                     steps=spec.steps,
                     seed=self.seed,
