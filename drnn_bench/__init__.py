@@ -8,6 +8,7 @@ The public API, each part imported when it is first used:
     mean_recurrent_length  the paper's measure of how far information travels, exact
     run                    the whole job: search, finals, throughput, leaderboard
     leaderboard            the ranked table of what has been run
+    replay                 a recorded final trained again: did it come out the same?
     load                   a net that `bench export` wrote
     plugin                 a Python file of yours, with its tasks and families
 """
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from drnn_bench.board.frame import leaderboard
     from drnn_bench.export.loading import load
-    from drnn_bench.jobs.api import run
+    from drnn_bench.jobs.api import replay, run
     from drnn_bench.models.build import build, configure, describe
     from drnn_bench.models.mrl import mean_recurrent_length
     from drnn_bench.plugins import plugin
@@ -33,6 +34,7 @@ __all__ = [
     "load",
     "mean_recurrent_length",
     "plugin",
+    "replay",
     "run",
 ]
 
@@ -45,6 +47,7 @@ _MODULES = {
     "load": "export.loading",
     "mean_recurrent_length": "models.mrl",
     "plugin": "plugins",
+    "replay": "jobs.api",
     "run": "jobs.api",
 }
 

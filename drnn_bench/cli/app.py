@@ -18,6 +18,7 @@ from drnn_bench.cli.export import export
 from drnn_bench.cli.ls import ls
 from drnn_bench.cli.measure import measure
 from drnn_bench.cli.options import say_error
+from drnn_bench.cli.replay import replay
 from drnn_bench.cli.report import report
 from drnn_bench.cli.run import run
 from drnn_bench.cli.status import status
@@ -53,6 +54,7 @@ app.command()(describe)
 app.command()(measure)
 app.command()(report)
 app.command()(export)
+app.command()(replay)
 app.command()(status)
 app.command()(doctor)
 app.add_typer(ls, name="ls")

@@ -95,3 +95,4 @@ def run(
 
     print_board(console, board_of(plan, job.records, say_error))
     say(publish_run(plan, job.records, publish))
+    job.raise_failures()

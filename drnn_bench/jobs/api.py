@@ -1,4 +1,4 @@
-"""The whole job from Python."""
+"""The whole job from Python, and a final of it again."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from drnn_bench.tasks.names import DEFAULT_TASK
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from drnn_bench.results.comparison import Comparison
 
 
 def run(
@@ -64,7 +66,8 @@ def run(
 
     The table holds the groups of this task, these steps and these budgets, in the columns of
     `drnn_bench.leaderboard`. Raises ValueError for wrong input and RuntimeError where the job
-    failed; warns of rows that cannot be read.
+    failed, or a final of it: all else is done then, and `drnn_bench.leaderboard` gives the table.
+    Warns of rows that cannot be read.
     """
     from drnn_bench.board.frame import to_frame
 
@@ -95,4 +98,45 @@ def run(
     job.run()
     groups = board_of(plan, job.records, lambda line: warnings.warn(line, stacklevel=4))
     publish_run(plan, job.records, publish)
+    job.raise_failures()
     return to_frame(groups)
+
+
+def replay(
+    row_id: str,
+    *,
+    runs_dir: str | Path = "runs",
+    data_dir: str | Path | None = None,
+    task: str | None = None,
+) -> Comparison:
+    """Trains a recorded final again and compares: what `bench replay` does. Writes no record.
+
+        >>> import json
+        >>> rows = [json.loads(line) for line in open("runs/records.jsonl")]
+        >>> final = next(row for row in rows if row["role"] == "final")
+        >>> outcome = drnn_bench.replay(final["id"])
+        >>> outcome.same, outcome.by
+        (True, 'bits')
+
+    row_id: the id of a final in `runs_dir` or among the published records in `leaderboards`, or how
+    it alone begins. data_dir: where the task's data is, if neither in `runs_dir` nor on the hub.
+    task: the final's task with the path of its data, which no record has, `own:path=FILE`.
+
+    Of the result, `same` is the answer. `by` says how it was found: by `bits` (SHA-256 of the
+    weights, curve, validation and test values), or where these differ and versions or processor do
+    too, by `interval`: whether the test value lies inside Student's 95 % prediction interval of one
+    more seed of that finalist, or within the task's margin of the recorded value. `differences`
+    names what differs between then and now, `lines` says all of it in words.
+
+    Raises ValueError where there is no such final, or its data, code or plug-in is not here, and
+    RuntimeError where training failed.
+    """
+    from drnn_bench.jobs.replay import find_final, read_rows, replay_final
+
+    folder = Path(runs_dir)
+    rows, notes = read_rows(folder)
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
+    final = find_final(row_id, rows, folder)
+    folder_of_data = None if data_dir is None else str(data_dir)
+    return replay_final(final, rows, folder, folder_of_data, task=task)

@@ -16,10 +16,11 @@ from drnn_bench.models import weights
 from drnn_bench.models.registry import restore_architecture
 from drnn_bench.results import records
 from drnn_bench.results.outcomes import pack
+from drnn_bench.results.recipe import Recipe
 from drnn_bench.search.study import StudySpec, seed_for
 from drnn_bench.search.summary import describe_run
 from drnn_bench.system.provenance import provenance
-from drnn_bench.tasks.prepared import Prepared
+from drnn_bench.tasks.prepared import Prepared, TaskFacts
 
 
 def final_seed(spec: StudySpec, number: int) -> int:
@@ -88,7 +89,7 @@ class FinalJob:
                     net,
                     task,
                     arrays,
-                    spec.make_space().recipe,
+                    Recipe.from_json(spec.recipe),
                     learning_rate=self.best["learning_rate"],
                     steps=spec.steps,
                     seed=self.seed,
@@ -133,6 +134,18 @@ def keep_final(final: Final, runs_dir: Path, keep_row: Callable[[dict[str, Any]]
     if final.weights is not None:
         weights.write(final.weights, runs_dir / weights.FOLDER / weights.file_name(final.row))
     keep_row(final.row)
+
+
+def failed_final(job: FinalJob, data: TaskFacts, reason: str, device: str) -> dict[str, Any]:
+    """The row of a final that failed by machine or code: its family has no rank until the final has
+    run. `device` is that of the driver, which writes the row."""
+    row = describe_run(job.spec, data, job.best)
+    return records.make_row(
+        "final",
+        row | {"seed": job.seed, "state": "failed", "reason": reason},
+        **provenance(device, job.threads),
+        started=records.now(),
+    )
 
 
 def _peak_memory(device: str) -> float:

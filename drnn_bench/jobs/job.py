@@ -6,44 +6,30 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from drnn_bench import plugins
-from drnn_bench.errors import JobError
 from drnn_bench.execution.carry import carry
-from drnn_bench.execution.job import Executor, Job, Returned
+from drnn_bench.execution.job import Executor
 from drnn_bench.execution.local import LocalExecutor
-from drnn_bench.jobs.candidates import (
-    CandidateJob,
-    Summary,
-    candidates_owed,
-    with_finalists,
-)
-from drnn_bench.jobs.finals import FinalJob, keep_final
-from drnn_bench.jobs.owed import Finalist, finals_owed, speeds_owed
+from drnn_bench.jobs.after_search import LOG, AfterSearch
 from drnn_bench.jobs.plan import Plan
 from drnn_bench.jobs.reporter import Reporter
 from drnn_bench.jobs.studies import Studies
-from drnn_bench.results import records
 from drnn_bench.search.ask import DrivenStudy
 from drnn_bench.search.database import answering
 from drnn_bench.search.driver import Driver
 from drnn_bench.search.feasible import count_feasible
-from drnn_bench.search.importance import importance
 from drnn_bench.search.lock import only_driver
 from drnn_bench.search.storage import has_tables, open_storage
 from drnn_bench.search.study import studies_of
-from drnn_bench.search.summary import study_row
 from drnn_bench.search.trial_facts import TrialCounts, count_trials
-from drnn_bench.system.provenance import cores
 from drnn_bench.system.signals import Signals
 from drnn_bench.tasks.prepared import InMemory
 from drnn_bench.training.snapshots import Snapshots
 
 Row = dict[str, Any]
-Training = CandidateJob | FinalJob
 SHOW = 0.5  # seconds between two looks at the search
 # What a trainer imports before its first job: a trial should not begin with it.
 MODULES = ("drnn_bench.training.loop", "drnn_bench.speed.throughput")
@@ -52,11 +38,14 @@ MODULES = ("drnn_bench.training.loop", "drnn_bench.speed.throughput")
 class Run:
     """One run of a plan by this process and its trainers."""
 
+    make_after = AfterSearch
+
     def __init__(self, plan: Plan, reporter: Reporter, signals: Signals | None = None):
         self.plan, self.reporter, self.signals = plan, reporter, signals or Signals()
         self.runs_dir = Path(plan.request.runs_dir)
         self.records = self.runs_dir / "records.jsonl"
         self.snapshots = Snapshots(self.runs_dir / "snapshots")
+        self.after: AfterSearch | None = None
 
     def preview(self) -> None:
         """Shows the plan. Nothing is written to the storage, and others may be at work on it."""
@@ -68,7 +57,8 @@ class Run:
             self.reporter.plan(plan, counts, pace, self._feasible(), executor.size)
 
     def run(self) -> None:
-        """Does what is left of the plan. When a signal stops it, what was running stays owed."""
+        """Does what is left of the plan. When a signal stops it, what was running stays owed.
+        What failed after the search is said by `raise_failures`."""
         plan = self.plan
         digests = [spec.digest for spec in plan.specs]
         with (
@@ -79,7 +69,10 @@ class Run:
             for note in plan.prepared.notes:
                 self.reporter.say(note)
             studies = Studies(plan, confirm_lock, self.reporter.say, self.signals.check)
-            if self._complete(studies):
+            self.after = self.make_after(
+                plan, studies, self.snapshots, self.reporter.say, self.signals.check
+            )
+            if self.after.complete():
                 return
             seconds = self._pace(local)
             if not self.reporter.plan(plan, studies.counts(), seconds, [], executor.size):
@@ -87,33 +80,21 @@ class Run:
             try:
                 with self.signals.deferred():  # nothing is cut short in the middle of a write
                     self._search(studies, executor, seconds)
-                    self._candidates(studies, executor)
-                    self._record_studies(studies)
-                    self._finals(studies, executor)
-                    self._speed(studies, local)
+                    self.after.run(executor, local)
             finally:
                 self.reporter.rest()
 
-    def _complete(self, studies: Studies) -> bool:
-        """Whether nothing is left to do."""
-        if not studies.complete():
-            return False
-        rows, summaries = self._rows(), studies.summaries()
-        if candidates_owed(summaries, rows, self.plan.trial_device):
-            return False
-        finalists = self._finalists(studies)
-        recorded = {row["study"] for row in rows if row["role"] == "study"}
-        return (
-            all(spec.digest in recorded for spec, _ in finalists)
-            and not finals_owed(self.plan, finalists, rows)
-            and not speeds_owed(self.plan, finalists, rows)
-        )
+    def raise_failures(self) -> None:
+        """Raises JobError where trainings after the search have failed; what else was to do is
+        done by then."""
+        if self.after is not None:
+            self.after.raise_failures()
 
     # -- trainers ----------------------------------------------------------------------------
 
     def _local(self) -> contextlib.closing[LocalExecutor]:
         """Trainers of this machine."""
-        plan, log = self.plan, self.runs_dir / "trainers.log"
+        plan, log = self.plan, self.runs_dir / LOG
         return contextlib.closing(LocalExecutor(plan.workers or 1, log, plan.prepared, MODULES))
 
     @contextlib.contextmanager
@@ -138,26 +119,6 @@ class Run:
                 self.signals.install()  # Ray has put a handler of its own in
                 yield local, cluster
 
-    def _carry(self, executor: Executor, jobs: Sequence[Job]) -> Iterator[tuple[Any, Any]]:
-        """The jobs' values, each with its job."""
-        return carry(executor, jobs, say=self.reporter.say, tick=self.signals.check,
-                     again=self._continued)  # fmt: skip
-
-    def _continued(self, job: Job) -> Job:
-        """The job to run where one was lost: a training goes on from its last snapshot."""
-        if not isinstance(job, FinalJob | CandidateJob):
-            return job
-        return replace(job, resume=self.snapshots.read(job.name))
-
-    def _train(self, executor: Executor, jobs: Sequence[Training]) -> Iterator[Any]:
-        """What each job returns. Continues from snapshots, and keeps those that jobs yield."""
-        for job, value in self._carry(executor, [self._continued(job) for job in jobs]):
-            if isinstance(value, Returned):
-                yield value.value
-                self.snapshots.remove(job.name)
-            elif value.snapshot is not None:  # an evaluation from before a resumption has none
-                self.snapshots.write(job.name, value.snapshot)
-
     # -- the plan ----------------------------------------------------------------------------
 
     def _stored_counts(self) -> list[TrialCounts]:
@@ -176,7 +137,7 @@ class Run:
         self.reporter.say("measuring pace")
         jobs = [PaceJob(spec, self.plan.device) for spec in self.plan.specs]
         paces: dict[str, float | None] = {}
-        for job, value in self._carry(executor, jobs):
+        for job, value in carry(executor, jobs, say=self.reporter.say, tick=self.signals.check):
             paces[job.spec.digest] = value.value
         return [paces.get(spec.digest) for spec in self.plan.specs]
 
@@ -213,68 +174,3 @@ class Run:
         driver.run(tick)
         self.reporter.search(studies.progress())
         self.reporter.rest()
-
-    def _record_studies(self, studies: Studies) -> None:
-        """Records how far each search is, unless its last row has the same counts."""
-        latest = {row["study"]: row for row in self._rows() if row["role"] == "study"}
-        for spec, _, summary in studies.summaries():
-            if not summary["best"]:
-                self.reporter.say(f"{spec.family} at {spec.budget}: no complete trial, no finalist")
-        for spec, study, summary in self._with_finalists(studies):
-            before = latest.get(spec.digest)
-            if before is None or before["trials"] != summary["trials"]:
-                summary["importance"] = importance(study, spec.make_space())
-                row = study_row(spec, self.plan.prepared, summary, self.plan.device)
-                self._record([row | {"started": records.now()}])
-
-    # -- candidates, finals and throughput ---------------------------------------------------
-
-    def _candidates(self, studies: Studies, executor: Executor) -> None:
-        owed = candidates_owed(studies.summaries(), self._rows(), self.plan.trial_device)
-        if not owed:
-            return
-        self.reporter.say(f"candidates: {len(owed)} trainings of the best trials on other seeds")
-        for row in self._train(executor, owed):
-            self._record([row])
-
-    def _with_finalists(self, studies: Studies) -> list[Summary]:
-        return with_finalists(studies.summaries(), self._rows(), self.plan.task)
-
-    def _finalists(self, studies: Studies) -> list[Finalist]:
-        """The finalist of each study that has a complete trial."""
-        return [(spec, summary["best"]) for spec, _, summary in self._with_finalists(studies)]
-
-    def _finals(self, studies: Studies, executor: Executor) -> None:
-        owed = finals_owed(self.plan, self._finalists(studies), self._rows())
-        if not owed:
-            return
-        self.reporter.say(f"finals: {len(owed)} trainings on fresh seeds")
-        # Where they are fewer than this machine's trainers, each has several threads.
-        threads = max(1, min(self.plan.workers, cores()) // len(owed))
-        for final in self._train(executor, [replace(job, threads=threads) for job in owed]):
-            keep_final(final, self.runs_dir, lambda row: self._record([row]))
-            if final.row["state"] == "diverged":
-                self.reporter.say(f"{final.row['family']} seed {final.row['seed']} diverged")
-
-    def _speed(self, studies: Studies, executor: LocalExecutor) -> None:
-        from drnn_bench.speed.throughput import SpeedJob
-
-        models = speeds_owed(self.plan, self._finalists(studies), self._rows())
-        if not models:
-            return
-        self.reporter.say(f"throughput: {len(models)} finalists, in turns on a quiet machine")
-        for _, value in self._carry(executor, [SpeedJob(models, self.plan.device)]):
-            self._record(value.value)
-
-    def _rows(self) -> list[Row]:
-        rows, _ = records.read(self.records)
-        return rows
-
-    def _record(self, rows: list[Row]) -> None:
-        try:
-            records.append(self.records, rows)
-        except OSError as error:
-            raise JobError(
-                f"{self.records} cannot be written ({error.strerror}); what is finished is saved, "
-                "and the same command continues"
-            ) from None

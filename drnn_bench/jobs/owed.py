@@ -16,8 +16,13 @@ HARDWARE = ("processor", "torch", "device", "dtype")  # speeds of one are compar
 
 
 def finals_owed(plan: Plan, finalists: list[Finalist], rows: list[Row]) -> list[FinalJob]:
-    """A job for each finalist and seed that has no row, the first seed of all finalists first."""
-    done = {(*_net(row["study"], row), row["seed"]) for row in rows if row["role"] == "final"}
+    """A job for each finalist and seed that has no row but that of a failure, the first seed of all
+    finalists first."""
+    done = {
+        (*_net(row["study"], row), row["seed"])
+        for row in rows
+        if row["role"] == "final" and row["state"] != "failed"
+    }
     return [
         FinalJob(spec=spec, best=best, seed=seed, device=plan.trial_device)
         for number in range(plan.seeds)

@@ -5,7 +5,8 @@ else. It names no host, path or user. What is read is checked (`schema`): a line
 row is left out, with a note that says why. Roles:
 
     candidate  one of a search's best nets trained on another seed, to choose the finalist
-    final      one finalist trained on one fresh seed: validation and test, SHA-256 of its weights
+    final      one finalist trained on one fresh seed: validation and test, SHA-256 of its weights;
+               or that it diverged, or why it failed
     study      a finished search in summary: counts, best, each complete trial's MRL and value
     speed      the throughput of one finalist, measured alone
 """

@@ -123,6 +123,7 @@ EVERY: Row = {
     "started": TIME, "harness_version": TEXT, "git_commit": TEXT | NOTHING,
     "git_dirty": TRUTH | NOTHING, "plugins?": CODES, "python": TEXT, "torch": TEXT, "optuna": TEXT,
     "processor": TEXT, "device": TEXT, "threads": SIZE, "dtype": TEXT,
+    "numpy?": TEXT, "numba?": TEXT, "cpu?": TEXT, "simd?": TEXT, "workers?": COUNT,
 }  # fmt: skip
 ROLES: dict[tuple[str, str], Row] = {
     ("study", "complete"): {
@@ -137,7 +138,12 @@ ROLES: dict[tuple[str, str], Row] = {
         "startup_mean": NUMBER | NOTHING,
         "search_seconds": AMOUNT,
         "complete": [{"index": COUNT, "value": NUMBER, "mrl": LENGTH, "config": CONFIG}],
-        "history?": [{"index": COUNT, "value": NUMBER | NOTHING, "seconds": AMOUNT | NOTHING}],
+        "history?": [
+            {
+                "index": COUNT, "value": NUMBER | NOTHING, "seconds": AMOUNT | NOTHING,
+                "config?": CONFIG | NOTHING, "learning_rate?": POSITIVE | NOTHING, "curve?": [PAIR],
+            }
+        ],
         "importance?": SHARES | NOTHING,
         "candidates?": [
             {"value": NUMBER, "config": CONFIG, "learning_rate": POSITIVE,
@@ -156,6 +162,7 @@ ROLES: dict[tuple[str, str], Row] = {
         "outcomes?": OUTCOMES,
     },
     ("final", "diverged"): {},
+    ("final", "failed"): {"reason": TEXT},
     ("speed", "complete"): {
         "session": WORD, "machine": _one_of("idle", "busy"), "train_per_s": POSITIVE,
         "infer_per_s": POSITIVE,

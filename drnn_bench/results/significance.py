@@ -21,6 +21,16 @@ def t_interval(values: Sequence[float]) -> tuple[float, float] | None:
     return mean - half, mean + half
 
 
+def prediction_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Student's 95 % interval of one more value of a normal sample, mean -+ t s sqrt(1 + 1/n); None
+    for fewer than two values."""
+    if len(values) < 2:
+        return None
+    n, mean, deviation = len(values), float(np.mean(values)), float(np.std(values, ddof=1))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * deviation * math.sqrt(1 + 1 / n)
+    return mean - half, mean + half
+
+
 def welch_p(a: Sequence[float], b: Sequence[float]) -> float:
     """Two-sided p of the hypothesis that two means are equal (Welch 1947); 1 where a sample has
     fewer than two values."""

@@ -47,12 +47,15 @@ def make_line(
     of_study = [row for row in rows if row["study"] == study["study"]]
     of_best = [r for r in of_study if same_net(r, best["config"], best["learning_rate"])]
     finals = _one_a_seed(of_best)
+    failed = [row for row in finals if row["state"] == "failed"]
+    finals = [] if failed else finals  # a mean without them would be one of what went well
     complete = _complete(finals)
     overtaken = sum(row["role"] == "final" for row in of_study) - sum(
         row["role"] == "final" for row in of_best
     )
     left_out = [f"{overtaken} finals of a net that is no longer the best"] * (overtaken > 0)
     left_out += [no_speed] if no_speed else []
+    left_out += [f"no rank: the final of seed {r['seed']} failed: {r['reason']}" for r in failed]
     protocol, diverged = study.get("protocol", 1), len(finals) - len(complete)
     tests = [row["test"] for row in complete]
     if protocol > 1:
@@ -152,11 +155,13 @@ def gain(direction: str, value: float | None, over: float | None) -> float | Non
 
 
 def _one_a_seed(rows: Iterable[Row]) -> list[Row]:
-    """The first final of each seed. A published final is not replaced when it is trained again."""
+    """The first final of each seed. A published final is not replaced when it is trained again; a
+    failed one is."""
     first: dict[int, Row] = {}
     for row in rows:
-        if row["role"] == "final":
-            first.setdefault(row["seed"], row)
+        known = first.get(row["seed"])
+        if row["role"] == "final" and (known is None or known["state"] == "failed"):
+            first[row["seed"]] = row
     return list(first.values())
 
 

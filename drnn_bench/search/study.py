@@ -35,7 +35,8 @@ PRUNERS = ("asha", "median", "none")
 STARTUP = 8  # random trials at the start of every study (or after its warm start), never pruned
 PROTOCOL = 2  # raised when the meaning of a search changes
 
-# What the storage holds of a search and of a complete trial, in the terms of `results.schema`.
+# What the storage holds of a search, of a complete and of a pruned trial, in the terms of
+# `results.schema`.
 SPEC = {
     "task": schema.TEXT, "task_version": schema.WHOLE, "data_hash": schema.TEXT,
     "family": schema.WORD, "budget": schema.SIZE, "steps": schema.SIZE, "recipe": schema.TABLE,
@@ -46,6 +47,9 @@ TRIAL = {
     "place": schema.COUNT, "config": schema.CONFIG, "learning_rate": schema.POSITIVE,
     "mrl": schema.LENGTH, "startup": schema.TRUTH, "architecture": schema.TEXT,
     "values": [schema.NUMBER],
+}  # fmt: skip
+PRUNED = {
+    "config": schema.CONFIG | schema.NOTHING, "learning_rate": schema.POSITIVE | schema.NOTHING,
 }  # fmt: skip
 
 
@@ -171,9 +175,10 @@ def spec_of(study: optuna.Study) -> StudySpec:
         else None
     )
     for trial in trials:
-        if trial.state == TrialState.COMPLETE and wrong is None:
+        kind = {TrialState.COMPLETE: TRIAL, TrialState.PRUNED: PRUNED}.get(trial.state)
+        if kind is not None and wrong is None:
             facts = asdict(TrialFacts.of(trial)) | {"values": trial.values}
-            wrong = schema.difference(facts, TRIAL, f"trial {trial.number}")
+            wrong = schema.difference(facts, kind, f"trial {trial.number}")
     if wrong is not None:
         raise JobError(f"the search {study.study_name} cannot be read: {wrong}")
     return StudySpec(**spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from drnn_bench.models.mrl import mean_recurrent_length, path_length, reach
 from drnn_bench.models.registry import restore_architecture
 from drnn_bench.results import records
 from drnn_bench.results.codec import to_json
+from drnn_bench.results.recipe import Recipe
 from drnn_bench.search.candidates import candidate_trials
 from drnn_bench.search.space import SearchSpace
 from drnn_bench.search.study import StudySpec
@@ -25,6 +27,8 @@ from drnn_bench.search.trial_facts import (
 )
 from drnn_bench.system.provenance import provenance
 from drnn_bench.tasks.prepared import TaskFacts
+
+POINTS = 32  # of a trial's curve, at most
 
 
 def describe_run(spec: StudySpec, data: TaskFacts, best: dict[str, Any]) -> dict[str, Any]:
@@ -101,7 +105,7 @@ def summarise(study: optuna.Study, spec: StudySpec, direction: str) -> dict[str,
             }
             for facts, t in complete
         ],
-        "history": _history(trials),
+        "history": _history(trials, spec),
         "ended": study.user_attrs.get("ended"),
     }
 
@@ -118,20 +122,37 @@ def _best(trial: FrozenTrial, space: SearchSpace) -> dict[str, Any]:
     }
 
 
-def _history(trials: list[FrozenTrial]) -> list[dict[str, Any]]:
-    """Every trial that filled its place, in the order they finished: seconds of training, and
-    hours from the study's first trial to the end of this one. Only complete ones have a value."""
+def _history(trials: list[FrozenTrial], spec: StudySpec) -> list[dict[str, Any]]:
+    """Every trial that filled its place, in the order they finished: what was trained, its curve,
+    seconds of training, and hours from the study's first trial to the end of this one. Only
+    complete ones have a value."""
     done = [(t.datetime_complete, t.number, t)
             for t in trials if fills_place(t) and t.datetime_complete]  # fmt: skip
     began = min((t.datetime_start for t in trials if t.datetime_start), default=datetime.max)
+    steps = dict(enumerate(Recipe.from_json(spec.recipe).evaluation_steps(spec.steps), 1))
     return [
         {
             "index": facts.place,
             "state": "diverged" if facts.diverged is not None else t.state.name.lower(),
             "value": t.value if t.state == TrialState.COMPLETE else None,
+            "config": facts.config,
+            "learning_rate": facts.learning_rate,
+            "curve": _curve(t, steps),
             "seconds": round(facts.seconds, 3),
             "hours": round((finished - began).total_seconds() / 3600, 5),
         }
         for finished, _, t in sorted(done)
         for facts in [TrialFacts.of(t)]
     ]
+
+
+def _curve(trial: FrozenTrial, steps: dict[int, int]) -> list[list[float]]:
+    """[step, validation metric] of a trial's evaluations up to its end, to six digits. Of more than
+    POINTS every second, third, ... is kept, counted back from the last. `steps`: those of the
+    recipe's evaluations, by number."""
+    points = [
+        [steps[number], float(f"{value:.6g}")]
+        for number, value in sorted(trial.intermediate_values.items())
+        if number in steps and math.isfinite(value)
+    ]
+    return points[:: -max(1, -(-len(points) // POINTS))][::-1]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 from functools import lru_cache
 from pathlib import Path
@@ -11,9 +13,13 @@ from typing import Any
 
 from drnn_bench import __version__
 
+# Vector instructions: libraries choose their kernels by them, and sums come out in another order.
+_SIMD = re.compile(r"(avx|fma|amx|f16c|sve|asimd|neon)\w*")
+
 
 @lru_cache
 def provenance(device: str, threads: int) -> dict[str, Any]:
+    """The part of a row that says where it came from; `threads` are those of the fused kernels."""
     import optuna
     import torch
 
@@ -24,9 +30,12 @@ def provenance(device: str, threads: int) -> dict[str, Any]:
         "git_dirty": dirty,
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "numpy": importlib.metadata.version("numpy"),
+        "numba": importlib.metadata.version("numba"),
         "optuna": optuna.__version__,
         "cuda": torch.version.cuda if device.startswith("cuda") else None,
         "processor": torch.cuda.get_device_name(device) if device != "cpu" else processor(),
+        **_instructions(),
         "device": device,
         "threads": threads,
         "dtype": "float32",
@@ -35,13 +44,33 @@ def provenance(device: str, threads: int) -> dict[str, Any]:
 
 def processor() -> str:
     """The processor's model and the cores this process may use."""
-    name = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((x.split(":", 1)[1].strip() for x in lines if x.startswith("model name")), name)
-    except OSError:
-        pass
+    name = _cpuinfo().get("model name") or platform.processor() or platform.machine()
     return f"{name}, {cores()} cores"
+
+
+def _instructions() -> dict[str, str]:
+    """What tells processors of one name apart: `cpu`, their family and model, and `simd`, their
+    vector instructions. Empty where the system does not say."""
+    facts = _cpuinfo()
+    keys = ("vendor_id", "cpu family", "model", "stepping")  # of x86
+    if "CPU part" in facts:
+        keys = ("CPU implementer", "CPU part", "CPU variant", "CPU revision")  # of ARM
+    names = facts.get("flags", facts.get("Features", "")).split()
+    return {
+        "cpu": " ".join(facts[key] for key in keys if key in facts),
+        "simd": " ".join(sorted(name for name in names if _SIMD.fullmatch(name))),
+    }
+
+
+@lru_cache
+def _cpuinfo() -> dict[str, str]:
+    """What Linux says of the first processor; empty on other systems."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in lines.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def cores() -> int:

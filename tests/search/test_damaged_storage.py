@@ -99,6 +99,12 @@ EACH = {
             "value_json = json_set(value_json, '$.config', 7)"),
         "trial 0.config is 7, should be a net's options",
     ),
+    "a pruned trial's config that is none": (
+        sql("UPDATE trials SET state = 'PRUNED'",
+            "UPDATE trial_user_attributes SET "
+            "value_json = json_set(value_json, '$.config', 7)"),
+        "trial 0.config is 7, should be a net's options",
+    ),
     "a description that is none": (
         sql("UPDATE study_user_attributes SET value_json = '[1]' WHERE key = 'spec'"),
         "it is [1], should be an object",

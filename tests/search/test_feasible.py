@@ -169,15 +169,15 @@ def test_ls_space_tells_it_in_words_and_in_json(typed, capsys, tmp_path):
     found = count_feasible(read_space(default_path("lstm")), DIGITS, 56)
     assert 0 < found.feasible < 8
     assert (told["architectures"], told["tried"], told["feasible"]) == (8, 8, found.feasible)
-    assert told["share"] == told["share_low"] == told["share_high"] == found.feasible / 4
-    assert sum(refused["count"] for refused in told["refused"]) == 4 - found.feasible
+    assert told["share"] == told["share_low"] == told["share_high"] == found.feasible / 8
+    assert sum(refused["count"] for refused in told["refused"]) == 8 - found.feasible
     for group, refused in zip(told["refused"], found.refused, strict=True):
         assert group["reason"] == refused.reason
         assert [(e["architecture"], e["said"]) for e in group["examples"]] == [*refused.examples]
 
     ls.ls_space("lstm", "pixel_digits", "56")
     said = capsys.readouterr().out
-    assert said.startswith("lstm on pixel_digits at 56 parameters: 4 architectures\n")
+    assert said.startswith("lstm on pixel_digits at 56 parameters: 8 architectures\n")
     assert f"feasible: {found.feasible}, all of them tried" in said
     assert "needs at least 68 parameters" in said
 

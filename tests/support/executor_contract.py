@@ -12,7 +12,7 @@ from drnn_bench.errors import JobError
 from drnn_bench.execution.carry import carry
 from drnn_bench.execution.job import Failed, Lost, Returned, Yielded
 from tests.support.inline import InlineExecutor
-from tests.support.toy_jobs import Count, Dies, Echo, Hangs, Raises, Shared
+from tests.support.toy_jobs import Count, Dies, Echo, Fails, Hangs, Raises, Shared
 
 
 def next_event(executor, ticket, seconds=300.0):
@@ -116,6 +116,34 @@ class ExecutorContract:
             pytest.skip("its trainers are this process")
         with pytest.raises(JobError, match="10 trainers died of one job"):
             list(carry(make(1), [Dies(tmp_path / "note", times=100)]))
+
+    @pytest.mark.parametrize("times", [2, 3])
+    def test_where_each_job_is_alone_one_that_fails_runs_again_twice(self, make, tmp_path, times):
+        note, said = tmp_path / "note", []
+        jobs = [Fails(note, times), Count(2)]
+        ended = {job: event for job, event in carry(make(1), jobs, say=said.append, each_alone=True)
+                 if isinstance(event, Returned | Failed)}  # fmt: skip
+        assert ended[jobs[1]] == Returned(3)
+        assert said == ["a job failed (ValueError: not yet); it runs again"] * 2
+        assert note.read_text().count("failed") == times
+        if times == 2:
+            assert ended[jobs[0]] == Returned("survived")
+        else:
+            assert ended[jobs[0]].reason == "ValueError: not yet"
+
+    def test_where_all_jobs_hang_together_one_that_fails_ends_them(self, make, tmp_path):
+        with pytest.raises(RuntimeError, match="not yet"):
+            list(carry(make(1), [Fails(tmp_path / "note", 1), Count(2)]))
+        assert (tmp_path / "note").read_text().count("failed") == 1
+
+    def test_a_job_alone_that_kills_every_trainer_has_failed(self, make, tmp_path):
+        if not self.survives:
+            pytest.skip("its trainers are this process")
+        jobs = [Dies(tmp_path / "note", times=100), Count(2)]
+        ended = {job: event for job, event in carry(make(1), jobs, each_alone=True)
+                 if isinstance(event, Returned | Failed)}  # fmt: skip
+        assert ended[jobs[0]].reason.startswith("10 trainers died of one job; the last: ")
+        assert ended[jobs[1]] == Returned(3)
 
     def test_large_values_pass_both_ways(self, make):
         data = os.urandom(5_000_000)

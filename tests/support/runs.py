@@ -9,6 +9,7 @@ from pathlib import Path
 import optuna
 from kills import studies
 
+from drnn_bench.jobs.after_search import AfterSearch
 from drnn_bench.jobs.job import Run
 from drnn_bench.results import records
 from drnn_bench.search.database import sqlite_url
@@ -52,11 +53,15 @@ def wait_for(condition, running: subprocess.Popen | None = None, seconds: float 
     return value
 
 
+class NoSpeeds(AfterSearch):
+    def speeds(self, executor):
+        pass
+
+    def complete(self):
+        return False  # speeds count there
+
+
 class WithoutSpeed(Run):
     """A run that times no finalist, which takes longest."""
 
-    def _speed(self, studies, executor):
-        pass
-
-    def _complete(self, studies):
-        return False  # that counts the speeds
+    make_after = NoSpeeds

@@ -51,6 +51,23 @@ class Raises:
 
 
 @dataclass(frozen=True)
+class Fails:
+    """Raises in its middle, until the file exists `times` lines long."""
+
+    note: Path
+    times: int
+
+    def run(self, shared):
+        yield "begun"
+        failed = self.note.read_text().count("\n") if self.note.exists() else 0
+        if failed < self.times:
+            with self.note.open("a") as file:
+                file.write("failed\n")
+            raise ValueError("not yet")
+        return "survived"
+
+
+@dataclass(frozen=True)
 class Dies:
     """Its process is killed in its middle, until the file exists `times` lines long."""
 

@@ -1,0 +1,63 @@
+"""`bench replay`: a recorded final trained again."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from drnn_bench.cli.options import DataOption, RunsOption, make_console, say, say_error
+from drnn_bench.errors import Interrupted
+
+if TYPE_CHECKING:
+    from drnn_bench.training.loop import Evaluation
+
+EVERY = 5.0  # seconds between two lines where there is no terminal
+
+
+def replay(
+    row_id: Annotated[str, typer.Argument(metavar="ROW_ID", help="A final's id in its records, or how it begins.")],
+    runs_dir: RunsOption = "runs",
+    data_dir: DataOption = None,
+    task: Annotated[str | None, typer.Option(help="The final's task with its path, which no record has: own:path=FILE.")] = None,
+) -> None:  # fmt: skip
+    """Train a recorded final again and say whether it came out the same."""
+    print("loading", flush=True)  # torch takes seconds
+    from drnn_bench.jobs.replay import find_final, read_rows, replay_final
+    from drnn_bench.system.signals import Stopped, handled
+
+    folder = Path(runs_dir)
+    rows, notes = read_rows(folder)
+    for note in notes:
+        say_error(note)
+    final = find_final(row_id, rows, folder)
+    say(
+        f"replaying {final['id']}: {final['family']} ({final['architecture']}) on {final['task']}, "
+        f"{final['steps']:,} steps, seed {final['seed']}"
+    )
+    console, shown = make_console(), time.monotonic()
+    try:
+        with handled() as signals, console.status("starting", spinner="line") as status:
+
+            def progress(evaluation: Evaluation) -> None:
+                nonlocal shown
+                line = f"evaluation {evaluation.number}: {final['metric']} {evaluation.value:.6g}"
+                if console.is_terminal:
+                    status.update(line)
+                elif time.monotonic() - shown > EVERY:
+                    say(line)
+                    shown = time.monotonic()
+
+            outcome = replay_final(
+                final, rows, folder, data_dir,
+                task=task, say=say, progress=progress, tick=signals.check,
+            )  # fmt: skip
+    except Stopped as stopped:
+        raise Interrupted(
+            f"{stopped.word}: nothing was written; the same command begins again", stopped.exit_code
+        ) from None
+    for line in outcome.lines:
+        say(line)
+    raise typer.Exit(0 if outcome.same else 1)

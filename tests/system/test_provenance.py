@@ -1,0 +1,69 @@
+"""What a row says of the machine that it came from."""
+
+from __future__ import annotations
+
+import json
+import platform
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drnn_bench.results import schema
+from drnn_bench.system import provenance as module
+from drnn_bench.system.provenance import provenance
+
+X86 = """processor\t: 0
+vendor_id\t: GenuineIntel
+cpu family\t: 6
+model\t\t: 143
+model name\t: Intel(R) Xeon(R) : Platinum
+stepping\t: 8
+flags\t\t: fpu sse4_2 avx2 avx f16c fma avx512f amx_tile movbe
+
+processor\t: 1
+model name\t: another
+"""
+ARM = """processor\t: 0
+Features\t: fp asimd sve crc32 asimdhp
+CPU implementer\t: 0x41
+CPU part\t: 0xd40
+CPU variant\t: 0x1
+CPU revision\t: 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "cpu", "simd"),
+    [
+        (X86, "Intel(R) Xeon(R) : Platinum", "GenuineIntel 6 143 8",
+         "amx_tile avx avx2 avx512f f16c fma"),
+        (ARM, platform.processor() or platform.machine(), "0x41 0xd40 0x1 1", "asimd asimdhp sve"),
+        (None, platform.processor() or platform.machine(), "", ""),
+    ],
+)  # fmt: skip
+def test_processors_are_told_apart_by_model_and_vector_instructions(
+    monkeypatch, text, name, cpu, simd
+):
+    def read_text(path, **options):
+        if text is None:
+            raise FileNotFoundError
+        return text
+
+    module._cpuinfo.cache_clear()
+    monkeypatch.setattr(Path, "read_text", read_text)
+    try:
+        assert module.processor().rpartition(",")[0] == name
+        assert module._instructions() == {"cpu": cpu, "simd": simd}
+    finally:
+        module._cpuinfo.cache_clear()
+
+
+def test_a_row_says_what_decides_its_bits_in_few_words():
+    facts = provenance("cpu", 1)
+    assert facts["numpy"] == np.__version__
+    assert {"numba", "torch", "processor", "cpu", "simd", "threads"} <= facts.keys()
+    assert len(json.dumps(facts)) < 1000
+    known = {key.removesuffix("?"): kind for key, kind in schema.EVERY.items()}
+    for key in ("numpy", "numba", "cpu", "simd"):
+        assert known[key].fits(facts[key])
