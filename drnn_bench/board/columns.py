@@ -14,6 +14,7 @@ from drnn_bench.board.cells import (
     percent_text,
     rank_text,
     result_text,
+    solved_text,
     trials_text,
     unit,
 )
@@ -56,6 +57,7 @@ def _number(
     *,
     better: bool = False,
     optional: bool = False,
+    shown: Callable[[BoardGroup], bool] | None = None,
 ) -> Column:
     """A column of numbers. An `optional` one is left out where no line has a value."""
     return Column(
@@ -63,7 +65,7 @@ def _number(
         priority,
         lambda line: number_text(value(line), digits, suffix),
         better=value if better else None,
-        shown=_any(value) if optional else _always,
+        shown=shown or (_any(value) if optional else _always),
     )
 
 
@@ -92,12 +94,15 @@ COLUMNS = (
     Column("accuracy %", 8, lambda x: percent_text(x.test_accuracy),
            shown=lambda group: group.metric != "accuracy"),
     _number("n", 1, lambda x: x.n),
+    Column("solved", 1, solved_text, shown=_any(lambda x: x.solved_at)),
     Column("search", 1, lambda x: x.search or MISSING, right=False,
            shown=_any(lambda x: x.search)),
     _number("parameters", 2, lambda x: x.parameters),
     _number("train seq/s", 3, lambda x: x.train_per_s, better=True),
     _number("infer seq/s", 7, lambda x: x.infer_per_s, better=True),
     _number("speed/lstm", 5, lambda x: x.speed_ratio, 2, "x", better=True),
+    _number("s to target", 4, lambda x: x.seconds_to_target, 1,
+            shown=_any(lambda x: x.target)),
     _number("latency ms", 16, lambda x: x.latency_ms, 2, optional=True),
     _number("stream µs", 17, lambda x: x.stream_us, optional=True),
     _number("peak MiB", 18, lambda x: x.peak_memory_mb, 1, optional=True),

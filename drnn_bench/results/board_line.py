@@ -15,7 +15,13 @@ from drnn_bench.results.codec import to_json
 from drnn_bench.results.correlation import Correlation
 
 # Columns that a board has only where a line has something there, and what stands for nothing.
-LATER: dict[str, Any] = {"plugins": None, "protocol": 1, "margin": 0.0, "path_lengths": {}}
+LATER: dict[str, Any] = {
+    "plugins": None,
+    "protocol": 1,
+    "margin": 0.0,
+    "path_lengths": {},
+    **dict.fromkeys(("solved", "solved_at", "target", "seconds_to_target", "last_quarter")),
+}
 # Lines are ranked together where they agree in these.
 GROUP = ("task", "task_version", "data_hash", "budget", "steps", "protocol")
 
@@ -98,6 +104,16 @@ class BoardLine:
     # Span in steps -> edges of the shortest path over it, for the spans that the task needs.
     path_lengths: dict[str, float] = field(default_factory=dict)
     margin: float = 0.0  # the smallest difference of the metric that counts in the ranks
+    # How many of the n finals have a test metric of `solved_at` or better, where the task says what
+    # solved means.
+    solved: int | None = None
+    solved_at: float | None = None  # in the metric's unit
+    target: float | None = None  # of the validation mean, where the task has one
+    # Core seconds of training until the mean validation of the finals is as good as the target;
+    # None where it never is, or where the finals have no curves.
+    seconds_to_target: float | None = None
+    # By how much that mean got better over the last quarter of the steps; None without curves.
+    last_quarter: float | None = None
     apart: list[str]  # in which conditions other groups of the same task differ from its own
     search: str | None = None  # which search this is, where the group has several of the family
 
