@@ -127,12 +127,12 @@ def _last_quarter(lines: Sequence[BoardLine]) -> list[str]:
 
 
 def _search(lines: Sequence[BoardLine]) -> str:
+    gain = "; gain: the validation mean over it" if lines[0].protocol == 1 else ""
     return (
         f"Recipe: {'; '.join(dict.fromkeys(map(recipe_words, lines)))}; "
         "learning rate tuned per study. "
         f"Sampler {_all(x.sampler for x in lines)}, pruner {_all(x.pruner for x in lines)}. "
-        "Trials: complete+pruned. Random mean: the start-up trials, never pruned; gain: the "
-        "validation mean over it."
+        f"Trials: complete+pruned. Random mean: the start-up trials, never pruned{gain}."
     )
 
 
@@ -187,9 +187,22 @@ def _plugins(lines: Sequence[BoardLine]) -> list[str]:
 
 
 def _over_random(lines: Sequence[BoardLine]) -> list[str]:
-    if all(x.gain_over_random is None for x in lines):
+    if all(x.gain_over_random is None and x.random_trials is None for x in lines):
         return []
-    return ["Over random search: the test mean over that of a random search of the same space."]
+    if lines[0].protocol == 1:
+        return ["Over random search: the test mean over that of a random search of the same space."]
+    words = [
+        f"{x.family} {x.random_trials} trials"
+        + ("" if x.random_seconds is None else f" and {x.random_seconds:,.0f} s")
+        for x in lines
+        if x.random_trials is not None
+    ]
+    return [
+        "Over random search: the best validation of the search over the expected best of as many "
+        "draws of a random search of the same space (Dodge et al. 2019), at equal trials and at "
+        "equal seconds of training; pruned and diverged trials count as no better than the worst "
+        f"complete one. Compared at: {'; '.join(words)}."
+    ]
 
 
 def _mrl_correlations(lines: Sequence[BoardLine]) -> list[str]:

@@ -73,13 +73,10 @@ def _metric(title: str, priority: int, value: Value) -> Column:
     return Column(title, priority, lambda line: metric_text(line.metric, value(line)))
 
 
-def _gain(title: str, priority: int, value: Value, *, optional: bool = False) -> Column:
+def _gain(title: str, priority: int, value: Value) -> Column:
+    """A column of differences, left out where no line has one."""
     return Column(
-        title,
-        priority,
-        lambda line: gain_text(line.metric, value(line)),
-        better=None if optional else value,
-        shown=_any(value) if optional else _always,
+        title, priority, lambda line: gain_text(line.metric, value(line)), shown=_any(value)
     )
 
 
@@ -112,8 +109,10 @@ COLUMNS = (
     _metric("val best", 8, lambda x: x.validation_best),
     _metric("val mean", 13, lambda x: x.validation_mean),
     _metric("random mean", 9, lambda x: x.startup_mean),
-    _gain("gain", 9, lambda x: x.gain),
-    _gain("over random search", 9, lambda x: x.gain_over_random, optional=True),
+    Column("gain", 9, lambda x: gain_text(x.metric, x.gain), better=lambda x: x.gain,
+           shown=lambda group: group.protocol == 1),
+    _gain("over random search", 9, lambda x: x.gain_over_random),
+    _gain("at equal seconds", 9, lambda x: x.gain_at_seconds),
     Column("test s.e.", 14, lambda x: percent_text(x.test_error)),
     Column("trials", 10, trials_text),
     Column("on edge", 15, on_edge_text, right=False),

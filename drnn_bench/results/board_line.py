@@ -21,6 +21,7 @@ LATER: dict[str, Any] = {
     "margin": 0.0,
     "path_lengths": {},
     **dict.fromkeys(("solved", "solved_at", "target", "seconds_to_target", "last_quarter")),
+    **dict.fromkeys(("random_trials", "gain_at_seconds", "random_seconds")),
 }
 # Lines are ranked together where they agree in these.
 GROUP = ("task", "task_version", "data_hash", "budget", "steps", "protocol")
@@ -74,7 +75,7 @@ class BoardLine:
     guessing: float | None  # the metric of guessing at random, where the task knows it
     validation_best: float  # of the finalist in the search: a maximum, so it flatters
     validation_mean: float | None  # over the finals
-    gain: float | None  # validation_mean over startup_mean, positive where it is better
+    gain: float | None  # validation_mean over startup_mean; None since protocol 2, for it misleads
     on_edge: list[str]  # options whose best value is at an end of the searched range
     warm: int  # nets that the search started with
     warm_best: bool  # whether the finalist is one of them
@@ -94,7 +95,12 @@ class BoardLine:
     date: str  # of the study's or the last final's start, YYYY-MM-DD
     mrl_correlation: dict[str, Correlation | None]  # MRL against validation, for each cell type
     left_out: list[str]  # what of its records is not shown, and why
-    gain_over_random: float | None = None  # test_mean over that of a random search
+    # The best validation after `random_trials` trials over the expected best of as many draws of a
+    # random search of the same space; under protocol 1 test_mean over that of a random search.
+    gain_over_random: float | None = None
+    random_trials: int | None = None  # at how many trials the search and the draws are compared
+    gain_at_seconds: float | None = None  # the same at `random_seconds` of training
+    random_seconds: float | None = None  # as many as both took
     # The code of the plug-ins that its task and family come from, by kind: {"file" or "package":
     # name, "sha256": hash}. None where no search among the records uses a plug-in.
     plugins: dict[str, dict[str, str]] | None = None

@@ -103,7 +103,7 @@ def make_line(
         guessing=study.get("guessing"),
         validation_best=best["value"],
         validation_mean=validation,
-        gain=gain(study["direction"], validation, study["startup_mean"]),
+        gain=gain(study["direction"], validation, study["startup_mean"]) if protocol == 1 else None,
         on_edge=best["on_edge"],
         warm=study.get("warm", 0),
         warm_best=best.get("warm", False),
