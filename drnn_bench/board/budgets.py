@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from drnn_bench.board import overall
 from drnn_bench.board.cells import MISSING, number_text, result_text
 from drnn_bench.board.renderings import csv_table, markdown_table
+from drnn_bench.results.aggregate import together
 from drnn_bench.results.board_line import BoardGroup, BoardLine, as_records
 from drnn_bench.system.escape import markdown, plain, rich
 
@@ -44,7 +46,7 @@ class BudgetTable:
 
 
 def tables(groups: Sequence[BoardGroup], base: str, gap: str = " ") -> list[BudgetTable]:
-    """One table for each task, version, data and number of steps.
+    """One table for each task, version, data, protocol and number of steps.
 
     The families stand as they rank at the largest budget. Where one has several studies at a
     budget, the best validated one stands for it. `gap` parts a cell's metric from what it cost.
@@ -52,7 +54,7 @@ def tables(groups: Sequence[BoardGroup], base: str, gap: str = " ") -> list[Budg
     tasks: dict[tuple, list[BoardGroup]] = {}
     for group in groups:
         tasks.setdefault((group.task, group.first.task_version, group.first.data_hash,
-                          group.steps), []).append(group)  # fmt: skip
+                          group.steps, group.protocol), []).append(group)  # fmt: skip
     return [_table(tasks[key], base, gap) for key in sorted(tasks)]
 
 
@@ -77,7 +79,8 @@ def _heading(groups: list[BoardGroup], base: str) -> str:
     heading = (
         f"{first.task}, {first.steps:,} steps: test {first.metric} {unit} {arrow} by budget "
         f"[parameters used, training speed/{base}, MRL over the spans 1 to "
-        f"{first.mrl_horizon}] (version {first.task_version}, data {first.data_hash})"
+        f"{first.mrl_horizon}] (version {first.task_version}, data {first.data_hash}"
+        f"{f', protocol {first.protocol}' if first.protocol > 1 else ''})"
     )
     if any(len({x.family for x in group.lines}) < len(group.lines) for group in groups):
         heading += "; of several searches of a family, the best validated"
@@ -97,15 +100,30 @@ def _cell(line: BoardLine, gap: str) -> str:
 
 def to_records(groups: Sequence[BoardGroup], base: str) -> list[dict[str, Any]]:
     """Every line as JSON values, with what the tables show of it."""
-    records = as_records(groups)
-    return [{key: record[key] for key in KEYS} | {"speed_base": base} for record in records]
+    records, aggregates = as_records(groups), overall.by_family(groups)
+    nothing = dict.fromkeys(("iqm", "iqm_low", "iqm_high"))
+    return [
+        {key: record[key] for key in KEYS}
+        | {"speed_base": base, "protocol": record.get("protocol", 1)}
+        | aggregates.get((record.get("protocol", 1), record["family"]), nothing)
+        for record in records
+    ]
+
+
+def _over_all(groups: Sequence[BoardGroup]) -> list[BudgetTable]:
+    return [
+        BudgetTable(overall.heading(x), list(overall.TITLES), overall.rows(x))
+        for x in together(groups)
+    ]
 
 
 def to_text(groups: Sequence[BoardGroup], base: str, csv: bool) -> str:
     """The tables as CSV, or as Markdown."""
     parts = []
-    for table in tables(groups, base):
-        if csv:
+    for table in [*tables(groups, base), *_over_all(groups)]:
+        if not table.rows:
+            parts.append(f"{plain(table.heading) if csv else markdown(table.heading)}\n")
+        elif csv:
             parts.append(f"# {plain(table.heading)}\n{csv_table(table.titles, table.rows)}")
         else:
             text = markdown_table(table.titles, table.rows, [False] * len(table.titles))
@@ -118,7 +136,10 @@ def print_tables(console: Console, groups: Sequence[BoardGroup], base: str) -> N
     from rich.table import Table
     from rich.text import Text
 
-    for table in tables(groups, base, gap="\n"):
+    for table in [*tables(groups, base, gap="\n"), *_over_all(groups)]:
+        if not table.rows:
+            console.print(rich(table.heading, "dim"))
+            continue
         shown = Table(box=box.SIMPLE_HEAD, title=rich(table.heading), title_justify="left")
         for i, title in enumerate(table.titles):
             shown.add_column(title, justify="right" if i else "left")

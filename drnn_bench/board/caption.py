@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from drnn_bench.board.cells import on_edge_text
+from drnn_bench.board.cells import gain_text, on_edge_text
 from drnn_bench.results.board_line import BoardGroup, BoardLine
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.results.searches import ENOUGH
@@ -25,6 +25,9 @@ def caption(group: BoardGroup) -> str:
         [
             *_guessing(group),
             _method(lines),
+            *_solved(lines),
+            *_time_to_target(lines),
+            *_last_quarter(lines),
             _search(lines),
             f"MRL: mean recurrent length over the spans 1 to {group.mrl_horizon}; it counts edges, "
             "not gradient decay. Equal parameters are not equal compute: see the steps that must "
@@ -103,13 +106,55 @@ def _margin(line: BoardLine) -> str:
     return f"{line.margin:g}"
 
 
+def _solved(lines: Sequence[BoardLine]) -> list[str]:
+    levels = [_level(x, x.solved_at) for x in lines if x.solved_at is not None]
+    if not levels:
+        return []
+    return [f"Solved: finals whose test metric is {_all(levels)} or better, with Wilson's 95 % "
+            "interval of their share."]  # fmt: skip
+
+
+def _time_to_target(lines: Sequence[BoardLine]) -> list[str]:
+    aimed = [x for x in lines if x.target is not None]
+    if not aimed:
+        return []
+    trained = [x for x in aimed if x.n]
+    return [
+        "To target: core seconds of training, beside other trainers, until the mean validation of "
+        f"the finals is {_all(_level(x, x.target) for x in aimed if x.target is not None)}, "
+        "straight between evaluations and from guessing at the start.",
+        *_named(
+            "Target not reached",
+            (x.family for x in trained if x.seconds_to_target is None and _has_curve(x)),
+        ),
+        *_named("No curves to tell", (x.family for x in trained if not _has_curve(x))),
+    ]
+
+
+def _level(line: BoardLine, value: float) -> str:
+    return f"{100 * value:g} %" if line.metric == "accuracy" else f"{value:.3g}"
+
+
+def _has_curve(line: BoardLine) -> bool:
+    return line.last_quarter is not None or line.seconds_to_target is not None
+
+
+def _last_quarter(lines: Sequence[BoardLine]) -> list[str]:
+    return _named(
+        "Still better by, over the last quarter of the steps (mean validation)",
+        (f"{x.family} {gain_text(x.metric, x.last_quarter)}" for x in lines
+         if x.last_quarter is not None),
+    )  # fmt: skip
+
+
 def _search(lines: Sequence[BoardLine]) -> str:
+    gain = "; gain: the validation mean over it" if lines[0].protocol == 1 else ""
     return (
         f"Recipe: {'; '.join(dict.fromkeys(map(recipe_words, lines)))}; "
         "learning rate tuned per study. "
         f"Sampler {_all(x.sampler for x in lines)}, pruner {_all(x.pruner for x in lines)}. "
         f"Trials: complete+pruned. {_candidates(lines)}Random mean: the start-up trials, never "
-        "pruned; gain: the validation mean over it."
+        f"pruned{gain}."
     )
 
 
@@ -173,9 +218,22 @@ def _plugins(lines: Sequence[BoardLine]) -> list[str]:
 
 
 def _over_random(lines: Sequence[BoardLine]) -> list[str]:
-    if all(x.gain_over_random is None for x in lines):
+    if all(x.gain_over_random is None and x.random_trials is None for x in lines):
         return []
-    return ["Over random search: the test mean over that of a random search of the same space."]
+    if lines[0].protocol == 1:
+        return ["Over random search: the test mean over that of a random search of the same space."]
+    words = [
+        f"{x.family} {x.random_trials} trials"
+        + ("" if x.random_seconds is None else f" and {x.random_seconds:,.0f} s")
+        for x in lines
+        if x.random_trials is not None
+    ]
+    return [
+        "Over random search: the best validation of the search over the expected best of as many "
+        "draws of a random search of the same space (Dodge et al. 2019), at equal trials and at "
+        "equal seconds of training; pruned and diverged trials count as no better than the worst "
+        f"complete one. Compared at: {'; '.join(words)}."
+    ]
 
 
 def _mrl_correlations(lines: Sequence[BoardLine]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from drnn_bench.results.board_line import BoardGroup, BoardLine
+from drnn_bench.results.significance import share_interval
 
 MISSING = "–"
 UNITS = {"accuracy": "accuracy %", "cross_entropy": "nats", "bits_per_character": "bits/char"}
@@ -57,6 +58,14 @@ def searches_text(line: BoardLine) -> str:
         return f"{line.searches}"
     low, high = (metric_text(line.metric, end(line.search_means)) for end in (min, max))
     return f"{line.searches} ({low} to {high})"
+
+
+def solved_text(line: BoardLine) -> str:
+    """How many finals solved the task, of how many, with Wilson's 95 % interval of the share."""
+    if line.solved is None:
+        return MISSING
+    low, high = share_interval(line.solved, line.n)
+    return f"{line.solved}/{line.n} ({100 * low:.0f}–{100 * high:.0f} %)"
 
 
 def rank_text(line: BoardLine) -> str:

@@ -15,6 +15,7 @@ from drnn_bench.board.cells import (
     rank_text,
     result_text,
     searches_text,
+    solved_text,
     trials_text,
     unit,
 )
@@ -57,6 +58,7 @@ def _number(
     *,
     better: bool = False,
     optional: bool = False,
+    shown: Callable[[BoardGroup], bool] | None = None,
 ) -> Column:
     """A column of numbers. An `optional` one is left out where no line has a value."""
     return Column(
@@ -64,7 +66,7 @@ def _number(
         priority,
         lambda line: number_text(value(line), digits, suffix),
         better=value if better else None,
-        shown=_any(value) if optional else _always,
+        shown=shown or (_any(value) if optional else _always),
     )
 
 
@@ -72,13 +74,10 @@ def _metric(title: str, priority: int, value: Value) -> Column:
     return Column(title, priority, lambda line: metric_text(line.metric, value(line)))
 
 
-def _gain(title: str, priority: int, value: Value, *, optional: bool = False) -> Column:
+def _gain(title: str, priority: int, value: Value) -> Column:
+    """A column of differences, left out where no line has one."""
     return Column(
-        title,
-        priority,
-        lambda line: gain_text(line.metric, value(line)),
-        better=None if optional else value,
-        shown=_any(value) if optional else _always,
+        title, priority, lambda line: gain_text(line.metric, value(line)), shown=_any(value)
     )
 
 
@@ -94,12 +93,15 @@ COLUMNS = (
            shown=lambda group: group.metric != "accuracy"),
     _number("n", 1, lambda x: x.n),
     Column("searches", 2, searches_text, shown=_any(lambda x: x.search_seeds or None)),
+    Column("solved", 1, solved_text, shown=_any(lambda x: x.solved_at)),
     Column("search", 1, lambda x: x.search or MISSING, right=False,
            shown=_any(lambda x: x.search)),
     _number("parameters", 2, lambda x: x.parameters),
     _number("train seq/s", 3, lambda x: x.train_per_s, better=True),
     _number("infer seq/s", 7, lambda x: x.infer_per_s, better=True),
     _number("speed/lstm", 5, lambda x: x.speed_ratio, 2, "x", better=True),
+    _number("s to target", 4, lambda x: x.seconds_to_target, 1,
+            shown=_any(lambda x: x.target)),
     _number("latency ms", 16, lambda x: x.latency_ms, 2, optional=True),
     _number("stream µs", 17, lambda x: x.stream_us, optional=True),
     _number("peak MiB", 18, lambda x: x.peak_memory_mb, 1, optional=True),
@@ -109,8 +111,10 @@ COLUMNS = (
     _metric("val best", 8, lambda x: x.validation_best),
     _metric("val mean", 13, lambda x: x.validation_mean),
     _metric("random mean", 9, lambda x: x.startup_mean),
-    _gain("gain", 9, lambda x: x.gain),
-    _gain("over random search", 9, lambda x: x.gain_over_random, optional=True),
+    Column("gain", 9, lambda x: gain_text(x.metric, x.gain), better=lambda x: x.gain,
+           shown=lambda group: group.protocol == 1),
+    _gain("over random search", 9, lambda x: x.gain_over_random),
+    _gain("at equal seconds", 9, lambda x: x.gain_at_seconds),
     Column("test s.e.", 14, lambda x: percent_text(x.test_error)),
     Column("trials", 10, trials_text),
     Column("on edge", 15, on_edge_text, right=False),

@@ -104,10 +104,10 @@ class AfterSearch:
 
         for job, final in self._train(executor, [replace(job, threads=threads) for job in owed]):
             if isinstance(final, Failed):
+                assert isinstance(job, FinalJob)
                 self._note_failure(job, final.reason)
-                self._record(
-                    [failed_final(job, self.plan.prepared, final.reason, self.plan.device)]
-                )
+                row = failed_final(job, self.plan.prepared, final.reason, self.plan.device)
+                self._record([row])
                 continue
             keep_final(final, self.runs_dir, keep_row)
             if final.row["state"] == "diverged":

@@ -138,6 +138,7 @@ class Run:
         jobs = [PaceJob(spec, self.plan.device) for spec in self.plan.specs]
         paces: dict[str, float | None] = {}
         for job, value in carry(executor, jobs, say=self.reporter.say, tick=self.signals.check):
+            assert isinstance(job, PaceJob)
             paces[job.spec.digest] = value.value
         return [paces.get(spec.digest) for spec in self.plan.specs]
 

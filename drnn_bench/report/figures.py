@@ -47,6 +47,8 @@ def svg(chart: Chart, what: str) -> str:
                 _line(axes, series)
         if any(series.style == "bars" for series in chart.series):
             axes.set_xticks(range(len(names)), map(_plain, names), rotation=30, ha="right")
+        elif any(isinstance(point.x, str) for series in chart.series for point in series.points):
+            axes.tick_params("x", rotation=30)
         if chart.x.log:
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -23,6 +23,7 @@ def write_page(sections: list[Section], notes: list[str], written: str, path: Pa
 def write_figures(sections: list[Section], folder: Path) -> int:
     """Writes every chart and drawing as SVG and gives their number."""
     from drnn_bench.report.figures import svg
+    from drnn_bench.report.overall_charts import over_tasks
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,6 +43,8 @@ def write_figures(sections: list[Section], folder: Path) -> int:
             for i, winner in enumerate(board.winners, 1):
                 if winner.svg:
                     files[f"{prefix}-dilations-{i}-{winner.family}"] = winner.svg
+    overall = over_tasks([board.ranked for section in sections for board in section.boards])
+    files |= {f"overall-{c.key}": svg(c, "all tasks and budgets") for c in overall if c.series}
     for name, text in files.items():
         _write(folder / f"{name}.svg", text.encode())
     return len(files)

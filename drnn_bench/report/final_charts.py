@@ -17,6 +17,7 @@ from drnn_bench.report.chart import (
 )
 from drnn_bench.report.group import Group
 from drnn_bench.results.board_line import BoardLine
+from drnn_bench.results.training_time import alike
 
 
 def accuracy_by_parameters(group: Group) -> Chart:
@@ -134,9 +135,7 @@ def learning_curves(group: Group) -> Chart:
     """The finalists' validation against training steps."""
     series, rows = [], []
     for line in group.lines:
-        curves = _alike(
-            [final["curve"] for final in group.finals[line.study] if final.get("curve")]
-        )
+        curves = alike([final["curve"] for final in group.finals[line.study] if final.get("curve")])
         points = []
         for at in zip(*curves, strict=True):  # all seeds are evaluated at the same steps
             step, values = at[0][0], [value for _, value in at]
@@ -159,13 +158,6 @@ def learning_curves(group: Group) -> Chart:
         ("family", "step", "validation mean", "lowest", "highest", "n"),
         tuple(rows),
     )
-
-
-def _alike(curves: list[list[list[float]]]) -> list[list[list[float]]]:
-    """The curves that were evaluated at the usual steps: all, unless a record was edited."""
-    steps = [tuple(step for step, _ in curve) for curve in curves]
-    usual = max(steps, key=steps.count, default=None)
-    return [curve for curve, at in zip(curves, steps, strict=True) if at == usual]
 
 
 def pareto_front(lines: Sequence[BoardLine]) -> list[BoardLine]:

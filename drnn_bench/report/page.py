@@ -20,6 +20,7 @@ from drnn_bench.board.caption import caption, heading
 from drnn_bench.board.columns import as_text
 from drnn_bench.board.reproduce import again
 from drnn_bench.report.chart import Chart
+from drnn_bench.report.overall_charts import over_tasks
 from drnn_bench.report.plotly_figure import figure
 from drnn_bench.report.sections import Board, Section, provenance_rows, warnings
 from drnn_bench.results.board_line import BoardGroup
@@ -34,6 +35,7 @@ POLICY = (
 
 def page(sections: list[Section], notes: list[str], written: str) -> str:
     """The whole document; `notes` are about the reading of the records, `written` a moment."""
+    groups = [board.ranked for section in sections for board in section.boards]
     tasks = list(dict.fromkeys(section.task for section in sections))
     return (
         _templates()
@@ -41,6 +43,7 @@ def page(sections: list[Section], notes: list[str], written: str) -> str:
         .render(
             title=f"Leaderboard: {', '.join(tasks)}",
             sections=sections,
+            overall=over_tasks(groups),
             notes=notes,
             written=written,
             policy=Markup(POLICY),

@@ -13,6 +13,8 @@ from drnn_bench.report.chart import Chart
 from drnn_bench.report.drawing import draw
 from drnn_bench.report.final_charts import accuracy_by_parameters, learning_curves, pareto
 from drnn_bench.report.group import Group
+from drnn_bench.report.search_charts import against_random
+from drnn_bench.report.time_charts import equal_seconds
 from drnn_bench.report.trial_charts import (
     best_so_far,
     importances,
@@ -82,8 +84,10 @@ def _board(ranked: BoardGroup, group: Group) -> Board:
     charts = [
         pareto(group),
         learning_curves(group),
+        equal_seconds(group),
         mrl_against_metric(group),
         *best_so_far(group),
+        *against_random(group),
         importances(group),
         *starting_dilation(group),
     ]

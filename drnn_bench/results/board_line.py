@@ -16,9 +16,15 @@ from drnn_bench.results.correlation import Correlation
 
 # Columns that a board has only where a line has something there, and what stands for nothing.
 LATER: dict[str, Any] = {
-    "plugins": None, "protocol": 1, "margin": 0.0, "path_lengths": {}, "search_seeds": [],
+    "plugins": None,
+    "protocol": 1,
+    "margin": 0.0,
+    "path_lengths": {},
+    "search_seeds": [],
     "search_means": [],
-}  # fmt: skip
+    **dict.fromkeys(("solved", "solved_at", "target", "seconds_to_target", "last_quarter")),
+    **dict.fromkeys(("random_trials", "gain_at_seconds", "random_seconds")),
+}
 # Lines are ranked together where they agree in these.
 GROUP = ("task", "task_version", "data_hash", "budget", "steps", "protocol")
 
@@ -71,7 +77,7 @@ class BoardLine:
     guessing: float | None  # the metric of guessing at random, where the task knows it
     validation_best: float  # of the finalist in the search: a maximum, so it flatters
     validation_mean: float | None  # over the finals
-    gain: float | None  # validation_mean over startup_mean, positive where it is better
+    gain: float | None  # validation_mean over startup_mean; None since protocol 2, for it misleads
     on_edge: list[str]  # options whose best value is at an end of the searched range
     warm: int  # nets that the search started with
     warm_best: bool  # whether the finalist is one of them
@@ -91,7 +97,12 @@ class BoardLine:
     date: str  # of the study's or the last final's start, YYYY-MM-DD
     mrl_correlation: dict[str, Correlation | None]  # MRL against validation, for each cell type
     left_out: list[str]  # what of its records is not shown, and why
-    gain_over_random: float | None = None  # test_mean over that of a random search
+    # The best validation after `random_trials` trials over the expected best of as many draws of a
+    # random search of the same space; under protocol 1 test_mean over that of a random search.
+    gain_over_random: float | None = None
+    random_trials: int | None = None  # at how many trials the search and the draws are compared
+    gain_at_seconds: float | None = None  # the same at `random_seconds` of training
+    random_seconds: float | None = None  # as many as both took
     # The code of the plug-ins that its task and family come from, by kind: {"file" or "package":
     # name, "sha256": hash}. None where no search among the records uses a plug-in.
     plugins: dict[str, dict[str, str]] | None = None
@@ -105,6 +116,16 @@ class BoardLine:
     # those of the search that is best by validation; the other figures are over all of them.
     search_seeds: list[int] = field(default_factory=list)
     search_means: list[float] = field(default_factory=list)  # test mean of each that has finals
+    # How many of the n finals have a test metric of `solved_at` or better, where the task says what
+    # solved means.
+    solved: int | None = None
+    solved_at: float | None = None  # in the metric's unit
+    target: float | None = None  # of the validation mean, where the task has one
+    # Core seconds of training until the mean validation of the finals is as good as the target;
+    # None where it never is, or where the finals have no curves.
+    seconds_to_target: float | None = None
+    # By how much that mean got better over the last quarter of the steps; None without curves.
+    last_quarter: float | None = None
     apart: list[str]  # in which conditions other groups of the same task differ from its own
     search: str | None = None  # which search this is, where the group has several of the family
 

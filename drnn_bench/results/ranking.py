@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from drnn_bench.errors import UserError, nearest
 from drnn_bench.results.board_line import GROUP, BoardGroup, BoardLine
+from drnn_bench.results.search_worth import worth
 from drnn_bench.results.searches import identity, merge, merge_samples
 from drnn_bench.results.significance import Sample, paired_rank_intervals, rank_intervals
 from drnn_bench.results.speeds import shown_speeds
@@ -33,8 +34,7 @@ def rank_rows(rows: list[Row], base: str = "lstm") -> list[BoardGroup]:
     lines = [make_line(study, rows, base, *speeds[digest]) for digest, study in studies.items()]
     if any("plugins" in study for study in studies.values()):
         lines = [replace(x, plugins=studies[x.study].get("plugins", {})) for x in lines]
-    spaces = {digest: study["space"] for digest, study in studies.items()}
-    lines = [replace(x, gain_over_random=_gain_over_random(x, lines, spaces)) for x in lines]
+    lines = [_over_random(line, lines, studies) for line in lines]
     same: dict[str, list[BoardLine]] = {}
     for line in lines:
         same.setdefault(identity(studies[line.study]), []).append(line)
@@ -102,14 +102,30 @@ def _differences(key: tuple, keys: list[tuple]) -> list[str]:
     return differences
 
 
-def _gain_over_random(
-    line: BoardLine, lines: list[BoardLine], spaces: dict[str, Row]
+def _over_random(line: BoardLine, lines: list[BoardLine], studies: dict[str, Row]) -> BoardLine:
+    """With what its search is worth against random draws."""
+    if line.protocol == 1:
+        return replace(line, gain_over_random=_test_gain_over_random(line, lines, studies))
+    found = worth(studies[line.study], list(studies.values()))
+    if found is None:
+        return line
+    return replace(
+        line,
+        gain_over_random=found.gain,
+        random_trials=found.trials,
+        gain_at_seconds=found.gain_at_seconds,
+        random_seconds=found.seconds,
+    )
+
+
+def _test_gain_over_random(
+    line: BoardLine, lines: list[BoardLine], studies: dict[str, Row]
 ) -> float | None:
-    """Test mean over that of a random search of the same family, space and recipe under the same
-    conditions: the one with the most trials, where there are several."""
+    """Of protocol 1: test mean over that of a random search of the same family, space and recipe
+    under the same conditions: the one with the most trials, where there are several."""
 
     def conditions(x: BoardLine) -> tuple:
-        return BoardGroup((x,)).key, x.family, x.recipe, spaces[x.study]
+        return BoardGroup((x,)).key, x.family, x.recipe, studies[x.study]["space"]
 
     random = [x for x in lines if x.sampler == "random" and x.n]
     random = [x for x in random if conditions(x) == conditions(line)]

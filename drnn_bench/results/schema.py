@@ -116,6 +116,7 @@ EVERY: Row = {
     "parameters": COUNT, "seed": WHOLE, "steps": SIZE, "learning_rate": POSITIVE,
     "recipe": TABLE, "state": TEXT, "metric": TEXT, "direction": _one_of("max", "min"),
     "guessing?": NUMBER | NOTHING, "margin?": AMOUNT, "protocol?": SIZE, "sampler": TEXT,
+    "solved_at?": NUMBER | NOTHING, "target?": NUMBER | NOTHING,
     "pruner": TEXT, "search_seed": WHOLE,
     "mrl": LENGTH | NOTHING, "mrl_horizon": COUNT, "reach": LENGTH | NOTHING,
     "path_lengths?": LENGTHS, "recurrent_edges_per_node": NUMBER | NOTHING,

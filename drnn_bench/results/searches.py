@@ -60,6 +60,9 @@ def merge(lines: Sequence[BoardLine]) -> BoardLine:
         search_seconds=sum(line.search_seconds for line in lines),
         search_seeds=[line.search_seed for line in lines],
         search_means=means,
+        solved=None if best.solved is None else sum(line.solved or 0 for line in lines),
+        seconds_to_target=_whole_mean([line.seconds_to_target for line in lines]),
+        last_quarter=_mean([line.last_quarter for line in lines], weights),
         date=max(line.date for line in lines),
         left_out=[what for line in lines for what in line.left_out],
     )
@@ -86,6 +89,12 @@ def _best(lines: Sequence[BoardLine]) -> BoardLine:
     validated = [(sign * x.validation_mean, x) for x in lines if x.validation_mean is not None]
     searched = [(sign * x.validation_best, x) for x in lines]
     return max(validated or searched, key=lambda pair: pair[0])[1]
+
+
+def _whole_mean(values: Sequence[float | None]) -> float | None:
+    """The mean; None where a value is missing."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def _mean(values: Sequence[float | None], weights: Sequence[int]) -> float | None:

@@ -14,6 +14,7 @@ from drnn_bench.results.correlation import mrl_correlations
 from drnn_bench.results.outcomes import unpack
 from drnn_bench.results.significance import Sample, t_interval
 from drnn_bench.results.speeds import measured_on, same_net, speed_ratio
+from drnn_bench.results.training_time import mean_curve
 
 Row = dict[str, Any]
 
@@ -63,6 +64,8 @@ def make_line(
     low, high = t_interval(tests) or (None, None)
     validation = _mean([row["validation"] for row in complete])
     measured = speed or {}
+    target, solved_at = study.get("target"), study.get("solved_at")
+    curve = mean_curve(study, complete, diverged) if protocol > 1 else None
     return BoardLine(
         rank_low=None,
         rank_high=None,
@@ -103,7 +106,7 @@ def make_line(
         guessing=study.get("guessing"),
         validation_best=best["value"],
         validation_mean=validation,
-        gain=gain(study["direction"], validation, study["startup_mean"]),
+        gain=gain(study["direction"], validation, study["startup_mean"]) if protocol == 1 else None,
         on_edge=best["on_edge"],
         warm=study.get("warm", 0),
         warm_best=best.get("warm", False),
@@ -126,6 +129,11 @@ def make_line(
         protocol=protocol,
         path_lengths=from_json(study.get("path_lengths", {})),
         margin=study.get("margin", 0.0),
+        solved=_solved(study["direction"], tests, solved_at),
+        solved_at=solved_at,
+        target=target,
+        seconds_to_target=None if curve is None or target is None else curve.seconds_to(target),
+        last_quarter=curve and curve.last_quarter,
         apart=[],
     )
 
@@ -145,6 +153,14 @@ def _worst(study: Row, tests: list[float]) -> float:
     """What a diverged final counts as: the worse of guessing and the family's worst final."""
     known = [*tests, study["guessing"]]
     return min(known) if study["direction"] == "max" else max(known)
+
+
+def _solved(direction: str, tests: list[float], at: float | None) -> int | None:
+    """How many finals solved the task; None where it does not say what that means, or without
+    finals."""
+    if at is None or not tests:
+        return None
+    return sum(test >= at if direction == "max" else test <= at for test in tests)
 
 
 def gain(direction: str, value: float | None, over: float | None) -> float | None:

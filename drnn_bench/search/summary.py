@@ -53,6 +53,8 @@ def describe_run(spec: StudySpec, data: TaskFacts, best: dict[str, Any]) -> dict
         "metric": task.metric,
         "guessing": data.guessing,
         "margin": task.margin,
+        "solved_at": task.solved_at,
+        "target": task.target_value,
         "protocol": spec.protocol,
         "direction": task.direction,
         "sampler": spec.sampler,

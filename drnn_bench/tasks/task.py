@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -69,6 +70,8 @@ class Task(Extension):
     stream: ClassVar[bool] = False  # one long sequence, the state carried from chunk to chunk
     prefix: ClassVar[int | None] = None  # of a stream: the search validates on so many steps
     unequal: ClassVar[bool] = False  # sequences differ in length
+    solved_at: ClassVar[float | None] = None  # finals whose test metric is this or better solved it
+    target_value: ClassVar[float | None] = None  # of the validation; boards tell the time to it
     one_hot: ClassVar[bool] = False  # inputs are symbols 0..input_size-1
     input_size: ClassVar[int]
     output_size: ClassVar[int]
@@ -85,6 +88,12 @@ class Task(Extension):
     def check_class(cls, where: str) -> None:
         if not isinstance(cls.metric, property) and cls.metric not in DIRECTIONS:
             raise UserError(f"{where}: metric {cls.metric!r} is none of {', '.join(DIRECTIONS)}")
+        for name in ("solved_at", "target_value"):
+            value = getattr(cls, name)
+            if not (value is None or isinstance(value, property) or _is_finite(value)):
+                raise UserError(
+                    f"{where}: {name} must be a value of the metric or None, got {value!r}"
+                )
 
     @property
     def direction(self) -> str:
@@ -136,6 +145,11 @@ class Task(Extension):
     def load(self, data_dir: str | None) -> Arrays:
         """The arrays alone. Every task has this or `read`."""
         return self.read(data_dir).arrays
+
+
+def _is_finite(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
 
 
 def data_hash(arrays: Arrays) -> str:

@@ -245,6 +245,10 @@ WRONG = {
         "TypeError: cannot inherit non-frozen dataclass from a frozen one",
     ),
     "a metric": (changed("tone.py", '"accuracy"', '"f1"'), "metric 'f1' is none of accuracy, "),
+    "a target": (
+        changed("tone.py", "    scored = 1\n", "    scored = 1\n    target_value = '95 %'\n"),
+        "target_value must be a value of the metric or None, got '95 %'",
+    ),
     "a name": (changed("tone.py", 'name = "tone"', 'name = "My tone"'), "name = 'My tone' must"),
     "a fact as option": (
         changed("tone.py", "    version = 1", "    version: int = 1"), "version is no option",

@@ -17,9 +17,12 @@ from drnn_bench.models.registry import make_architecture
 from drnn_bench.report.drawing import _seen, draw, levels
 from drnn_bench.report.final_charts import accuracy_by_parameters, learning_curves, pareto_front
 from drnn_bench.report.group import Group
+from drnn_bench.report.overall_charts import over_tasks
 from drnn_bench.report.page import page
 from drnn_bench.report.sections import make_sections, warnings
+from drnn_bench.report.time_charts import equal_seconds
 from drnn_bench.report.trial_charts import _best_steps, best_so_far, mrl_against_metric
+from drnn_bench.results.aggregate import together
 from drnn_bench.results.board_line import BoardLine
 from drnn_bench.results.ranking import rank_rows
 from tests.support.searched import FAIR, GOOD, POOR, Row, at_random, searched
@@ -61,6 +64,55 @@ def test_learning_curves_are_means_over_the_seeds_that_have_one():
     chart = learning_curves(group([rows[0], *finals, *rows[3:]]))
     assert [(p.x, p.y) for p in chart.series[0].points] == [(10, 50.0), (20, 75.0)]
     assert chart.rows[0][1:] == ("10", "50.0", "25.0", "75.0", "2")
+
+
+def test_at_equal_seconds_each_family_stands_where_it_was_when_the_fastest_had_ended():
+    fast, slow = searched("lstm"), searched("gru")
+    rows = [fast.study(), *fast.finals(0.7, 0.7), slow.study(), *slow.finals(0.9, 0.9)]
+    points = {"lstm": [[50, 0.5], [100, 0.7]], "gru": [[50, 0.3], [100, 0.9]]}
+    seconds = {"lstm": 4.0, "gru": 8.0}
+    rows = [
+        row | {"curve": points[row["family"]], "train_seconds": seconds[row["family"]]}
+        if row["role"] == "final"
+        else row
+        for row in rows
+    ]
+    chart = equal_seconds(group(rows))
+    assert chart.head[:2] == ("family", "after 4.0 s")
+    # The better one at that moment first, though it is behind at the end.
+    assert chart.rows == (
+        ("lstm", "70.0", "70.0", "4.0", "+10.0"),
+        ("gru", "30.0", "90.0", "8.0", "+30.0"),
+    )
+    by_name = {s.name: [(p.x, p.y) for p in s.points] for s in chart.series}
+    assert by_name["gru"] == [(0, 10), (4, 30), (8, 90)]
+    assert "lstm +10.0; gru +30.0." in chart.caption
+    bare = [{k: v for k, v in row.items() if k != "curve"} for row in rows]
+    assert equal_seconds(group(bare)).caption == "No finalist's curve is recorded."
+
+
+def test_charts_over_tasks_show_what_is_computed_and_say_where_nothing_is():
+    one, other, third = searched("lstm"), searched("gru"), searched("rnn")
+    copy = {"task": "copy_memory:T=5"}
+    rows = [row for x in (one, other) for row in (x.study(), *x.finals(0.7, 0.8))]
+    rows += [row for x in (searched("lstm", **copy), searched("gru", **copy))
+             for row in (x.study(), *x.finals(0.1, 0.2))]  # fmt: skip
+    groups = rank_rows(rows)
+    [found] = together(groups)
+    means, profile = over_tasks(groups)
+    assert {s.points[0].x: s.points[0].y for s in means.series} == {
+        x.family: x.iqm for x in found.standings
+    }
+    assert profile.series[0].points[0].y == 100
+    assert profile.series[0].points[-1].y == 0
+    assert "Over tasks and budgets" in page(make_sections(groups, rows), [], "now")
+    slow = searched("clockwork_rnn", modules=2, **copy)
+    apart = [one.study(), *one.finals(0.7), third.study(), *third.finals(0.7), *rows[-3:],
+             slow.study(), *slow.finals(0.3)]  # fmt: skip
+    [said] = over_tasks(rank_rows(apart))
+    assert (said.series, said.rows) == ((), ())
+    assert "No two families have finals in all of them." in said.caption
+    assert over_tasks(rank_rows(rows[:6])) == []
 
 
 def trial(index: int, state: str, value: float | None, seconds: float = 3600.0) -> Row:

@@ -234,20 +234,28 @@ def test_rows_without_a_study_make_no_line():
 # -- gains, and what is left out ---------------------------------------------------------------
 
 
-def test_the_gain_is_the_retrained_mean_over_the_random_start():
+def of_protocol_1(rows: list[dict]) -> list[dict]:
+    return [row | {"protocol": 1} for row in rows]
+
+
+def test_under_protocol_1_the_gain_is_the_retrained_mean_over_the_random_start():
     one = searched()
-    assert line([one.study(), *one.finals(0.8, 0.9)])["gain"] == pytest.approx(0.85 - 0.4)
-    assert line([one.study()])["gain"] is None
+    rows = [one.study(), *one.finals(0.8, 0.9)]
+    assert line(of_protocol_1(rows))["gain"] == pytest.approx(0.85 - 0.4)
+    assert line(of_protocol_1(rows[:1]))["gain"] is None
+    assert line(rows)["gain"] is None
     loss = searched(task="copy_memory:T=5")
-    assert line([loss.study(), *loss.finals(0.1, 0.3)])["gain"] == pytest.approx(0.4 - 0.2)
+    rows = of_protocol_1([loss.study(), *loss.finals(0.1, 0.3)])
+    assert line(rows)["gain"] == pytest.approx(0.4 - 0.2)
 
 
-def test_the_gain_over_random_search_is_over_the_random_study_of_the_same_space():
+def test_under_protocol_1_the_gain_over_random_search_is_over_the_random_study_of_the_same_space():
     tpe = searched()
     random_ = dataclasses.replace(at_random(tpe, seed=3), complete=9)
     short = at_random(tpe, seed=4)
     rows = [tpe.study(), *tpe.finals(0.9, 0.9), random_.study(), *random_.finals(0.7, 0.8),
             short.study(), *short.finals(0.1)]  # fmt: skip
+    rows = of_protocol_1(rows)
     gains = {x["study"]: x["gain_over_random"] for x in lines(rows)}
     assert gains == {tpe.spec.digest: pytest.approx(0.15), random_.spec.digest: None,
                      short.spec.digest: None}  # fmt: skip
@@ -274,7 +282,7 @@ def test_the_gain_over_random_search_is_over_the_random_study_of_the_same_space(
 )
 def test_there_is_no_gain_over_another_kind_of_random_search(other):
     tpe = searched()
-    rows = [tpe.study(), *tpe.finals(*GOOD), other.study(), *other.finals(*POOR)]
+    rows = of_protocol_1([tpe.study(), *tpe.finals(*GOOD), other.study(), *other.finals(*POOR)])
     assert {x["gain_over_random"] for x in lines(rows)} == {None}
     assert "over random search" not in renderings.to_markdown(rank_rows(rows))
 

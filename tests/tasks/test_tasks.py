@@ -197,6 +197,23 @@ class Guess(nn.Module):
         return torch.zeros(len(x_BTI), last, 8)
 
 
+@pytest.mark.parametrize("T", [1, 50, 1000])
+def test_copying_is_solved_at_as_many_nats_a_symbol_whichever_steps_are_scored(T):
+    last, every = CopyMemory(T=T), CopyMemory(T=T, loss="all")
+    assert last.solved_at == 0.01 < math.log(8)
+    # A net that is right about the blanks pays for the ten symbols alone.
+    assert every.solved_at * every.length == pytest.approx(10 * last.solved_at)
+    assert (last.target_value, every.target_value) == (last.solved_at, every.solved_at)
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "own"])
+def test_a_target_is_better_than_guessing_and_no_more_than_perfect(name):
+    task = parse_task(name)
+    if task.target_value is not None:
+        perfect, guessing = (1, 1 / task.output_size) if task.metric == "accuracy" else (0, 1)
+        assert min(perfect, guessing) < task.target_value < max(perfect, guessing)
+
+
 def test_guessing_at_copy_memory_costs_ln_8():
     task = parse_task("copy_memory:T=5")
     x, y = Source(task.key).load()["test"]
