@@ -28,6 +28,7 @@ def caption(group: BoardGroup) -> str:
             f"MRL: mean recurrent length over the spans 1 to {group.mrl_horizon}; it counts edges, "
             "not gradient decay. Equal parameters are not equal compute: see the steps that must "
             "follow one another, and the speed.",
+            *_cost(lines),
             _hours_of_training(lines),
             *_speed(lines),
             *_warm_start(lines),
@@ -90,6 +91,15 @@ def _search(lines: Sequence[BoardLine]) -> str:
         "Trials: complete+pruned. Random mean: the start-up trials, never pruned; gain: the "
         "validation mean over it."
     )
+
+
+def _cost(lines: Sequence[BoardLine]) -> list[str]:
+    if all(x.macs_per_step is None for x in lines):
+        return []
+    return [
+        "MACs: products of a weight for one more step of one sequence, head included; state: what "
+        "a stream carries from one step to the next, in float32."
+    ]
 
 
 def _hours_of_training(lines: Sequence[BoardLine]) -> str:

@@ -15,7 +15,10 @@ from drnn_bench.results.codec import to_json
 from drnn_bench.results.correlation import Correlation
 
 # Columns that a board has only where a line has something there, and what stands for nothing.
-LATER: dict[str, Any] = {"plugins": None, "protocol": 1, "margin": 0.0, "path_lengths": {}}
+LATER: dict[str, Any] = {
+    "plugins": None, "protocol": 1, "margin": 0.0, "path_lengths": {},
+    **dict.fromkeys(("macs_per_step", "state_bytes", "weight_bytes")),
+}  # fmt: skip
 # Lines are ranked together where they agree in these.
 GROUP = ("task", "task_version", "data_hash", "budget", "steps", "protocol")
 
@@ -49,6 +52,9 @@ class BoardLine:
     reach: float | None  # the largest span that the net can see, steps; None where it has no bound
     recurrent_edges_per_node: float | None
     sequential_steps: float | None  # steps that must follow one another over a whole sequence
+    macs_per_step: float | None = None  # multiply-accumulates of one more step of a stream
+    state_bytes: int | None = None  # what a stream carries from step to step, for one sequence
+    weight_bytes: int | None = None  # of the finalist's parameters, float32
     trials: dict[str, int]  # how many were complete, pruned, diverged, failed, ...
     startup_mean: float | None  # mean validation of the start-up trials, which are drawn at random
     sampler: str

@@ -120,6 +120,7 @@ EVERY: Row = {
     "mrl": LENGTH | NOTHING, "mrl_horizon": COUNT, "reach": LENGTH | NOTHING,
     "path_lengths?": LENGTHS, "recurrent_edges_per_node": NUMBER | NOTHING,
     "sequential_steps": NUMBER | NOTHING,
+    "macs_per_step?": AMOUNT | NOTHING, "state_bytes?": COUNT | NOTHING, "weight_bytes?": COUNT,
     "started": TIME, "harness_version": TEXT, "git_commit": TEXT | NOTHING,
     "git_dirty": TRUTH | NOTHING, "plugins?": CODES, "python": TEXT, "torch": TEXT, "optuna": TEXT,
     "processor": TEXT, "device": TEXT, "threads": SIZE, "dtype": TEXT,

@@ -68,6 +68,7 @@ JSON_KEYS = (
     | {"width", "metric", "direction", "test_mean", "test_low", "test_high", "n"}
     | {"validation_best", "train_per_s", "infer_per_s", "speed_ratio", "mrl", "reach"}
     | {"recurrent_edges_per_node", "sequential_steps", "trials"}
+    | {"macs_per_step", "state_bytes", "weight_bytes"}
 )
 
 

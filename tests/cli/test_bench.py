@@ -181,6 +181,10 @@ def test_describe_answers_without_training(typed):
     assert facts["reach"] is None
     assert facts["recurrent_edges_per_node"] == 1
     assert facts["sequential_steps"] == sum(-(-784 // 2**i) for i in range(9))
+    units, gates = 20, 3  # from the equations of nine layers and a head of ten classes
+    assert facts["macs_per_step"] == gates * units * (1 + 8 * units + 9 * units) + 10 * units
+    assert facts["state_bytes"] == 4 * units * (2**9 - 1)
+    assert facts["weight_bytes"] == 4 * 21_210
     assert "21210" in typed(*words).stdout
     listed = typed("describe", "dilated_rnn", "dilations=4,8,16,32", "width=20,30,40,50",
                    "--task", "pixel_mnist", "--json").stdout  # fmt: skip
