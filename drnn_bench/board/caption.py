@@ -123,7 +123,15 @@ def _speed(lines: Sequence[BoardLine]) -> list[str]:
     busy = any(x.machine == "busy" for x in lines)
     machine = "on a BUSY machine" if busy else "on an idle machine"
     return [f"Speed: {hardware}, {_all(x.threads for x in lines)} thread, models in turns, "
-            f"{machine}."]  # fmt: skip
+            f"{machine}.", *_reference(lines)]  # fmt: skip
+
+
+def _reference(lines: Sequence[BoardLine]) -> list[str]:
+    nets = _all(x.speed_reference for x in lines)
+    if not nets:
+        return []
+    return [f"Ratios of speed are to {nets}, which every session measures; all steps: with every "
+            "step's output computed, and in training scored."]  # fmt: skip
 
 
 def _warm_start(lines: Sequence[BoardLine]) -> list[str]:

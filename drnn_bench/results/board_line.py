@@ -17,7 +17,9 @@ from drnn_bench.results.correlation import Correlation
 # Columns that a board has only where a line has something there, and what stands for nothing.
 LATER: dict[str, Any] = {
     "plugins": None, "protocol": 1, "margin": 0.0, "path_lengths": {},
-    **dict.fromkeys(("macs_per_step", "state_bytes", "weight_bytes")),
+    **dict.fromkeys(("macs_per_step", "state_bytes", "weight_bytes", "speed_reference")),
+    **dict.fromkeys(("train_all_per_s", "infer_all_per_s")),
+    **dict.fromkeys(("train_cores_per_s", "infer_cores_per_s")),
 }  # fmt: skip
 # Lines are ranked together where they agree in these.
 GROUP = ("task", "task_version", "data_hash", "budget", "steps", "protocol")
@@ -83,7 +85,12 @@ class BoardLine:
     latency_ms: float | None  # one whole sequence, batch 1
     stream_us: float | None  # one step of one sequence, microseconds
     peak_memory_mb: float | None  # what training adds, MiB
-    speed_ratio: float | None  # training speed over that of the base family, same session
+    speed_ratio: float | None  # training speed over the reference's or the base family's
+    train_all_per_s: float | None = None  # train_per_s with every step's output computed and scored
+    infer_all_per_s: float | None = None  # infer_per_s with every step's output computed
+    train_cores_per_s: float | None = None  # train_per_s with all cores, in the same session
+    infer_cores_per_s: float | None = None  # infer_per_s with all cores
+    speed_reference: str | None = None  # the net that speed_ratio is to, where it is a fixed one
     machine: Literal["idle", "busy"] | None  # as it was when the speed was measured
     hardware: str | None  # processor, device, version of torch and dtype of the speed
     threads: int | None  # of the speed

@@ -154,6 +154,10 @@ ROLES: dict[tuple[str, str], Row] = {
         "session": WORD, "machine": _one_of("idle", "busy"), "train_per_s": POSITIVE,
         "infer_per_s": POSITIVE,
         **dict.fromkeys(("latency_ms?", "stream_us?", "peak_memory_mb?"), AMOUNT | NOTHING),
+        **dict.fromkeys(("train_all_per_s?", "infer_all_per_s?"), POSITIVE | NOTHING),
+        "reference?": {
+            "family": WORD, "architecture": TEXT, "train_per_s": POSITIVE, "infer_per_s": POSITIVE,
+        },
     },
 }  # fmt: skip
 

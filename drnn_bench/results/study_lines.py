@@ -13,7 +13,13 @@ from drnn_bench.results.codec import from_json
 from drnn_bench.results.correlation import mrl_correlations
 from drnn_bench.results.outcomes import unpack
 from drnn_bench.results.significance import Sample, t_interval
-from drnn_bench.results.speeds import measured_on, same_net, speed_ratio
+from drnn_bench.results.speeds import (
+    is_to_reference,
+    measured_on,
+    on_all_cores,
+    same_net,
+    speed_ratio,
+)
 
 Row = dict[str, Any]
 
@@ -59,7 +65,8 @@ def make_line(
         tests += [_worst(study, tests)] * diverged
     low, high = t_interval(tests) or (None, None)
     validation = _mean([row["validation"] for row in complete])
-    measured = speed or {}
+    measured, on_cores = speed or {}, on_all_cores(speed, rows)
+    reference = measured["reference"] if is_to_reference(speed, base) else None
     return BoardLine(
         rank_low=None,
         rank_high=None,
@@ -113,6 +120,11 @@ def make_line(
         stream_us=measured.get("stream_us"),
         peak_memory_mb=measured.get("peak_memory_mb"),
         speed_ratio=speed_ratio(speed, rows, base),
+        train_all_per_s=measured.get("train_all_per_s"),
+        infer_all_per_s=measured.get("infer_all_per_s"),
+        train_cores_per_s=on_cores.get("train_per_s"),
+        infer_cores_per_s=on_cores.get("infer_per_s"),
+        speed_reference=reference and f"{reference['family']} {reference['architecture']}",
         machine=measured.get("machine"),
         hardware=measured_on(speed)[0] if speed else None,
         threads=measured.get("threads"),
