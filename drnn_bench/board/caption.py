@@ -32,6 +32,7 @@ def caption(group: BoardGroup) -> str:
             f"MRL: mean recurrent length over the spans 1 to {group.mrl_horizon}; it counts edges, "
             "not gradient decay. Equal parameters are not equal compute: see the steps that must "
             "follow one another, and the speed.",
+            *_cost(lines),
             _hours_of_training(lines),
             *_speed(lines),
             *_warm_start(lines),
@@ -167,6 +168,15 @@ def _candidates(lines: Sequence[BoardLine]) -> str:
     )
 
 
+def _cost(lines: Sequence[BoardLine]) -> list[str]:
+    if all(x.macs_per_step is None for x in lines):
+        return []
+    return [
+        "MACs: products of a weight for one more step of one sequence, head included; state: what "
+        "a stream carries from one step to the next, in float32."
+    ]
+
+
 def _hours_of_training(lines: Sequence[BoardLine]) -> str:
     searches = sum(x.search_seconds for x in lines)
     finals = sum(x.n * x.train_seconds for x in lines if x.train_seconds is not None)
@@ -188,7 +198,15 @@ def _speed(lines: Sequence[BoardLine]) -> list[str]:
     busy = any(x.machine == "busy" for x in lines)
     machine = "on a BUSY machine" if busy else "on an idle machine"
     return [f"Speed: {hardware}, {_all(x.threads for x in lines)} thread, models in turns, "
-            f"{machine}."]  # fmt: skip
+            f"{machine}.", *_reference(lines)]  # fmt: skip
+
+
+def _reference(lines: Sequence[BoardLine]) -> list[str]:
+    nets = _all(x.speed_reference for x in lines)
+    if not nets:
+        return []
+    return [f"Ratios of speed are to {nets}, which every session measures; all steps: with every "
+            "step's output computed, and in training scored."]  # fmt: skip
 
 
 def _warm_start(lines: Sequence[BoardLine]) -> list[str]:

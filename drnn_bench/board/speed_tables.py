@@ -71,12 +71,22 @@ def caption(rows: list[Row]) -> list[str]:
     return [
         f"Ratios to {first['base']}, models in turns; figures are medians, the interquartile range "
         f"{100 * median(spreads):.0f} % of them (at worst {100 * max(spreads):.0f} %).",
-        "Latency: one whole sequence. Stream: one step of one sequence. Peak: what training adds.",
+        "Latency: one whole sequence. Stream: one step of one sequence. Peak: what training adds. "
+        "All steps: with every step's output computed, and in training scored.",
         *_growth(rows, "length"),
         *_growth(rows, "batch_size"),
+        f"One more step of a stream costs: {'; '.join(_costs(rows))}.",
         f"{first['task']}. {'. '.join(f'{name}: {words}' for name, words in names.items())}.",
         f"{first['processor']}, {first['device']}, torch {first['torch']}, {first['dtype']}, "
         f"kernels: {used}.",
+    ]
+
+
+def _costs(rows: list[Row]) -> list[str]:
+    return [
+        f"{model} {number_text(row['macs_per_step'])} MACs and {number_text(row['state_bytes'])} "
+        f"bytes of state, with {number_text(row['weight_bytes'])} bytes of weights"
+        for model, row in {row["model"]: row for row in rows}.items()
     ]
 
 

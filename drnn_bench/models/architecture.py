@@ -139,6 +139,23 @@ class Architecture(Extension):
         steps."""
         raise NotImplementedError
 
+    @property
+    def inputs(self) -> int:
+        """How many numbers the first layer reads at a step: behind a table, those of a symbol."""
+        return self.input_size if self.embedding is None else self.embedding
+
+    @property
+    def macs_per_step(self) -> float | None:
+        """Multiply-accumulates of one more step of one sequence, as models/cost.py counts them;
+        None where the family does not say."""
+        return None
+
+    @property
+    def state_bytes(self) -> int | None:
+        """Bytes that `stream` carries from step to step for one sequence, in float32; None where
+        the family does not say."""
+        return None
+
     @classmethod
     def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:
         """Upper bounds of options in a search, given the options drawn so far."""

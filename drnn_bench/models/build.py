@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from drnn_bench.errors import UserError
 from drnn_bench.models.budget import count_parameters, solve_width
+from drnn_bench.models.cost import cost
 from drnn_bench.models.mrl import mean_recurrent_length, path_length, reach
 from drnn_bench.models.registry import architecture_type, for_length, make_architecture
 
@@ -95,7 +96,7 @@ def describe(
     **options: Any,
 ) -> dict[str, Any]:
     """What a network is, without training it: sizes, parameters, dilations, mean recurrent length
-    (Chang et al. 2017, section 3), reach. Takes the arguments of `build`.
+    (Chang et al. 2017, section 3), reach, costs. Takes the arguments of `build`.
 
         >>> facts = drnn_bench.describe("lstm", input_size=1, output_size=10, budget=5000)
         >>> facts["parameters"] <= 5000
@@ -105,6 +106,8 @@ def describe(
     over the net's own period (None for convolutions, which have none). `mrl` counts edges and is
     infinite where a span cannot be crossed; `reach` is in steps and None where nothing bounds it.
     `path_lengths` has the edges of the shortest path over each of the `spans` (steps).
+    `macs_per_step` are the multiply-accumulates of one more step of a stream, `state_bytes` what it
+    carries from step to step and `weight_bytes` its parameters, in float32 (models/cost.py).
     Raises ValueError naming a bad option and its bound.
     """
     net = configure(
@@ -132,4 +135,5 @@ def describe(
         "path_lengths": {span: path_length(net, span) for span in spans},
         "recurrent_edges_per_node": net.recurrent_edges_per_node,
         "sequential_steps": net.sequential_steps(length) if length else None,
+        **cost(net),
     }

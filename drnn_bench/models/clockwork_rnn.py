@@ -30,6 +30,7 @@ from drnn_bench.models.architecture import (
     max_levels,
     one_of,
 )
+from drnn_bench.models.cost import FLOAT
 from drnn_bench.models.layers import CausalHead, RecurrentLayer
 
 
@@ -90,6 +91,20 @@ class ClockworkRNN(Architecture):
 
     def sequential_steps(self, length: int) -> int:
         return sum(-(-length // period) for period in self.periods)
+
+    @property
+    def macs_per_step(self) -> float:
+        """Module i computes one step in `periods[i]`."""
+        units = self.units
+        firings = (
+            own * (self.inputs + sum(units[i:])) / period
+            for i, (own, period) in enumerate(zip(units, self.periods, strict=True))
+        )
+        return sum(firings) + sum(units) * self.output_size
+
+    @property
+    def state_bytes(self) -> int:
+        return FLOAT * sum(self.units)
 
     @classmethod
     def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:

@@ -24,6 +24,7 @@ from drnn_bench.models.architecture import (
     at_least,
     max_levels,
 )
+from drnn_bench.models.cost import FLOAT
 from drnn_bench.models.layers import Layer, SequenceModel, affine
 from drnn_bench.models.needed import thinned
 from drnn_bench.models.streaming import Ring, single_step
@@ -66,6 +67,24 @@ class Convolutional(Architecture):
 
     def sequential_steps(self, length: int) -> int:
         return self.depth
+
+    @property
+    def macs_per_step(self) -> int:
+        macs, inputs = 0, self.inputs
+        for channels in self.widths:
+            macs += self.kernel * channels * (inputs + (self.convolutions - 1) * channels)
+            inputs = channels
+        return macs + inputs * self.output_size
+
+    @property
+    def state_bytes(self) -> int:
+        """The inputs of every convolution that its older taps read."""
+        held, inputs = 0, self.inputs
+        for channels, dilation in zip(self.widths, self.layer_dilations, strict=True):
+            read = inputs + (self.convolutions - 1) * channels
+            held += (self.kernel - 1) * dilation * read
+            inputs = channels
+        return FLOAT * held
 
     @classmethod
     def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from drnn_bench import kernels
 from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import (
     Architecture,
@@ -20,6 +21,7 @@ from drnn_bench.models.architecture import (
     max_levels,
     one_of,
 )
+from drnn_bench.models.cost import stack_macs, stack_state
 from drnn_bench.models.layers import RecurrentStack, check_init, recurrent_stack
 
 CELLS = ("rnn", "gru", "lstm")
@@ -103,6 +105,15 @@ class DilatedRNN(Architecture):
 
     def sequential_steps(self, length: int) -> int:
         return sum(-(-length // dilation) for dilation in self.layer_dilations)
+
+    @property
+    def macs_per_step(self) -> int:
+        return stack_macs(self, kernels.gates(self.cell), edges=1, kernel=self.kernel)
+
+    @property
+    def state_bytes(self) -> int:
+        variables = kernels.STATES[self.cell]
+        return stack_state(self, variables, self.layer_dilations, self.kernel)
 
     @classmethod
     def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:

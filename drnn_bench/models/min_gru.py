@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from drnn_bench import kernels
 from drnn_bench.models.architecture import ParallelScan
+from drnn_bench.models.cost import stack_macs, stack_state
 from drnn_bench.models.layers import CausalHead, CellLayer, RecurrentStack
 from drnn_bench.models.streaming import Ring
 
@@ -29,6 +30,15 @@ from drnn_bench.models.streaming import Ring
 @dataclass(frozen=True, kw_only=True)
 class MinGRU(ParallelScan):
     family: ClassVar[str] = "min_gru"
+
+    @property
+    def macs_per_step(self) -> int:
+        """The gates' products with the state are not products with weights, so none are counted."""
+        return stack_macs(self, gates=2, edges=0)
+
+    @property
+    def state_bytes(self) -> int:
+        return stack_state(self, 1, (1,) * self.depth)
 
     def network(self) -> RecurrentStack:
         sizes = (self.input_size, *self.widths)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from drnn_bench import kernels
 from drnn_bench.models.architecture import Stepwise
+from drnn_bench.models.cost import stack_macs, stack_state
 from drnn_bench.models.layers import RecurrentStack, check_init, recurrent_stack
 
 
@@ -22,6 +24,14 @@ class PlainStack(Stepwise):
     def __post_init__(self) -> None:
         check_init(self.cell, self.init, self.memory)
         super().__post_init__()
+
+    @property
+    def macs_per_step(self) -> int:
+        return stack_macs(self, kernels.gates(self.cell), edges=1)
+
+    @property
+    def state_bytes(self) -> int:
+        return stack_state(self, kernels.STATES[self.cell], (1,) * self.depth)
 
     def network(self) -> RecurrentStack:
         ones = (1,) * self.depth

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drnn_bench.models.architecture import Stepwise, at_least
+from drnn_bench.models.cost import FLOAT
 from drnn_bench.models.layers import CausalHead, Layer, SequenceModel, affine
 
 CHUNK = 64  # steps at most; as fast as 32 and 96, and T = 64 is one chunk
@@ -49,6 +50,17 @@ class S4D(Stepwise):
         """Chunks of all layers: a layer computes all steps of its chunks at once, and carries the
         state through ceil(length / CHUNK) chunks, one after another."""
         return self.depth * math.ceil(length / CHUNK)
+
+    @property
+    def macs_per_step(self) -> int:
+        """A state costs 10: A_ s and C s are complex, B_ u is half so; D u and W follow."""
+        width = self.widths[0]
+        layer = width * (10 * self.states + 1 + width)
+        return width * self.inputs + self.depth * layer + width * self.output_size
+
+    @property
+    def state_bytes(self) -> int:
+        return FLOAT * self.depth * self.widths[0] * 2 * self.states
 
     def network(self) -> SequenceModel:
         return S4DModel(self)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from drnn_bench import kernels
 from drnn_bench.models.architecture import Architecture, Paths, at_least
+from drnn_bench.models.cost import stack_macs, stack_state
 from drnn_bench.models.layers import CausalHead, CellLayer, RecurrentStack
 from drnn_bench.models.streaming import Ring
 
@@ -58,6 +59,14 @@ class SkipRNN(Architecture):
 
     def sequential_steps(self, length: int) -> int:
         return self.depth * length
+
+    @property
+    def macs_per_step(self) -> int:
+        return stack_macs(self, gates=1, edges=2)
+
+    @property
+    def state_bytes(self) -> int:
+        return stack_state(self, 1, self.skips)
 
     @classmethod
     def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:

@@ -45,6 +45,12 @@ class TCN(Convolutional):
             raise UserError(f"dropout must be at least 0 and below 1, got {self.dropout!r}")
         super().__post_init__()
 
+    @property
+    def macs_per_step(self) -> int:
+        """With the first block's shortcut; the others' are identities."""
+        width = self.widths[0]
+        return super().macs_per_step + (self.inputs * width if self.inputs != width else 0)
+
     def network(self) -> ConvolutionalModel:
         sizes = (self.input_size, *self.widths)
         blocks = [

@@ -24,6 +24,9 @@ LATER: dict[str, Any] = {
     "search_means": [],
     **dict.fromkeys(("solved", "solved_at", "target", "seconds_to_target", "last_quarter")),
     **dict.fromkeys(("random_trials", "gain_at_seconds", "random_seconds")),
+    **dict.fromkeys(("macs_per_step", "state_bytes", "weight_bytes", "speed_reference")),
+    **dict.fromkeys(("train_all_per_s", "infer_all_per_s")),
+    **dict.fromkeys(("train_cores_per_s", "infer_cores_per_s")),
 }
 # Lines are ranked together where they agree in these.
 GROUP = ("task", "task_version", "data_hash", "budget", "steps", "protocol")
@@ -58,6 +61,9 @@ class BoardLine:
     reach: float | None  # the largest span that the net can see, steps; None where it has no bound
     recurrent_edges_per_node: float | None
     sequential_steps: float | None  # steps that must follow one another over a whole sequence
+    macs_per_step: float | None = None  # multiply-accumulates of one more step of a stream
+    state_bytes: int | None = None  # what a stream carries from step to step, for one sequence
+    weight_bytes: int | None = None  # of the finalist's parameters, float32
     trials: dict[str, int]  # how many were complete, pruned, diverged, failed, ...
     startup_mean: float | None  # mean validation of the start-up trials, which are drawn at random
     sampler: str
@@ -86,7 +92,12 @@ class BoardLine:
     latency_ms: float | None  # one whole sequence, batch 1
     stream_us: float | None  # one step of one sequence, microseconds
     peak_memory_mb: float | None  # what training adds, MiB
-    speed_ratio: float | None  # training speed over that of the base family, same session
+    speed_ratio: float | None  # training speed over the reference's or the base family's
+    train_all_per_s: float | None = None  # train_per_s with every step's output computed and scored
+    infer_all_per_s: float | None = None  # infer_per_s with every step's output computed
+    train_cores_per_s: float | None = None  # train_per_s with all cores, in the same session
+    infer_cores_per_s: float | None = None  # infer_per_s with all cores
+    speed_reference: str | None = None  # the net that speed_ratio is to, where it is a fixed one
     machine: Literal["idle", "busy"] | None  # as it was when the speed was measured
     hardware: str | None  # processor, device, version of torch and dtype of the speed
     threads: int | None  # of the speed

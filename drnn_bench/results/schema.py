@@ -121,6 +121,7 @@ EVERY: Row = {
     "mrl": LENGTH | NOTHING, "mrl_horizon": COUNT, "reach": LENGTH | NOTHING,
     "path_lengths?": LENGTHS, "recurrent_edges_per_node": NUMBER | NOTHING,
     "sequential_steps": NUMBER | NOTHING,
+    "macs_per_step?": AMOUNT | NOTHING, "state_bytes?": COUNT | NOTHING, "weight_bytes?": COUNT,
     "started": TIME, "harness_version": TEXT, "git_commit": TEXT | NOTHING,
     "git_dirty": TRUTH | NOTHING, "plugins?": CODES, "python": TEXT, "torch": TEXT, "optuna": TEXT,
     "processor": TEXT, "device": TEXT, "threads": SIZE, "dtype": TEXT,
@@ -168,6 +169,10 @@ ROLES: dict[tuple[str, str], Row] = {
         "session": WORD, "machine": _one_of("idle", "busy"), "train_per_s": POSITIVE,
         "infer_per_s": POSITIVE,
         **dict.fromkeys(("latency_ms?", "stream_us?", "peak_memory_mb?"), AMOUNT | NOTHING),
+        **dict.fromkeys(("train_all_per_s?", "infer_all_per_s?"), POSITIVE | NOTHING),
+        "reference?": {
+            "family": WORD, "architecture": TEXT, "train_per_s": POSITIVE, "infer_per_s": POSITIVE,
+        },
     },
 }  # fmt: skip
 

@@ -63,14 +63,38 @@ def measured_on(speed: Row) -> tuple[str, int]:
     return ", ".join(str(speed[key]) for key in HARDWARE), speed["threads"]
 
 
+def is_to_reference(speed: Row | None, base: str) -> bool:
+    """Whether a ratio to the base family is one to the reference net, which rows of protocol 1 do
+    not have."""
+    return bool(speed) and speed.get("reference", {}).get("family") == base
+
+
+def on_all_cores(speed: Row | None, rows: list[Row]) -> Row:
+    """The row of the same net in the same session that has the most threads, from protocol 2 on;
+    empty where no row has more threads than the one that is shown."""
+    if speed is None or speed.get("protocol", 1) == 1:
+        return {}
+    beside = [
+        row
+        for row in rows
+        if row["role"] == "speed"
+        and all(row[key] == speed[key] for key in ("session", "study", "config", "learning_rate"))
+        and row["threads"] > speed["threads"]
+    ]
+    return max(beside, key=lambda row: row["threads"], default={})
+
+
 def same_net(row: Row, config: Row, learning_rate: float) -> bool:
     return row["config"] == config and row["learning_rate"] == learning_rate
 
 
 def speed_ratio(speed: Row | None, rows: list[Row], base: str) -> float | None:
-    """Training speed over the base family's at the same budget, both measured in one session."""
+    """Training speed over that of the reference net, if it is of the base family, else over the
+    base family's finalist at the same budget; both measured in one session."""
     if speed is None:
         return None
+    if is_to_reference(speed, base):
+        return speed["train_per_s"] / speed["reference"]["train_per_s"]
     for row in rows:
         if (
             row["role"] == "speed"

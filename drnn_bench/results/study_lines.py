@@ -13,7 +13,13 @@ from drnn_bench.results.codec import from_json
 from drnn_bench.results.correlation import mrl_correlations
 from drnn_bench.results.outcomes import unpack
 from drnn_bench.results.significance import Sample, t_interval
-from drnn_bench.results.speeds import measured_on, same_net, speed_ratio
+from drnn_bench.results.speeds import (
+    is_to_reference,
+    measured_on,
+    on_all_cores,
+    same_net,
+    speed_ratio,
+)
 from drnn_bench.results.training_time import mean_curve
 
 Row = dict[str, Any]
@@ -63,7 +69,8 @@ def make_line(
         tests += [_worst(study, tests)] * diverged
     low, high = t_interval(tests) or (None, None)
     validation = _mean([row["validation"] for row in complete])
-    measured = speed or {}
+    measured, on_cores = speed or {}, on_all_cores(speed, rows)
+    reference = measured["reference"] if is_to_reference(speed, base) else None
     target, solved_at = study.get("target"), study.get("solved_at")
     curve = mean_curve(study, complete, diverged) if protocol > 1 else None
     return BoardLine(
@@ -87,6 +94,9 @@ def make_line(
         reach=from_json(study["reach"]),
         recurrent_edges_per_node=study["recurrent_edges_per_node"],
         sequential_steps=study["sequential_steps"],
+        macs_per_step=study.get("macs_per_step"),
+        state_bytes=study.get("state_bytes"),
+        weight_bytes=study.get("weight_bytes"),
         trials=study["trials"],
         startup_mean=study["startup_mean"],
         sampler=study["sampler"],
@@ -116,6 +126,11 @@ def make_line(
         stream_us=measured.get("stream_us"),
         peak_memory_mb=measured.get("peak_memory_mb"),
         speed_ratio=speed_ratio(speed, rows, base),
+        train_all_per_s=measured.get("train_all_per_s"),
+        infer_all_per_s=measured.get("infer_all_per_s"),
+        train_cores_per_s=on_cores.get("train_per_s"),
+        infer_cores_per_s=on_cores.get("infer_per_s"),
+        speed_reference=reference and f"{reference['family']} {reference['architecture']}",
         machine=measured.get("machine"),
         hardware=measured_on(speed)[0] if speed else None,
         threads=measured.get("threads"),

@@ -11,6 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from drnn_bench.models.budget import count_parameters
+from drnn_bench.models.cost import cost
 from drnn_bench.models.mrl import mean_recurrent_length, path_length, reach
 from drnn_bench.models.registry import restore_architecture
 from drnn_bench.results import records
@@ -66,6 +67,7 @@ def describe_run(spec: StudySpec, data: TaskFacts, best: dict[str, Any]) -> dict
         "path_lengths": {str(span): to_json(path_length(net, span)) for span in task.needed_spans},
         "recurrent_edges_per_node": net.recurrent_edges_per_node,
         "sequential_steps": net.sequential_steps(task.length),
+        **cost(net),
         **({"plugins": spec.plugins} if spec.plugins else {}),
     }
 

@@ -10,6 +10,7 @@ from typing import Any
 from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import Architecture
 from drnn_bench.models.budget import count_parameters
+from drnn_bench.models.cost import cost
 from drnn_bench.models.options import parse_options
 from drnn_bench.models.registry import architecture_type
 from drnn_bench.tasks.task import Task
@@ -24,6 +25,8 @@ FIGURES = {
     "latency_ms": ("latency ms", 2),
     "stream_us": ("stream µs", 0),
     "peak_memory_mb": ("peak MiB", 1),
+    "train_all_per_s": ("train, all steps", 0),
+    "infer_all_per_s": ("infer, all steps", 0),
 }
 
 
@@ -117,6 +120,7 @@ def measure_candidates(
                     "architecture": architecture.words,
                     "config": architecture.config,
                     "parameters": count_parameters(architecture),
+                    **cost(architecture),
                     "task": task.key,
                     **measured,
                     "base": candidates[0].name,

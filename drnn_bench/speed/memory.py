@@ -2,16 +2,19 @@
 
 On a CPU: by how much the resident memory of a fresh process grows. Each model has a process of its
 own, forked from one that has only imported torch: in a shared process a model would use again what
-the model before it freed, and seem to need nothing. This counts all that the model takes from the
-machine, also the libraries' scratch space and the allocator's waste, which torch's count of its
-tensors leaves out (a third of S4D's), but not pages that are never touched. It differs from run to
-run by up to a sixth. On a GPU: the count of torch's allocator, which serves all of it.
+the model before it freed, and seem to need nothing. What is freed goes back to the system at once,
+so that no gaps in the heap count (system/allocator.py). This counts all that the model takes from
+the machine, also the libraries' scratch space, which torch's count of its tensors leaves out (a
+third of S4D's), but not pages that are never touched. The figure is the median of TIMES processes,
+as the system counts pages to some tenths of a MiB only. On a GPU: the count of torch's allocator,
+which serves all of it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import traceback
@@ -20,8 +23,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from drnn_bench.speed.workload import Runner, Workload
+from drnn_bench.system.allocator import return_freed_memory
 from drnn_bench.system.environment import one_thread
 
+TIMES = 3  # processes a model
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -41,7 +46,14 @@ def peak_memory(works: list[Workload], device: str) -> list[float | None]:
     )
     if done.returncode:
         raise RuntimeError(done.stderr)
-    return [json.loads(line) for line in done.stdout.splitlines()[-len(works) :]]
+    count = TIMES * len(works)
+    peaks = [json.loads(line) for line in done.stdout.splitlines()[-count:]]
+    return [_median(peaks[i : i + TIMES]) for i in range(0, count, TIMES)]
+
+
+def _median(peaks: list[float | None]) -> float | None:
+    known = [peak for peak in peaks if peak is not None]
+    return statistics.median(known) if len(known) == len(peaks) else None
 
 
 def _on_gpu(work: Workload, device: str) -> float:
@@ -54,8 +66,8 @@ def _on_gpu(work: Workload, device: str) -> float:
 
 
 def main() -> None:
-    """Reads workloads as JSON, prints a line for each: its MiB, or null."""
-    for values in json.load(sys.stdin):
+    """Reads workloads as JSON, prints TIMES lines for each: its MiB, or null."""
+    for values in (work for work in json.load(sys.stdin) for _ in range(TIMES)):
         child = os.fork()
         if child == 0:
             try:
@@ -76,6 +88,7 @@ def _growth(work: Workload) -> float | None:
     few = min(work.length, 8)
     last = None if work.last is None else min(work.last, few)
     _train_twice(replace(work, length=few, scored=min(work.scored, few), last=last), "cpu")
+    return_freed_memory()
     with suppress(OSError):
         CLEAR.write_text("5")  # sets the peak to the present size
     before = _mebibytes("VmRSS")

@@ -26,6 +26,7 @@ from drnn_bench.results import records
 from drnn_bench.search.study import StudySpec, seed_for
 from drnn_bench.search.summary import describe_run
 from drnn_bench.speed.memory import peak_memory
+from drnn_bench.speed.reference import reference_net, reference_part
 from drnn_bench.speed.timing import (
     IDLE,
     idle_share,
@@ -39,7 +40,10 @@ from drnn_bench.tasks.task import Task
 
 Row = dict[str, Any]
 PACED = 5  # architectures: the step of one differs from the mean of its space by 30 to 60 %
-MEASURES = ("train", "infer", "latency", "stream")  # Runner's methods, in the order of `repeats`
+# Runner's methods, in the order of `repeats`. The last two are for tasks that score the end of a
+# sequence only; where every step is scored they are the first two.
+MEASURES = ("train", "infer", "latency", "stream", "train_all", "infer_all")
+SAME = {"train_all": "train", "infer_all": "infer"}
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,8 @@ def measure(
     device: str,
 ) -> list[Row]:
     """The speed rows of finalists, each a study and its best trial: for each a row with one thread,
-    and one with all cores unless the machine is busy."""
+    and one with all cores unless the machine is busy. Each has the rates of the reference net of
+    its budget and recipe, which is measured with them (`reference`)."""
     task, session = data.task, uuid.uuid4().hex[:12]
     works = [
         Workload.of(
@@ -107,12 +112,22 @@ def measure(
         )
         for spec, best in models
     ]
+    keys = [(spec.budget, work.recipe) for (spec, _), work in zip(models, works, strict=True)]
+    references = {
+        (budget, recipe): Workload.of(reference_net(task, budget), task, recipe)
+        for budget, recipe in keys
+    }
     rows = []
-    for cell in side_by_side([works], device):
-        for (spec, best), measured in zip(models, cell, strict=True):
+    for cell in side_by_side([[*works, *references.values()]], device):
+        compared = {
+            key: reference_part(work.architecture, measured)
+            for (key, work), measured in zip(references.items(), cell[len(works) :], strict=True)
+        }
+        for (spec, best), key, measured in zip(models, keys, cell[: len(works)], strict=True):
             row = describe_run(spec, data, best) | {"seed": 0, "state": "complete"}
             where = provenance(device, measured["threads"])
-            rows.append(records.make_row("speed", row, session=session, **(where | measured)))
+            said = where | measured | {"reference": compared[key]}
+            rows.append(records.make_row("speed", row, session=session, **said))
     return rows
 
 
@@ -158,9 +173,9 @@ def _rows(cell: list[Workload], device: str) -> list[Row]:
     step of a stream."""
     runners = [Runner(work, device) for work in cell]
     used = [_kernels_of(runner) for runner in runners]
-    seconds = {
-        name: timed([getattr(runner, name) for runner in runners], device) for name in MEASURES
-    }
+    taken = [name for name in MEASURES if name not in SAME or not cell[0].every_step]
+    seconds = {name: timed([getattr(runner, name) for runner in runners], device) for name in taken}
+    seconds |= {name: seconds[same] for name, same in SAME.items() if name not in seconds}
     rows = []
     for i, work in enumerate(cell):
         times, batch = {name: seconds[name][i] for name in MEASURES}, work.recipe.batch_size
@@ -174,6 +189,8 @@ def _rows(cell: list[Workload], device: str) -> list[Row]:
                 **_rates("infer", batch, times["infer"]),
                 **_times("latency_ms", 1e3, times["latency"]),
                 **_times("stream_us", 1e6 / STREAM_STEPS, times["stream"]),
+                **_rates("train_all", batch, times["train_all"]),
+                **_rates("infer_all", batch, times["infer_all"]),
             }
         )
     return rows

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -37,6 +38,11 @@ class Workload:
     length: int
     scored: int
     last: int | None
+
+    @property
+    def every_step(self) -> bool:
+        """Whether all outputs are computed."""
+        return self.last in (None, self.length)
 
     @classmethod
     def of(
@@ -88,10 +94,24 @@ class Runner:
         # An answer is complete only when the GPU has computed it.
         self._wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
 
+    @cached_property
+    def _all_BT(self) -> torch.Tensor:
+        """A target for every step; made where it is asked for, so that it is no part of the peak
+        memory of a net that is scored at its end."""
+        shape = (self.x_BTI.shape[0], self.work.length)
+        return torch.randint(self.work.architecture.output_size, shape, device=self.x_BTI.device)
+
     def train(self) -> None:
         """One training step at the recipe's batch."""
-        logits_BTO = self.model(self.x_BTI, last=self.work.last)
-        loss = cross_entropy(logits_BTO[:, -self.work.scored :], self.y_BT)
+        self._train(self.y_BT, self.work.last)
+
+    def train_all(self) -> None:
+        """The same with every step's output computed and scored."""
+        self._train(self._all_BT, None)
+
+    def _train(self, y_BT: torch.Tensor, last: int | None) -> None:
+        logits_BTO = self.model(self.x_BTI, last=last)
+        loss = cross_entropy(logits_BTO[:, -y_BT.shape[1] :], y_BT)
         self.optimizer.zero_grad(set_to_none=False)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, self.work.recipe.clip_norm)
@@ -101,6 +121,11 @@ class Runner:
     def infer(self) -> None:
         """Inference of whole sequences, at the recipe's batch."""
         self.at_rest(self.x_BTI, last=self.work.last)
+
+    @torch.no_grad()
+    def infer_all(self) -> None:
+        """The same with every step's output computed."""
+        self.at_rest(self.x_BTI)
 
     @torch.no_grad()
     def latency(self) -> None:

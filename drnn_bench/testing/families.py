@@ -29,6 +29,7 @@ from drnn_bench.models.registry import family_names
 from drnn_bench.models.streaming import detach
 from drnn_bench.results.codec import from_json
 from drnn_bench.search.space_file import default_path, read_space
+from drnn_bench.testing.costs import counted_macs, held_bytes
 from drnn_bench.testing.nets import (
     INPUTS,
     OUTPUTS,
@@ -278,6 +279,19 @@ class FamilyContract:
         assert architecture.recurrent_edges_per_node >= 0
         steps = [architecture.sequential_steps(length) for length in (1, 10, 100)]
         assert 1 <= steps[0] <= steps[1] <= steps[2]
+
+    def test_the_claimed_macs_are_those_that_torch_computes(self, family, options):
+        """In a stream, step by step. The tolerance is for the division by periods."""
+        claimed = architecture_of(family, options).macs_per_step
+        if claimed is None:
+            pytest.skip("the family does not say how many MACs a step costs")
+        assert claimed == pytest.approx(counted_macs(family, options), rel=1e-12)
+
+    def test_the_claimed_state_is_what_a_stream_holds(self, family, options):
+        claimed = architecture_of(family, options).state_bytes
+        if claimed is None:
+            pytest.skip("the family does not say how many bytes its state has")
+        assert claimed == held_bytes(family, options)
 
     def test_its_search_space_draws_nets_that_meet_the_budget(self, family, options):
         space = read_space(default_path(family))

@@ -37,7 +37,8 @@ def test_from_nothing_to_a_board_and_again(bench, typed, tmp_path):
     board = json.loads(typed("leaderboard", "--format", "json").stdout)
     assert [line["n"] for line in board] == [2] * 4
     assert {line["family"] for line in board} == {"lstm", "dilated_cnn"}
-    assert all(line["speed_ratio"] == 1 for line in board if line["family"] == "lstm")
+    assert all(line["speed_ratio"] > 0 for line in board)
+    assert all(line["speed_reference"].startswith("lstm depth=1 ") for line in board)
     assert board[0]["trials"]["complete"] + board[0]["trials"]["pruned"] == 3
 
     # A second time it does nothing but show the board.
@@ -59,7 +60,8 @@ def test_from_nothing_to_a_board_and_again(bench, typed, tmp_path):
     compared = typed("compare", "--format", "markdown").stdout
     assert re.search(r"\| family +\| 2,000 +\| 5,000 +\|", compared)
     assert json.loads(typed("compare", "--format", "json").stdout)[0]["task"] == "pixel_digits"
-    assert typed("leaderboard", "--family", "lstm", "--budget", "5k").stdout.count(" lstm ") == 1
+    alone = typed("leaderboard", "--family", "lstm", "--budget", "5k").stdout
+    assert len(re.findall(" lstm (?!depth=)", alone)) == 1  # the caption names the reference
     assert "Written to report.html" in typed("report").stdout
     assert "Best so far against seconds" in (tmp_path / "report.html").read_text()
 
@@ -181,6 +183,10 @@ def test_describe_answers_without_training(typed):
     assert facts["reach"] is None
     assert facts["recurrent_edges_per_node"] == 1
     assert facts["sequential_steps"] == sum(-(-784 // 2**i) for i in range(9))
+    units, gates = 20, 3  # from the equations of nine layers and a head of ten classes
+    assert facts["macs_per_step"] == gates * units * (1 + 8 * units + 9 * units) + 10 * units
+    assert facts["state_bytes"] == 4 * units * (2**9 - 1)
+    assert facts["weight_bytes"] == 4 * 21_210
     assert "21210" in typed(*words).stdout
     listed = typed("describe", "dilated_rnn", "dilations=4,8,16,32", "width=20,30,40,50",
                    "--task", "pixel_mnist", "--json").stdout  # fmt: skip

@@ -37,9 +37,11 @@ def test_every_field_of_a_line_says_what_it_is_unless_its_name_does():
 def test_csv_json_and_the_table_have_the_fields_in_their_order():
     groups = rank_rows(flat(three()[0]))
     # No plug-in, no span that is needed, one search, no task that says what solved is, no random
-    # twin.
-    absent = ("plugins", "path_lengths", "search_seeds", "search_means", "solved", "solved_at",
-              "random_trials", "gain_at_seconds", "random_seconds")  # fmt: skip
+    # twin, no reference, no speeds of all steps or all cores.
+    absent = {"plugins", "path_lengths", "search_seeds", "search_means", "solved", "solved_at",
+              "random_trials", "gain_at_seconds", "random_seconds", "speed_reference"} | {
+        f"{what}_{how}_per_s" for what in ("train", "infer") for how in ("all", "cores")
+    }  # fmt: skip
     names = [x.name for x in dataclasses.fields(BoardLine) if x.name not in absent]
     assert column_names(groups[0].lines) == names
     assert renderings.to_csv(groups).splitlines()[0].split(",") == names

@@ -41,6 +41,7 @@ def test_a_row_without_a_part_of_its_identity_is_refused(key):
 BESIDES = (
     {"metric", "direction", "sampler", "pruner", "search_seed", "architecture", "started"}
     | {"mrl", "mrl_horizon", "reach", "recurrent_edges_per_node", "sequential_steps"}
+    | {"macs_per_step", "state_bytes", "weight_bytes"}
     | {"harness_version", "git_commit", "git_dirty", "python", "torch", "optuna", "cuda"}
     | {"processor", "device", "threads", "dtype"}
 )

@@ -144,3 +144,58 @@ def test_what_is_added_never_worsens_a_published_speed(later):
         line = line_of(rows, net.spec.digest)
         assert line["machine"] == "idle"
         assert HERE["processor"] in line["hardware"]
+
+
+# -- rows with a reference, all steps and all cores ------------------------------------------------
+
+REFERENCE = {
+    "family": "lstm", "architecture": "depth=1 width=9", "config": {"depth": 1, "width": 9},
+    "parameters": 500, "train_per_s": 80.0, "infer_per_s": 90.0,
+}  # fmt: skip
+
+
+def test_the_speed_ratio_is_to_the_reference_of_the_session_where_there_is_one():
+    """Also where no LSTM was searched, and where the one that was is another net."""
+    rnn, other = searched("dilated_rnn"), searched("lstm", depth=2)
+    rows = [rnn.study(), rnn.speed(40.0, reference=REFERENCE)]
+    found = line(rows, "dilated_rnn")
+    assert found["speed_ratio"] == 0.5
+    assert found["speed_reference"] == "lstm depth=1 width=9"
+    rows += [other.study(), other.speed(10.0, reference=REFERENCE)]
+    assert {x["family"]: x["speed_ratio"] for x in lines(rows)} == {
+        "dilated_rnn": 0.5, "lstm": 0.125,
+    }  # fmt: skip
+    text = renderings.to_markdown(rank_rows(rows))
+    assert "Ratios of speed are to lstm depth=1 width=9, which every session measures" in text
+    [group] = rank_rows(rows, base="dilated_rnn")
+    assert {x.family: x.speed_ratio for x in group.lines} == {"dilated_rnn": 1.0, "lstm": 0.25}
+    assert {x.speed_reference for x in group.lines} == {None}
+
+
+CORES = ("train_cores_per_s", "infer_cores_per_s")
+TITLES = {"train seq/s, all steps", "train seq/s, all cores", "infer seq/s, all cores"}
+
+
+def test_speeds_of_all_steps_and_of_all_cores_stand_beside_those_of_one_thread():
+    one = searched("lstm")
+    rows = [
+        one.study(),
+        one.speed(1.0, session="s0", threads=4),
+        one.speed(5.0, threads=2),
+        one.speed(7.0, threads=4),
+        one.speed(2.0, train_all_per_s=1.5),
+    ]
+    found = line(rows)
+    assert (found["train_per_s"], found["threads"], found["train_all_per_s"]) == (2.0, 1, 1.5)
+    assert [found[key] for key in CORES] == [7.0, 21.0]  # of this session, with most threads
+    assert set(table(renderings.to_markdown(rank_rows(rows)))[0]) >= TITLES
+    alone = [rows[0], one.speed(2.0)]
+    assert not set(table(renderings.to_markdown(rank_rows(alone)))[0]) & TITLES
+
+
+def test_a_board_of_protocol_1_stays_as_it_was():
+    one = searched("lstm")
+    rows = [one.study(), one.speed(7.0, threads=4), one.speed(2.0)]
+    found = line([row | {"protocol": 1} for row in rows])
+    assert found["train_per_s"] == 2.0
+    assert not set(CORES) & found.keys()

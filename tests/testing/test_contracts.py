@@ -147,6 +147,15 @@ class Faulty(Stepwise):
             return max(1, (length - 1).bit_length())
         return -length if self.fault == "steps" else length
 
+    @property
+    def macs_per_step(self):
+        per_unit = self.input_size + self.widths[0] + self.output_size
+        return self.widths[0] * per_unit + (self.fault == "macs")
+
+    @property
+    def state_bytes(self):
+        return 4 * self.widths[0] + 4 * (self.fault == "memory")
+
     def build(self):
         return self.network() if self.fault == "unchecked" else super().build()
 
@@ -267,6 +276,8 @@ CAUGHT = {
         "seed": {"the_same_seed_gives_the_same_weights"},
         "steps": {"its_facts_are_numbers"},
         "rounds": {"the_claimed_sequential_steps_grow_as_the_work_that_torch_does"},
+        "macs": {"the_claimed_macs_are_those_that_torch_computes"},
+        "memory": {"the_claimed_state_is_what_a_stream_holds"},
         "unchecked": {"wrong_inputs_are_refused_in_one_line"},
         "gradients": {"the_gradients_are_what_differences_show"},
         "digits": {"single_precision_is_near_double"},

@@ -1,0 +1,65 @@
+"""What a net costs where it runs: multiply-accumulates a step, its state, its weights.
+
+MACs a step: products of a weight with a number of the sequence that is added to a sum, for one more
+step of one sequence when every step is answered, head included; the mean over a period where steps
+differ. A product of complex numbers counts four, of a complex and a real one two. Not counted:
+activation functions, the products of gates, and what follows from the weights alone (a
+discretisation, a weight norm), which is computed once. A symbol counts as its one-hot vector; the
+table of an embedding is looked up, which costs none.
+
+State bytes: what `stream` carries from one step to the next for one sequence, in float32: the last
+s states of a layer that looks s steps back, the taps of convolutions.
+
+Weight bytes: the parameters and persistent buffers of the built net, as an export holds them.
+
+Legend: I inputs of a layer, H its units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from drnn_bench.models.architecture import Architecture
+
+FLOAT = 4  # bytes of a number in float32
+
+
+def cost(architecture: Architecture) -> dict[str, Any]:
+    """The three costs by the names that records and boards give them. None: a plug-in's family
+    does not say."""
+    return {
+        "macs_per_step": architecture.macs_per_step,
+        "state_bytes": architecture.state_bytes,
+        "weight_bytes": weight_bytes(architecture),
+    }
+
+
+@lru_cache(maxsize=65536)
+def weight_bytes(architecture: Architecture) -> int:
+    """Bytes of the built net's parameters and persistent buffers; of one that it has under two
+    names, once."""
+    import torch
+
+    with torch.device("meta"):
+        tensors = architecture.build().state_dict(keep_vars=True).values()
+    return sum(tensor.nbytes for tensor in {id(tensor): tensor for tensor in tensors}.values())
+
+
+def stack_macs(net: Architecture, gates: int, edges: int, kernel: int = 1) -> int:
+    """MACs a step of a stack of recurrent layers and its head of `kernel` taps. A layer has `gates`
+    matrices [H, I], and for each of them `edges` matrices [H, H] of earlier states."""
+    macs, inputs = 0, net.inputs
+    for units in net.widths:
+        macs += gates * units * (inputs + edges * units)
+        inputs = units
+    return macs + kernel * inputs * net.output_size
+
+
+def stack_state(net: Architecture, variables: int, back: Sequence[int], kernel: int = 1) -> int:
+    """State bytes of a stack of layers, each with so many state variables of its last `back` steps,
+    and of the inputs that the head's older taps read."""
+    held = sum(variables * units * steps for units, steps in zip(net.widths, back, strict=True))
+    return FLOAT * (held + (kernel - 1) * net.widths[-1])
