@@ -1,0 +1,81 @@
+"""The nets of Chang et al. (2017), by the paper's recipe and for its 30,000 steps, one by one.
+
+    python benchmarks/paper.py --data-dir MNIST_FOLDER [--only NAME]... [--runs-dir paper-runs]
+
+A queue for the background: one trainer, at the lowest priority. Every final is published into
+`leaderboards/` as it ends. Started again it continues, also within a final. It is paused and goes
+on by `kill -STOP -GROUP` and `kill -CONT -GROUP`, with the process group that it prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SPACES = ROOT / "search_spaces" / "paper"
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A net whose search space has one point."""
+
+    name: str
+    task: str
+    space: str
+    budget: int
+    seeds: int
+    steps: int = 30_000
+
+
+PERMUTED, PLAIN = "pixel_mnist_permuted", "pixel_mnist"
+QUEUE = (
+    Fixed("permuted-rnn", PERMUTED, "dilated_rnn_9x20", 7_300, 5),
+    Fixed("permuted-cnn", PERMUTED, "dilated_cnn_10x20", 7_500, 5),
+    Fixed("permuted-gru", PERMUTED, "dilated_gru_9x20", 21_300, 5),
+    Fixed("permuted-lstm", PERMUTED, "dilated_lstm_9x20", 28_300, 5),
+    Fixed("plain-rnn", PLAIN, "dilated_rnn_9x20", 7_300, 3),
+    Fixed("plain-cnn", PLAIN, "dilated_cnn_10x20", 7_500, 3),
+    Fixed("plain-gru", PLAIN, "dilated_gru_9x20", 21_300, 3),
+    Fixed("plain-lstm", PLAIN, "dilated_lstm_9x20", 28_300, 3),
+)
+
+
+def command(fixed: Fixed, seeds: int, data_dir: str, runs_dir: str) -> list[str]:
+    return [
+        sys.executable, str(ROOT / "bench.py"), "run", "--task", fixed.task,
+        "--search-space", str(SPACES / f"{fixed.space}.toml"), "--budget", str(fixed.budget),
+        "--trials", "1", "--steps", str(fixed.steps), "--seeds", str(seeds), "--workers", "1",
+        "--data-dir", data_dir, "--runs-dir", runs_dir, "--publish", "--yes",
+    ]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data-dir", required=True, help="the four MNIST files")
+    parser.add_argument("--runs-dir", default="paper-runs")
+    parser.add_argument("--only", action="append", choices=[x.name for x in QUEUE], help="in turn")
+    options = parser.parse_args()
+    os.nice(19)
+    print(f"process group {os.getpgid(0)}", flush=True)
+    for fixed in [x for x in QUEUE if not options.only or x.name in options.only]:
+        for seeds in range(1, fixed.seeds + 1):  # a board is published at the end of each run
+            words = command(fixed, seeds, options.data_dir, options.runs_dir)
+            began = time.monotonic()
+            print(f"{fixed.name}, final {seeds} of {fixed.seeds}: {shlex.join(words)}", flush=True)
+            code = subprocess.run(words, stdout=subprocess.DEVNULL, check=False).returncode
+            if code:
+                sys.exit(code)
+            print(f"ended after {(time.monotonic() - began) / 60:.1f} min", flush=True)
+
+
+if __name__ == "__main__":
+    main()
