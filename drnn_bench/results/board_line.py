@@ -20,6 +20,7 @@ LATER: dict[str, Any] = {
     "protocol": 1,
     "margin": 0.0,
     "path_lengths": {},
+    "searches": 1,
     "search_seeds": [],
     "search_means": [],
     **dict.fromkeys(("solved", "solved_at", "target", "seconds_to_target", "last_quarter")),
@@ -123,8 +124,9 @@ class BoardLine:
     # Span in steps -> edges of the shortest path over it, for the spans that the task needs.
     path_lengths: dict[str, float] = field(default_factory=dict)
     margin: float = 0.0  # the smallest difference of the metric that counts in the ranks
-    # Where the line is over several independent searches: their seeds. `study` and the net are
-    # those of the search that is best by validation; the other figures are over all of them.
+    searches: int = 1  # independent ones that the line is over
+    # Their seeds, where there are several. `study` and the net are those of the search that is best
+    # by validation; the other figures are over all.
     search_seeds: list[int] = field(default_factory=list)
     search_means: list[float] = field(default_factory=list)  # test mean of each that has finals
     # How many of the n finals have a test metric of `solved_at` or better, where the task says what
@@ -139,11 +141,6 @@ class BoardLine:
     last_quarter: float | None = None
     apart: list[str]  # in which conditions other groups of the same task differ from its own
     search: str | None = None  # which search this is, where the group has several of the family
-
-    @property
-    def searches(self) -> int:
-        """Independent searches that the line is over."""
-        return max(1, len(self.search_seeds))
 
     @property
     def done(self) -> int:

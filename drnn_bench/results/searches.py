@@ -58,6 +58,7 @@ def merge(lines: Sequence[BoardLine]) -> BoardLine:
         startup_mean=_mean([line.startup_mean for line in lines], [1] * len(lines)),
         train_seconds=_mean([line.train_seconds for line in lines], weights),
         search_seconds=sum(line.search_seconds for line in lines),
+        searches=len(lines),
         search_seeds=[line.search_seed for line in lines],
         search_means=means,
         solved=None if best.solved is None else sum(line.solved or 0 for line in lines),

@@ -38,7 +38,8 @@ def test_csv_json_and_the_table_have_the_fields_in_their_order():
     groups = rank_rows(flat(three()[0]))
     # No plug-in, no span that is needed, one search, no task that says what solved is, no random
     # twin, no reference, no speeds of all steps or all cores.
-    absent = {"plugins", "path_lengths", "search_seeds", "search_means", "solved", "solved_at",
+    absent = {"plugins", "path_lengths", "searches", "search_seeds", "search_means", "solved",
+              "solved_at",
               "random_trials", "gain_at_seconds", "random_seconds", "speed_reference"} | {
         f"{what}_{how}_per_s" for what in ("train", "infer") for how in ("all", "cores")
     }  # fmt: skip
