@@ -35,9 +35,10 @@ def rank_rows(rows: list[Row], base: str = "lstm") -> list[BoardGroup]:
     if any("plugins" in study for study in studies.values()):
         lines = [replace(x, plugins=studies[x.study].get("plugins", {})) for x in lines]
     lines = [_over_random(line, lines, studies) for line in lines]
-    same: dict[str, list[BoardLine]] = {}
+    same: dict[tuple, list[BoardLine]] = {}
     for line in lines:
-        same.setdefault(identity(studies[line.study]), []).append(line)
+        key = identity(studies[line.study]), *BoardGroup((line,)).key
+        same.setdefault(key, []).append(line)
     samples: dict[str, Sample | None] = {}
     groups: dict[tuple, list[BoardLine]] = {}
     for twins in same.values():

@@ -149,7 +149,7 @@ ROLES: dict[tuple[str, str], Row] = {
         "importance?": SHARES | NOTHING,
         "candidates?": [
             {"value": NUMBER, "config": CONFIG, "learning_rate": POSITIVE,
-             "again": [NUMBER | NOTHING]}
+             "again?": [NUMBER | NOTHING]}
         ],
         "candidate_seconds?": AMOUNT,
         "ended?": TEXT | NOTHING,

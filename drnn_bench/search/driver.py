@@ -83,14 +83,16 @@ class Driver:
         while self.executor.free:
             owing = self.storage.do(self._owing)
             if not owing:
-                break
+                return bool(self.running)
             study = min(owing, key=lambda study: study.filled)
             started = self.storage.do(lambda study=study: ask(study))
             if started is not None:
                 snapshot = self.snapshots.read(started.job.name)
                 ticket = self.executor.start(replace(started.job, resume=snapshot))
                 self.running[ticket] = started
-        return bool(self.running)
+        # Without a trainer, as while a cluster starts, there is something to wait for if one is
+        # owed.
+        return bool(self.running or self.storage.do(self._owing))
 
     def _owing(self) -> list[DrivenStudy]:
         return [study for study in self.studies if study.owes(self.trials)]

@@ -155,7 +155,10 @@ def nearly_the_same(spec: StudySpec, known: list[StudySpec]) -> list[str]:
         if replace(other, plugins={}) == replace(spec, plugins={}):
             changed = "the code of its plug-in has changed"
             lines.append(f"{spec.family}: {changed} since the search {other.digest}; {another}")
-        if replace(other, protocol=spec.protocol) == spec:
+        # What the shipped spaces search has changed between protocols.
+        if other.protocol != spec.protocol and (
+            replace(other, protocol=spec.protocol, space=spec.space) == spec
+        ):
             lines.append(
                 f"{spec.family}: the search {other.digest} is of protocol {other.protocol}, new "
                 f"ones are of protocol {spec.protocol}; {another}"

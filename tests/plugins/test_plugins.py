@@ -106,7 +106,7 @@ def test_a_broken_package_is_one_line_and_harms_nothing_else(package, bench, pag
     done = bench("ls", "families", "--json", **package)
     searched = {row["family"]: row["searched"] for row in json.loads(done.stdout)}
     assert searched["leaky_rnn"] == "depth, slowest, learning_rate"
-    assert searched["lstm"] == "depth, learning_rate"  # our own
+    assert searched["lstm"] == "depth, init, learning_rate"  # our own
     assert done.stderr.count("\n") == 4
     assert "lstm = 'my_package.leaky_rnn:LeakyRNN' of package other is left out" in done.stderr
     for words in says.values():

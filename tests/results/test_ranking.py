@@ -35,7 +35,10 @@ from tests.support.searched import (
 def test_the_rows_made_here_have_the_keys_of_the_real_ones(role):
     one = searched()
     made = {"study": one.study(), "final": one.final(0, 0.5), "speed": one.speed(1.0)}
-    assert made[role].keys() == real_rows()[role].keys()
+    absent = {"reference"} | {f"{what}_all_per_s{end}" for what in ("train", "infer")
+                              for end in ("", "_low", "_high")}  # fmt: skip
+    assert real_rows()[role].keys() - made[role].keys() == (absent if role == "speed" else set())
+    assert made[role].keys() <= real_rows()[role].keys()
 
 
 def test_real_rows_make_a_board():
@@ -43,7 +46,7 @@ def test_real_rows_make_a_board():
     assert (only["family"], only["n"], only["rank_low"]) == ("dilated_cnn", 1, 1)
     assert only["test_mean"] == real_rows()["final"]["test"]
     assert only["train_per_s"] == real_rows()["speed"]["train_per_s"] > 0
-    assert only["speed_ratio"] is None
+    assert only["speed_ratio"] > 0  # over the reference
 
 
 # -- ranks -------------------------------------------------------------------------------------
