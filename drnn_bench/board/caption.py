@@ -9,6 +9,8 @@ from drnn_bench.results.board_line import BoardGroup, BoardLine
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.results.searches import ENOUGH
 
+CANDIDATES = "Finalist: of up to three candidates the best mean validation on three other seeds."
+
 
 def heading(group: BoardGroup) -> str:
     return f"{group.task}, at most {group.budget:,} parameters, {group.steps:,} steps"
@@ -149,22 +151,15 @@ def _last_quarter(lines: Sequence[BoardLine]) -> list[str]:
 
 
 def _search(lines: Sequence[BoardLine]) -> str:
-    gain = "; gain: the validation mean over it" if lines[0].protocol == 1 else ""
+    random_mean = (
+        "Random mean: the start-up trials, never pruned; gain: the validation mean over it."
+    )
     return (
         f"Recipe: {'; '.join(dict.fromkeys(map(recipe_words, lines)))}; "
         "learning rate tuned per study. "
         f"Sampler {_all(x.sampler for x in lines)}, pruner {_all(x.pruner for x in lines)}. "
-        f"Trials: complete+pruned. {_candidates(lines)}Random mean: the start-up trials, never "
-        f"pruned{gain}."
-    )
-
-
-def _candidates(lines: Sequence[BoardLine]) -> str:
-    if lines[0].protocol == 1:
-        return ""
-    return (
-        "The finalist is the best of up to three candidates by the mean validation on three other "
-        "seeds. "
+        "Trials: complete+pruned. "
+        f"{random_mean if lines[0].protocol == 1 else CANDIDATES}"
     )
 
 
