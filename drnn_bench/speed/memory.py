@@ -1,13 +1,13 @@
 """How much memory training a model takes, at its peak.
 
 On a CPU: by how much the resident memory of a fresh process grows. Each model has a process of its
-own, forked from one that has only imported torch: in a shared process a model would use again what
-the model before it freed, and seem to need nothing. What is freed goes back to the system at once,
-so that no gaps in the heap count (system/allocator.py). This counts all that the model takes from
-the machine, also the libraries' scratch space, which torch's count of its tensors leaves out (a
-third of S4D's), but not pages that are never touched. The figure is the median of TIMES processes,
-as the system counts pages to some tenths of a MiB only. On a GPU: the count of torch's allocator,
-which serves all of it.
+own, forked from one that has loaded the libraries and kernels and has trained nothing: in a shared
+process a model would use again what the model before it freed, and seem to need nothing. What is
+freed goes back to the system at once, so that no gaps in the heap count (system/allocator.py). This
+counts all that the model takes from the machine, also the libraries' scratch space, which torch's
+count of its tensors leaves out (a third of S4D's), but not pages that are never touched. The figure
+is the median of TIMES processes, as the system counts pages to some tenths of a MiB only. On a GPU:
+the count of torch's allocator, which serves all of it.
 """
 
 from __future__ import annotations
@@ -67,27 +67,37 @@ def _on_gpu(work: Workload, device: str) -> float:
 
 def main() -> None:
     """Reads workloads as JSON, prints TIMES lines for each: its MiB, or null."""
-    for values in (work for work in json.load(sys.stdin) for _ in range(TIMES)):
-        child = os.fork()
-        if child == 0:
-            try:
-                print(json.dumps(_growth(Workload.from_json(values))), flush=True)
-                os._exit(0)
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        if code > 0:
-            sys.exit(code)
-        if code < 0:  # killed, for lack of memory
-            print("null", flush=True)
+    for values in json.load(sys.stdin):
+        work = Workload.from_json(values)
+        # Only forward: a process that has gone backward cannot be forked to do so. Where there is
+        # not enough memory, a child says it.
+        with suppress(RuntimeError, MemoryError):
+            Runner(_short(work), "cpu").infer()
+        return_freed_memory()
+        for _ in range(TIMES):
+            _measure_apart(work)
+
+
+def _measure_apart(work: Workload) -> None:
+    """Prints what a process of its own measures."""
+    child = os.fork()
+    if child == 0:
+        try:
+            print(json.dumps(_growth(work)), flush=True)
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code > 0:
+        sys.exit(code)
+    if code < 0:  # killed, for lack of memory
+        print("null", flush=True)
 
 
 def _growth(work: Workload) -> float | None:
     # A short run first: the code and the thread pools that it loads do not count.
-    few = min(work.length, 8)
-    last = None if work.last is None else min(work.last, few)
-    _train_twice(replace(work, length=few, scored=min(work.scored, few), last=last), "cpu")
+    _train_twice(_short(work), "cpu")
     return_freed_memory()
     with suppress(OSError):
         CLEAR.write_text("5")  # sets the peak to the present size
@@ -95,6 +105,12 @@ def _growth(work: Workload) -> float | None:
     _train_twice(work, "cpu")
     peak = _mebibytes("VmHWM")
     return None if before is None or peak is None else round(max(0.0, peak - before), 1)
+
+
+def _short(work: Workload) -> Workload:
+    few = min(work.length, 8)
+    last = None if work.last is None else min(work.last, few)
+    return replace(work, length=few, scored=min(work.scored, few), last=last)
 
 
 def _train_twice(work: Workload, device: str) -> None:

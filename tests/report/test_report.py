@@ -157,7 +157,7 @@ def test_every_chart_is_drawn(wide):
     assert min(wide.all(".chart", marks)) > 0
     keys = set(wide.all("section:has(> figure > .chart)", "e.dataset.chart"))
     assert keys == {"parameters", "pareto", "curves", "mrl", "best-by-trials", "best-by-time",
-                    "importance", "start-accuracy", "start-time"}  # fmt: skip
+                    "seconds", "importance", "start-accuracy", "start-time"}  # fmt: skip
 
 
 def test_the_buttons_of_a_chart_have_names_and_none_sends_it_anywhere(wide):
