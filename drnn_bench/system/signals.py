@@ -82,6 +82,11 @@ def handled() -> Iterator[Signals]:
     try:
         signals.install()
         yield signals
+    except KeyboardInterrupt as error:
+        # Ray turns what is raised while it waits into a KeyboardInterrupt of its own.
+        if isinstance(error, Stopped) or signals.received is None:
+            raise
+        raise Stopped(signals.received) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for signum, handler in before.items():
