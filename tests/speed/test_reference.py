@@ -13,8 +13,8 @@ from drnn_bench.speed.reference import reference_net
 from drnn_bench.speed.throughput import side_by_side
 from drnn_bench.speed.workload import Runner
 from drnn_bench.tasks.registry import parse_task
-from tests.speed.test_throughput import SMALL, work
 from tests.support.rows import real_rows
+from tests.support.workloads import SMALL, work
 
 DIGITS = parse_task("pixel_digits")
 

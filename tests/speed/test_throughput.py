@@ -19,7 +19,6 @@ from torch.utils.benchmark.utils.common import TaskSpec
 from drnn_bench.board import speed_tables
 from drnn_bench.board.cells import MISSING
 from drnn_bench.cli.measure import measure
-from drnn_bench.models.build import configure
 from drnn_bench.models.names import FAMILIES
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.speed import throughput
@@ -40,15 +39,7 @@ from drnn_bench.speed.workload import STREAM_STEPS, Runner, Workload
 from drnn_bench.tasks.registry import parse_task
 from tests.support.command import checked, in_this_process
 from tests.support.refused import refusal
-
-DIGITS = parse_task("pixel_digits")
-SMALL = Recipe(batch_size=2)
-
-
-def work(family: str, *, task=DIGITS, recipe=SMALL, length=None, width=4, **options) -> Workload:
-    sizes = {"input_size": task.input_size, "output_size": task.output_size}
-    return Workload.of(configure(family, width=width, **sizes, **options), task, recipe, length)
-
+from tests.support.workloads import DIGITS, work
 
 # -- turns ---------------------------------------------------------------------------------------
 
