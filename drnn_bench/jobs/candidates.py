@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import optuna
@@ -35,7 +34,7 @@ class CandidateJob:
     device: str
     resume: bytes | None = None
 
-    @cached_property
+    @property
     def training(self) -> TrialJob:
         return TrialJob(
             spec=self.spec,

@@ -72,6 +72,12 @@ class Terminal:
             f"{left} trials and {finals} finals on {trainers} trainers ({plan.trial_device}): "
             f"about {duration(wall)}. Recipe: {plan.specs[0].make_space().recipe.words}."
         )
+        again = candidate_trainings(plan.trials)
+        if again:
+            self.say(
+                f"Candidates: up to {again * len(plan.specs)} trainings more, which choose the "
+                "finalists."
+            )
         if plan.request.warm_start:
             self.say(f"Warm start: the first {plan.request.warm_start} trials are an expert's.")
         self.progress.begin(sum(t.done for t in counts))

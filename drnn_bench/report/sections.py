@@ -22,7 +22,7 @@ from drnn_bench.report.trial_charts import (
     starting_dilation,
 )
 from drnn_bench.results.board_line import BoardGroup, BoardLine
-from drnn_bench.results.study_lines import finals_of, searches
+from drnn_bench.results.study_lines import finals_of, study_rows
 
 Row = dict[str, Any]
 
@@ -61,7 +61,7 @@ class Section:
 
 def make_sections(groups: Sequence[BoardGroup], rows: list[Row]) -> list[Section]:
     """The sections of a board; `rows` are those that the board was made from."""
-    studies = searches(rows)
+    studies = study_rows(rows)
     tasks: dict[tuple, list[BoardGroup]] = {}  # budgets side by side
     for group in groups:
         task, version, data, _, steps, protocol = group.key

@@ -18,7 +18,7 @@ from drnn_bench.results.search_worth import worth
 from drnn_bench.results.searches import identity, merge, merge_samples
 from drnn_bench.results.significance import Sample, paired_rank_intervals, rank_intervals
 from drnn_bench.results.speeds import shown_speeds
-from drnn_bench.results.study_lines import gain, make_line, sample_of, searches
+from drnn_bench.results.study_lines import gain, make_line, sample_of, study_rows
 
 Row = dict[str, Any]
 
@@ -29,7 +29,7 @@ def rank_rows(rows: list[Row], base: str = "lstm") -> list[BoardGroup]:
     `rows` are as `records.read` gives them. Groups are ordered by their key. Empty where no row is
     that of a study.
     """
-    studies = searches(rows)
+    studies = study_rows(rows)
     speeds = shown_speeds(studies, rows)
     lines = [make_line(study, rows, base, *speeds[digest]) for digest, study in studies.items()]
     if any("plugins" in study for study in studies.values()):

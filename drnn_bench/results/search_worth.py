@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from drnn_bench.results.averages import mean_of_all
 from drnn_bench.results.board_line import GROUP
 
 Row = dict[str, Any]
@@ -105,7 +106,7 @@ class Worth:
 
     def found(self, k: int) -> float | None:
         """The best after k trials, mean over the searches; None before all have a complete one."""
-        return _mean([x.running_best[k - 1] for x in self.searches])
+        return mean_of_all([x.running_best[k - 1] for x in self.searches])
 
     def by_chance(self, k: int) -> Expected:
         return expected_best(self.draws, k, self.direction)
@@ -138,7 +139,7 @@ class Worth:
             ended = sum(end <= limit * (1 + 1e-9) for end in ends)
             found.append(search.running_best[ended - 1] if ended else None)
         draws = int(limit / self.draw_seconds + 1e-9)
-        return self._gain(_mean(found), draws) if draws else None
+        return self._gain(mean_of_all(found), draws) if draws else None
 
     def _gain(self, found: float | None, draws: int) -> float | None:
         if found is None:
@@ -180,8 +181,3 @@ def _conditions(study: Row) -> tuple:
 
 def _kind(study: Row) -> tuple:
     return study["sampler"], study["pruner"], study.get("warm", 0)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.mean(known) if len(known) == len(values) and known else None

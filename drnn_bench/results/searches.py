@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from drnn_bench.results.averages import mean_of_all, mean_of_known
 from drnn_bench.results.board_line import BoardLine
 from drnn_bench.results.significance import Sample, t_interval
 
@@ -52,18 +53,18 @@ def merge(lines: Sequence[BoardLine]) -> BoardLine:
         test_mean=sum(tests) / len(tests) if tests else None,
         test_low=low,
         test_high=high,
-        test_error=_mean([line.test_error for line in lines], weights),
-        test_accuracy=_mean([line.test_accuracy for line in lines], weights),
-        validation_mean=_mean([line.validation_mean for line in lines], weights),
-        startup_mean=_mean([line.startup_mean for line in lines], [1] * len(lines)),
-        train_seconds=_mean([line.train_seconds for line in lines], weights),
+        test_error=mean_of_known([line.test_error for line in lines], weights),
+        test_accuracy=mean_of_known([line.test_accuracy for line in lines], weights),
+        validation_mean=mean_of_known([line.validation_mean for line in lines], weights),
+        startup_mean=mean_of_known([line.startup_mean for line in lines], [1] * len(lines)),
+        train_seconds=mean_of_known([line.train_seconds for line in lines], weights),
         search_seconds=sum(line.search_seconds for line in lines),
         searches=len(lines),
         search_seeds=[line.search_seed for line in lines],
         search_means=means,
         solved=None if best.solved is None else sum(line.solved or 0 for line in lines),
-        seconds_to_target=_whole_mean([line.seconds_to_target for line in lines]),
-        last_quarter=_mean([line.last_quarter for line in lines], weights),
+        seconds_to_target=mean_of_all([line.seconds_to_target for line in lines]),
+        last_quarter=mean_of_known([line.last_quarter for line in lines], weights),
         date=max(line.date for line in lines),
         left_out=[what for line in lines for what in line.left_out],
     )
@@ -90,15 +91,3 @@ def _best(lines: Sequence[BoardLine]) -> BoardLine:
     validated = [(sign * x.validation_mean, x) for x in lines if x.validation_mean is not None]
     searched = [(sign * x.validation_best, x) for x in lines]
     return max(validated or searched, key=lambda pair: pair[0])[1]
-
-
-def _whole_mean(values: Sequence[float | None]) -> float | None:
-    """The mean; None where a value is missing."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None
-
-
-def _mean(values: Sequence[float | None], weights: Sequence[int]) -> float | None:
-    """The weighted mean of the values that exist."""
-    pairs = [(v, w) for v, w in zip(values, weights, strict=True) if v is not None and w]
-    return sum(v * w for v, w in pairs) / sum(w for _, w in pairs) if pairs else None

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from drnn_bench.results.averages import mean_of_all
 from drnn_bench.results.board_line import BoardLine
 from drnn_bench.results.codec import from_json
 from drnn_bench.results.correlation import mrl_correlations
@@ -25,7 +26,7 @@ from drnn_bench.results.training_time import mean_curve
 Row = dict[str, Any]
 
 
-def searches(rows: list[Row]) -> dict[str, Row]:
+def study_rows(rows: list[Row]) -> dict[str, Row]:
     """The row of each study by its digest: of several rows the one that has most trials, and of
     these the first. A published search is not replaced when it is run again, or in part."""
     studies: dict[str, Row] = {}
@@ -68,7 +69,7 @@ def make_line(
     if protocol > 1:
         tests += [_worst(study, tests)] * diverged
     low, high = t_interval(tests) or (None, None)
-    validation = _mean([row["validation"] for row in complete])
+    validation = mean_of_all([row["validation"] for row in complete])
     measured, on_cores = speed or {}, on_all_cores(speed, rows)
     reference = measured["reference"] if is_to_reference(speed, base) else None
     target, solved_at = study.get("target"), study.get("solved_at")
@@ -107,12 +108,12 @@ def make_line(
         space=study["spec"]["space"],
         n=len(tests),
         diverged_finals=diverged,
-        test_mean=_mean(tests),
+        test_mean=mean_of_all(tests),
         test_low=low,
         test_high=high,
         test_error=_sampling_error(complete),
         tests=tests,
-        test_accuracy=_mean([row["test_accuracy"] for row in complete]),
+        test_accuracy=mean_of_all([row["test_accuracy"] for row in complete]),
         guessing=study.get("guessing"),
         validation_best=best["value"],
         validation_mean=validation,
@@ -135,7 +136,7 @@ def make_line(
         hardware=measured_on(speed)[0] if speed else None,
         threads=measured.get("threads"),
         search_seconds=study["search_seconds"] + study.get("candidate_seconds", 0.0),
-        train_seconds=_mean([row["train_seconds"] for row in complete]),
+        train_seconds=mean_of_all([row["train_seconds"] for row in complete]),
         harness_version=study["harness_version"],
         git_commit=study["git_commit"],
         date=max([study["started"], *(row["started"] for row in finals)])[:10],
@@ -206,7 +207,3 @@ def _sampling_error(finals: list[Row]) -> float | None:
         return None
     p = sum(r["test"] for r in finals) / len(finals)
     return math.sqrt(p * (1 - p) / finals[0]["test_size"])
-
-
-def _mean(values: list[float]) -> float | None:
-    return sum(values) / len(values) if values else None

@@ -104,8 +104,9 @@ def ask(study: DrivenStudy) -> RunningTrial | None:
     study.changed = True
     owed, spec, task = study.owed, study.spec, study.task
     assert owed is not None
+    sampler = study.study.sampler = make_sampler(spec, owed.place, owed.attempt)
     if not any(t.state == TrialState.WAITING for t in study.known):
-        _queue(study, owed)
+        _queue(study, owed, sampler)
     trial = study.study.ask()
     # Optuna gives the lowest trial that waits: its place is the one that counts.
     facts = TrialFacts.of(trial)
@@ -139,13 +140,12 @@ def ask(study: DrivenStudy) -> RunningTrial | None:
     return RunningTrial(study, trial, job, prunable=not (startup or facts.warm))
 
 
-def _queue(study: DrivenStudy, owed: OpenPlace) -> None:
+def _queue(study: DrivenStudy, owed: OpenPlace, sampler: optuna.samplers.BaseSampler) -> None:
     """Queues what the next trial draws. A sampler that asks the storage for all trials at every
     option costs most of a driver's time, so it samples in memory, from the trials just read."""
-    params, sampler = owed.params, make_sampler(study.spec, owed.place, owed.attempt)
+    params = owed.params
     if params is None and isinstance(sampler, optuna.samplers.QMCSampler):
-        study.study.sampler = sampler  # it counts its draws in the storage
-        return
+        return  # it counts its draws in the storage: it draws when the trial is asked
     if params is None:
         memory = optuna.create_study(direction=study.study.direction, sampler=sampler)
         memory.add_trials(study.known)

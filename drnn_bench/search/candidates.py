@@ -11,10 +11,10 @@ import json
 import math
 from collections.abc import Sequence
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from drnn_bench.search.study import StudySpec, seed_for
-from drnn_bench.search.trial_facts import TrialFacts, place_of
+from drnn_bench.search.trial_facts import TrialFacts, ranked_trials
 
 MOST = 3  # candidates of a search
 SEEDS = 3  # on which each of them is trained again
@@ -35,18 +35,13 @@ def candidate_trainings(complete: int) -> int:
 def candidate_trials(trials: Sequence[FrozenTrial], direction: str) -> list[FrozenTrial]:
     """The best complete trials, the best first and the earliest of equals, no two of the same
     architecture and learning rate; empty where no trial is complete."""
-    sign = -1 if direction == "max" else 1
-    complete = [
-        (sign * t.value, place_of(t), t.number, t)
-        for t in trials
-        if t.state == TrialState.COMPLETE and t.value is not None
-    ]
+    ranked = ranked_trials(trials, direction)
     distinct: dict[str, FrozenTrial] = {}
-    for *_, trial in sorted(complete):
+    for trial in ranked:
         facts = TrialFacts.of(trial)
         net = json.dumps([facts.config, facts.learning_rate], sort_keys=True)
         distinct.setdefault(net, trial)
-    return list(distinct.values())[: candidate_count(len(complete))]
+    return list(distinct.values())[: candidate_count(len(ranked))]
 
 
 def candidate_seed(spec: StudySpec, number: int) -> int:

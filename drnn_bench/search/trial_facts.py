@@ -9,6 +9,7 @@ would teach the sampler nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -114,12 +115,16 @@ def count_trials(trials: list[FrozenTrial]) -> TrialCounts:
     )
 
 
-def best_trial(trials: list[FrozenTrial], direction: str) -> FrozenTrial | None:
-    """The complete trial of the best value, the earliest of equals."""
+def ranked_trials(trials: Sequence[FrozenTrial], direction: str) -> list[FrozenTrial]:
+    """The complete trials, the best value first, the earliest of equals."""
     sign = -1 if direction == "max" else 1
     complete = [
         (sign * t.value, place_of(t), t.number, t)
         for t in trials
         if t.state == TrialState.COMPLETE and t.value is not None
     ]
-    return min(complete)[-1] if complete else None
+    return [trial for *_, trial in sorted(complete)]
+
+
+def best_trial(trials: Sequence[FrozenTrial], direction: str) -> FrozenTrial | None:
+    return next(iter(ranked_trials(trials, direction)), None)
