@@ -50,8 +50,8 @@ def trainer_pids(folder: Path) -> list[int]:
     pids = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
-            words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-            if "drnn_bench.execution.trainer" in words and Path(f"/proc/{pid}/cwd").samefile(
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if b"drnn_bench.execution.trainer" in words and Path(f"/proc/{pid}/cwd").samefile(
                 folder
             ):
                 pids.append(int(pid))

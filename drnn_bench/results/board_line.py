@@ -20,6 +20,7 @@ LATER: dict[str, Any] = {
     "protocol": 1,
     "margin": 0.0,
     "path_lengths": {},
+    "failed_finals": 0,
     "searches": 1,
     "search_seeds": [],
     "search_means": [],
@@ -124,6 +125,7 @@ class BoardLine:
     # Span in steps -> edges of the shortest path over it, for the spans that the task needs.
     path_lengths: dict[str, float] = field(default_factory=dict)
     margin: float = 0.0  # the smallest difference of the metric that counts in the ranks
+    failed_finals: int = 0  # that code or machine ended: while there is one, the line has no rank
     searches: int = 1  # independent ones that the line is over
     # Their seeds, where there are several. `study` and the net are those of the search that is best
     # by validation; the other figures are over all.

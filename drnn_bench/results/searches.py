@@ -21,6 +21,12 @@ from drnn_bench.results.significance import Sample, t_interval
 Row = dict[str, Any]
 ENOUGH = 5  # searches from which a family's ranks rest on their means
 
+WITHOUT_FINALS: dict[str, Any] = {
+    "n": 0, "tests": [], "diverged_finals": 0, "solved": None,
+    **dict.fromkeys(("test_mean", "test_accuracy", "test_error", "validation_mean")),
+    **dict.fromkeys(("train_seconds", "seconds_to_target", "last_quarter")),
+}  # fmt: skip
+
 
 def identity(study: Row) -> str:
     """What a search is, its seed left out. Before protocol 2 every search stood on its own."""
@@ -32,9 +38,12 @@ def identity(study: Row) -> str:
 
 
 def merge(lines: Sequence[BoardLine]) -> BoardLine:
-    """One line for searches that differ in their seed only."""
+    """One line for searches that differ in their seed only. Where a final of one has failed, no
+    final counts: what went well is no fair part."""
     if len(lines) == 1:
         return lines[0]
+    if failed := sum(line.failed_finals for line in lines):
+        lines = [replace(line, **WITHOUT_FINALS) for line in lines]
     lines = sorted(lines, key=lambda line: line.search_seed)
     best = _best(lines)
     tests = [test for line in lines for test in line.tests]
@@ -48,6 +57,7 @@ def merge(lines: Sequence[BoardLine]) -> BoardLine:
         best,
         trials=dict(trials),
         n=len(tests),
+        failed_finals=failed,
         diverged_finals=sum(line.diverged_finals for line in lines),
         tests=tests,
         test_mean=sum(tests) / len(tests) if tests else None,

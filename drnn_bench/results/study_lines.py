@@ -108,6 +108,7 @@ def make_line(
         space=study["spec"]["space"],
         n=len(tests),
         diverged_finals=diverged,
+        failed_finals=len(failed),
         test_mean=mean_of_all(tests),
         test_low=low,
         test_high=high,

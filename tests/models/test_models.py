@@ -97,7 +97,8 @@ WITHOUT_SCAN = ("dilated_cnn", "tcn", "s4d")  # families that no kernel is chose
 @pytest.mark.parametrize(
     ("kernel", "dtype", "tolerance"),
     [
-        ("torch", torch.float32, 1e-5),
+        # On some processors torch takes the functions of its LSTM from a less exact library.
+        ("torch", torch.float32, 1e-4),
         ("torch", torch.float64, 1e-10),
         ("reference", torch.float64, 1e-10),
         ("fused", torch.float32, 1e-5),

@@ -96,6 +96,20 @@ def test_ranks_know_the_chance_of_a_search_only_from_five_on(searches, told_apar
     assert (group.lines[0].rank_high == 1) is told_apart
 
 
+def test_a_final_that_failed_in_one_search_leaves_the_family_without_a_rank():
+    whole, broken = rows_of("lstm", 0, [0.5, 0.6]), rows_of("lstm", 1, [0.7, 0.8])
+    lacking = ("validation", "test", "test_accuracy", "outcomes", "weights", "curve")
+    failed = {key: value for key, value in broken[2].items() if key not in lacking}
+    failed |= {"state": "failed", "reason": "ValueError: no"}
+    group = board(whole, [*broken[:2], failed], rows_of("gru", 0, [0.3, 0.4]))
+    line = next(line for line in group.lines if line.family == "lstm")
+    assert (line.n, line.test_mean, line.rank_low, line.searches) == (0, None, None, 2)
+    assert line.failed_finals == 1
+    assert any("the final of seed 1 failed: ValueError: no" in what for what in line.left_out)
+    assert group.lines[0].family == "gru"
+    assert group.lines[0].rank_low == 1
+
+
 def test_the_caption_says_what_the_ranks_rest_on():
     few = board(*(rows_of("lstm", seed, [0.5, 0.6]) for seed in range(2)))
     assert "searched 2 times" in caption(few)
