@@ -21,6 +21,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from drnn_bench.errors import JobError
+from drnn_bench.execution.job import Executor
+from drnn_bench.jobs.after_search import AfterSearch
 from drnn_bench.jobs.job import Run
 from drnn_bench.jobs.plan import Plan, Request, make_plan
 from drnn_bench.jobs.reporter import Silent
@@ -31,11 +33,25 @@ DRIVER_EVERY = 3  # kills, one hits the driver; the others hit a trainer
 ANY_MOMENT = 0.2  # share of the kills that do not wait until a trial is running
 
 
+class NoSpeeds(AfterSearch):
+    def speeds(self, executor: Executor) -> None:
+        pass
+
+    def complete(self) -> bool:
+        return False  # speeds count there
+
+
+class WithoutSpeed(Run):
+    """A run that times no finalist, which takes longest."""
+
+    make_after = NoSpeeds
+
+
 def undisturbed(folder: Path, **request: Any) -> Plan:
     """Searches and trains the finals with one trainer, and is left in peace: what others are
     held to."""
     plan = make_plan(Request(runs_dir=str(folder), device="cpu", workers=1, **request))
-    Run(plan, Silent()).run()
+    WithoutSpeed(plan, Silent()).run()
     return plan
 
 

@@ -77,6 +77,12 @@ def typed(tmp_path):
 
 
 @pytest.fixture
+def untimed(monkeypatch):
+    """The runs of `typed` time no finalist, which takes longest: no speed is owed."""
+    monkeypatch.setattr("drnn_bench.jobs.after_search.speeds_owed", lambda *of: [])
+
+
+@pytest.fixture
 def start():
     """Starts `bench ...` in a folder; `before` stands in front of it. What still runs when the
     test is over, however it ended, is killed."""

@@ -11,23 +11,23 @@ import sys
 
 import pytest
 import torch
-from kills import trainer_pids
 
 from tests.support.command import ENV, ROOT
-from tests.support.runs import SMALL, counts, in_training, rows, total, wait_for
+from tests.support.runs import SMALL, counts, rows, total, wait_for
 
 
 @pytest.mark.slow
-def test_from_nothing_to_a_board_and_again(bench, typed, tmp_path):
-    out = bench(*SMALL, "--budget", "2k", "--budget", "5k").stdout
-    assert "12 trials and 8 finals on 2 trainers" in out
+def test_from_nothing_to_a_board_and_again(bench, typed, untimed, tmp_path):
+    out = bench(*SMALL, "--budget", "2k").stdout
+    assert "6 trials and 4 finals on 2 trainers" in out
+    assert "6 trials and 4 finals" in typed(*SMALL, "--budget", "5k").stdout
     assert {c.done for c in counts(tmp_path).values()} == {3}
     assert len(rows(tmp_path, "final")) == 8
     assert len(rows(tmp_path, "study")) == 4
     for row in rows(tmp_path, "final"):
         assert 0.05 < row["test"] < 1
         assert row["parameters"] <= row["budget"]
-    speeds = rows(tmp_path, "speed")
+    speeds = rows(tmp_path, "speed")  # of the first budget
     # With all cores only where nobody else is on them.
     assert {1} <= {s["threads"] for s in speeds} <= {1, len(os.sched_getaffinity(0))}
     assert len({s["session"] for s in speeds}) == 1
@@ -37,8 +37,9 @@ def test_from_nothing_to_a_board_and_again(bench, typed, tmp_path):
     board = json.loads(typed("leaderboard", "--format", "json").stdout)
     assert [line["n"] for line in board] == [2] * 4
     assert {line["family"] for line in board} == {"lstm", "dilated_cnn"}
-    assert all(line["speed_ratio"] > 0 for line in board)
-    assert all(line["speed_reference"].startswith("lstm depth=1 ") for line in board)
+    timed = [line for line in board if line["budget"] == 2_000]
+    assert [line["speed_reference"][:12] for line in timed] == ["lstm depth=1"] * 2
+    assert all(line["speed_ratio"] > 0 for line in timed)
     assert board[0]["trials"]["complete"] + board[0]["trials"]["pruned"] == 3
 
     # A second time it does nothing but show the board.
@@ -85,7 +86,7 @@ def test_from_nothing_to_a_board_and_again(bench, typed, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(start, typed, tmp_path):
+def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(start, typed, untimed, tmp_path):
     words = (*SMALL, "--trials", "7", "--steps", "60", "--seeds", "1")  # many are left
     running = start(tmp_path, *words)
     wait_for(lambda: sum(c.done for c in counts(tmp_path).values()) >= 2)
@@ -93,8 +94,9 @@ def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(start, typed, tmp_pat
     running.send_signal(signal.SIGINT)
     _, errors = running.communicate()
     assert running.returncode == 130
-    assert errors.count("\n") == 1
-    assert "the same command continues" in errors
+    assert errors == (
+        "bench: stopped: what is finished is saved in runs; the same command continues\n"
+    )
     after = counts(tmp_path)
     assert all(c.running == 0 for c in after.values())
     assert 2 <= sum(c.done for c in after.values()) < 14
@@ -104,20 +106,6 @@ def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(start, typed, tmp_pat
     assert {c.done for c in counts(tmp_path).values()} == {7}
     assert {c.failed for c in counts(tmp_path).values()} == {0}  # interrupted is not failed
     assert len(rows(tmp_path, "final")) == 2
-
-
-@pytest.mark.slow
-def test_killed_trainers_are_replaced_and_their_trials_run_again(start, tmp_path):
-    running = start(tmp_path, "run", "--family", "lstm", "--trials", "5", "--steps", "200",
-                    "--seeds", "1", "--workers", "2")  # fmt: skip
-    for killed in (1, 2):
-        wait_for(lambda: in_training(tmp_path) and len(trainer_pids(tmp_path)) == 2, running)
-        os.kill(trainer_pids(tmp_path)[0], signal.SIGKILL)
-        wait_for(lambda killed=killed: total(tmp_path, "done") >= killed, running)
-    out, errors = running.communicate()
-    assert running.returncode == 0, errors
-    assert "a trainer died (killed by SIGKILL)" in out
-    assert {(c.done, c.running, c.waiting) for c in counts(tmp_path).values()} == {(5, 0, 0)}
 
 
 @pytest.mark.slow
@@ -132,7 +120,7 @@ def test_a_second_run_on_the_same_folder_is_refused(start, typed, tmp_path):
 
 
 @pytest.mark.slow
-def test_real_mnist_from_the_four_files(typed, tmp_path, mnist_dir):
+def test_real_mnist_from_the_four_files(typed, untimed, tmp_path, mnist_dir):
     typed(
         "run", "--task", "pixel_mnist_permuted", "--data-dir", mnist_dir, "--steps", "3",
         "--trials", "1", "--seeds", "1", "--budget", "7.3k", "--workers", "1",
@@ -146,7 +134,7 @@ def test_real_mnist_from_the_four_files(typed, tmp_path, mnist_dir):
 
 
 @pytest.mark.slow
-def test_copy_memory_ranks_by_nats(typed, tmp_path):
+def test_copy_memory_ranks_by_nats(typed, untimed, tmp_path):
     typed(
         "run", "--task", "copy_memory:T=20", "--steps", "4", "--trials", "1", "--seeds", "1",
         "--family", "dilated_rnn", "--family", "lstm", "--budget", "2k", "--workers", "1",

@@ -21,7 +21,12 @@ from drnn_bench.errors import UserError
 from drnn_bench.execution.job import Lost, Returned, Yielded
 from drnn_bench.search.database import sqlite_url
 from tests.support.command import ENV, ROOT
-from tests.support.executor_contract import ExecutorContract, next_event, ready
+from tests.support.executor_contract import (
+    JobsContract,
+    TrainersContract,
+    next_event,
+    ready,
+)
 from tests.support.refused import refusal
 from tests.support.runs import counts, in_training, total, wait_for
 from tests.support.toy_jobs import Count, Damaged, Hangs, Where
@@ -53,7 +58,7 @@ def test_everything_below_inside_a_namespace_of_its_own(tmp_path):
         cwd=ROOT, env=ENV | {INSIDE: "1"}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:]
-    assert re.search(r"\d\d passed, 1 skipped in", done.stdout)  # this test, and no other
+    assert re.search(r"\d\d passed, 3 skipped in", done.stdout)  # this test and two of many deaths
 
 
 def loopback_up() -> None:
@@ -103,7 +108,20 @@ def two_nodes(cluster):
 
 
 @inside
-class TestContract(ExecutorContract):
+class TestJobs(JobsContract):
+    @pytest.fixture(scope="class")
+    def executor(self, cluster):
+        node = cluster.add_node(num_cpus=1, **NODE)
+        executor = RayExecutor(cluster.address, None)
+        yield ready(executor, 1)
+        executor.close()
+        cluster.remove_node(node, allow_graceful=True)
+
+
+@inside
+class TestTrainers(TrainersContract):
+    many_deaths = False
+
     @pytest.fixture
     def make(self, cluster, two_nodes):
         made = []

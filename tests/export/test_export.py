@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from kills import WithoutSpeed
 
 import drnn_bench
 from drnn_bench.board.cells import result_text
@@ -39,7 +40,6 @@ from drnn_bench.tasks.prepared import all_prepared
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.training.scoring import evaluate
 from tests.support.refused import refusal
-from tests.support.runs import WithoutSpeed
 from tests.support.world import World
 
 SEEDS = 3

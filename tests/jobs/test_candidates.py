@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from kills import WithoutSpeed
 
 from drnn_bench.jobs.plan import Request, make_plan
 from drnn_bench.jobs.reporter import Silent
 from drnn_bench.results import records
 from drnn_bench.results.ranking import rank_rows
 from drnn_bench.search.candidates import SEEDS, candidate_seed
-from tests.support.runs import WithoutSpeed
 
 
 class Told(Silent):

@@ -70,7 +70,7 @@ def test_the_others_are_ranked_and_the_next_run_tries_it_again(breakable, typed)
 
 
 @pytest.mark.slow
-def test_from_python_it_raises_when_all_else_is_done(breakable, monkeypatch):
+def test_from_python_it_raises_when_all_else_is_done(breakable, untimed, monkeypatch):
     monkeypatch.chdir(breakable)
     Path("broken").touch()
     with pytest.raises(RuntimeError, match=r"1 final failed: leaky_rnn .*the same command tries"):

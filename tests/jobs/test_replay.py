@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from kills import WithoutSpeed
 
 import drnn_bench
 from drnn_bench import plugins
@@ -18,7 +19,7 @@ from drnn_bench.jobs.replay import find_final
 from drnn_bench.jobs.reporter import Silent
 from drnn_bench.results import records
 from tests.support.page import FILES
-from tests.support.runs import WithoutSpeed, rows, wait_for
+from tests.support.runs import rows, wait_for
 from tests.support.searched import searched
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from kills import trainer_pids
+from kills import WithoutSpeed, trainer_pids
 
 from drnn_bench.errors import JobError, UserError
 from drnn_bench.jobs.job import Run
@@ -30,7 +30,7 @@ from drnn_bench.search.lock import drivers_at_work, only_driver
 from drnn_bench.search.storage import PatientStorage, open_storage
 from drnn_bench.search.study import ask_for, open_study, studies_of
 from tests.support.command import ENV, command
-from tests.support.runs import WithoutSpeed, counts, in_training, rows, total, wait_for
+from tests.support.runs import counts, in_training, rows, total, wait_for
 
 ONE = {"steps": 8, "trials": 2, "seeds": 1, "workers": 1, "families": ("dilated_cnn",)}
 LONG = ("run", "--family", "lstm", "--trials", "40", "--steps", "300", "--seeds", "1",
@@ -43,32 +43,44 @@ def request(folder: Path, **changes) -> Request:
 
 @pytest.mark.slow
 class TestSignals:
-    @pytest.mark.parametrize(
-        ("name", "code", "word"),
-        [("SIGINT", 130, "stopped"), ("SIGTERM", 143, "terminated"), ("SIGHUP", 129, "hung up")],
-    )
-    def test_a_signal_ends_a_run_in_good_order(self, start, tmp_path, name, code, word):
+    """INT is in tests/cli/test_bench.py."""
+
+    def test_hup_ends_a_run_in_good_order(self, start, tmp_path):
         running = start(tmp_path, *LONG)
         wait_for(lambda: total(tmp_path, "done") >= 1 and in_training(tmp_path), running)
         assert len(trainer_pids(tmp_path)) == 1
-        running.send_signal(getattr(signal, name))
+        running.send_signal(signal.SIGHUP)
         _, errors = running.communicate()
-        assert running.returncode == code
+        assert running.returncode == 129
         assert errors == (
-            f"bench: {word}: what is finished is saved in runs; the same command continues\n"
+            "bench: hung up: what is finished is saved in runs; the same command continues\n"
         )
         assert total(tmp_path, "running") == total(tmp_path, "failed") == 0
         wait_for(lambda: not trainer_pids(tmp_path))
 
-    def test_every_process_is_signalled_as_batch_systems_do(self, start, tmp_path):
+    def test_stopped_and_continued_and_then_every_process_is_terminated(
+        self, start, typed, tmp_path
+    ):
+        """As batch systems do."""
         running = start(tmp_path, *LONG, "--workers", "2")
         wait_for(lambda: in_training(tmp_path), running)
-        for pid in (*trainer_pids(tmp_path), running.pid):
+        everybody = (*trainer_pids(tmp_path), running.pid)
+        for pid in everybody:
+            os.kill(pid, signal.SIGSTOP)
+        (row,) = json.loads(typed("status", "--json").stdout)
+        assert row["state"] == "running"
+        for pid in everybody:
+            os.kill(pid, signal.SIGCONT)
+        done = total(tmp_path, "done")
+        wait_for(lambda: total(tmp_path, "done") >= done + 2, running)
+        for pid in everybody:
             os.kill(pid, signal.SIGTERM)
         _, errors = running.communicate()
         assert running.returncode == 143
-        assert "Traceback" not in errors
-        assert total(tmp_path, "lost") == total(tmp_path, "failed") == 0
+        assert errors == (
+            "bench: terminated: what is finished is saved in runs; the same command continues\n"
+        )
+        assert [(c.running, c.lost, c.failed) for c in counts(tmp_path).values()] == [(0, 0, 0)]
 
     def test_a_second_signal_ends_it_at_once(self, start, tmp_path):
         running = start(tmp_path, *LONG)
@@ -82,62 +94,21 @@ class TestSignals:
         assert running.returncode == 143
         wait_for(lambda: not trainer_pids(tmp_path))
 
-    def test_hup_is_ignored_under_nohup(self, start, tmp_path):
-        running = start(tmp_path, *LONG, before=("nohup",))
-        wait_for(lambda: in_training(tmp_path), running)
-        running.send_signal(signal.SIGHUP)
-        done = total(tmp_path, "done")
-        wait_for(lambda: total(tmp_path, "done") >= done + 2, running)
-        running.terminate()
-        running.communicate()
-        assert running.returncode == 143
-
-    def test_a_run_that_is_process_1_ends_on_term(self, start, tmp_path):
+    def test_process_1_under_nohup_ignores_hup_and_ends_on_term(self, start, tmp_path):
         """As in a container, where the system ignores signals that nobody handles."""
-        box = ("unshare", "-rpf", "--kill-child")
+        box = ("unshare", "-rpf", "--kill-child", "nohup")
         if subprocess.run([*box, "true"], capture_output=True).returncode:
             pytest.skip("no namespaces here: no process can be number 1")
         running = start(tmp_path, *LONG, before=box)
         wait_for(lambda: in_training(tmp_path), running)
         children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text()
-        os.kill(int(children.split()[0]), signal.SIGTERM)
-        running.communicate()
-        assert running.returncode == 143
-
-    def test_a_run_that_is_stopped_and_continued_loses_nothing(self, start, tmp_path):
-        running = start(tmp_path, *LONG)
-        wait_for(lambda: in_training(tmp_path), running)
-        everybody = (running.pid, *trainer_pids(tmp_path))
-        for pid in everybody:
-            os.kill(pid, signal.SIGSTOP)
-        time.sleep(1)
-        for pid in everybody:
-            os.kill(pid, signal.SIGCONT)
+        process_1 = int(children.split()[0])
+        os.kill(process_1, signal.SIGHUP)
         done = total(tmp_path, "done")
         wait_for(lambda: total(tmp_path, "done") >= done + 2, running)
-        running.terminate()
+        os.kill(process_1, signal.SIGTERM)
         running.communicate()
-        assert [(c.running, c.lost, c.failed) for c in counts(tmp_path).values()] == [(0, 0, 0)]
-
-
-@pytest.mark.slow
-def test_a_final_goes_on_where_it_was_killed(start, typed, tmp_path):
-    words = ("run", "--family", "lstm", "--trials", "1", "--steps", "800", "--seeds", "1",
-             "--workers", "1")  # fmt: skip
-    (tmp_path / "whole").mkdir()
-    typed(*words, cwd=tmp_path / "whole")
-    (wanted,) = rows(tmp_path / "whole", "final")
-    kept = tmp_path / "runs" / "snapshots"
-    running = start(tmp_path, *words)
-    wait_for(lambda: kept.exists() and list(kept.glob("*.snapshot")), running)
-    running.kill()
-    running.communicate()
-    assert len(list(kept.glob("*.snapshot"))) == 1
-    typed(*words)
-    (final,) = rows(tmp_path, "final")
-    for key in ("validation", "test", "curve", "weights", "best_step"):
-        assert final[key] == wanted[key], key
-    assert not list(kept.iterdir())
+        assert running.returncode == 143
 
 
 class TestStorage:
@@ -286,13 +257,6 @@ class TestStatus:
         assert (row["state"], row["running"], row["waiting"]) == ("stopped", 0, 1)
         assert "nobody is at work" in typed("status").stdout
         assert study.get_trials() == before  # to look changes nothing
-
-    @pytest.mark.slow
-    def test_a_run_at_work(self, start, typed, tmp_path):
-        running = start(tmp_path, *LONG)
-        wait_for(lambda: in_training(tmp_path), running)
-        (row,) = json.loads(typed("status", "--json").stdout)
-        assert row["state"] == "running"
 
     def test_a_folder_without_a_search(self, typed):
         assert "no search in runs" in typed("status", code=2).stderr

@@ -115,22 +115,7 @@ class TestLock:
 
 
 @pytest.mark.slow
-def test_a_search_survives_a_database_that_goes_and_comes(
-    start, tmp_path, postgres, database, whole
-):
-    process = start(tmp_path, "run", *words(SEARCH), "--workers", "2", "--storage", database)
-    wait_for(lambda: done(database) >= 2, process)
-    for seconds in (0.2, 3):
-        with postgres.down():
-            time.sleep(seconds)
-        time.sleep(0.4)
-    out = check(process, tmp_path, database, whole)
-    assert "waiting for it up to 5 minutes" in out
-    assert "answers again" in out
-
-
-@pytest.mark.slow
-def test_a_killed_driver_is_followed_by_another_from_another_folder(
+def test_a_search_survives_a_database_that_goes_and_comes_and_its_drivers_death(
     start, typed, tmp_path, postgres, database, whole
 ):
     first, second = tmp_path / "first", tmp_path / "second"
@@ -145,4 +130,13 @@ def test_a_killed_driver_is_followed_by_another_from_another_folder(
     for pid in (process.pid, *trainer_pids(first)):
         os.kill(pid, signal.SIGKILL)
     process.communicate()
-    check(start(second, *command_words), second, database, whole)
+
+    another = start(second, *command_words)
+    wait_for(lambda: running(database), another)
+    for seconds in (0.2, 3):
+        with postgres.down():
+            time.sleep(seconds)
+        time.sleep(0.4)
+    out = check(another, second, database, whole)
+    assert "waiting for it up to 5 minutes" in out
+    assert "answers again" in out

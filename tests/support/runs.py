@@ -9,8 +9,6 @@ from pathlib import Path
 import optuna
 from kills import studies
 
-from drnn_bench.jobs.after_search import AfterSearch
-from drnn_bench.jobs.job import Run
 from drnn_bench.results import records
 from drnn_bench.search.database import sqlite_url
 from drnn_bench.search.trial_facts import TrialCounts, count_trials
@@ -51,17 +49,3 @@ def wait_for(condition, running: subprocess.Popen | None = None, seconds: float 
         assert time.monotonic() < end
         time.sleep(0.05)
     return value
-
-
-class NoSpeeds(AfterSearch):
-    def speeds(self, executor):
-        pass
-
-    def complete(self):
-        return False  # speeds count there
-
-
-class WithoutSpeed(Run):
-    """A run that times no finalist, which takes longest."""
-
-    make_after = NoSpeeds
