@@ -6,6 +6,7 @@ with what is owed.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from drnn_bench.jobs.candidates import CandidateJob, Summary, candidates_owed, w
 from drnn_bench.jobs.finals import FinalJob, failed_final, keep_final
 from drnn_bench.jobs.owed import Finalist, finals_owed, speeds_owed
 from drnn_bench.jobs.plan import Plan
+from drnn_bench.jobs.progress import duration
 from drnn_bench.jobs.studies import Studies
 from drnn_bench.results import records
 from drnn_bench.search.importance import importance
@@ -27,6 +29,7 @@ from drnn_bench.system.provenance import cores
 from drnn_bench.training.snapshots import Snapshots
 
 Row = dict[str, Any]
+SAY = 15.0  # seconds between two lines on how many trainings are done
 LOG = "trainers.log"  # in the runs folder: what trainers print
 Training = CandidateJob | FinalJob
 
@@ -72,7 +75,7 @@ class AfterSearch:
         if not owed:
             return
         self.say(f"candidates: {len(owed)} trainings of the best trials on other seeds")
-        for job, row in self._train(executor, owed):
+        for job, row in self._train(executor, owed, "candidates"):
             if isinstance(row, Failed):
                 self._note_failure(job, row.reason)
             else:
@@ -102,7 +105,8 @@ class AfterSearch:
         def keep_row(row: Row) -> None:
             self._record([row | {"workers": executor.size}])
 
-        for job, final in self._train(executor, [replace(job, threads=threads) for job in owed]):
+        owed = [replace(job, threads=threads) for job in owed]
+        for job, final in self._train(executor, owed, "finals"):
             if isinstance(final, Failed):
                 assert isinstance(job, FinalJob)
                 self._note_failure(job, final.reason)
@@ -152,21 +156,31 @@ class AfterSearch:
         return [(spec, summary["best"]) for spec, _, summary in self._with_finalists()]
 
     def _train(
-        self, executor: Executor, jobs: Sequence[Training]
+        self, executor: Executor, jobs: Sequence[Training], what: str
     ) -> Iterator[tuple[Training, Any]]:
         """Each job with what it returns, or with why it failed: then the others go on. Trainings
-        continue from their snapshots, and bring new ones."""
+        continue from their snapshots, and bring new ones. How far they are is said meanwhile."""
+        done, began = 0, time.monotonic()
+        said = began
+
+        def tick() -> None:
+            nonlocal said
+            self.check()
+            if (now := time.monotonic()) - said > SAY:
+                self.say(f"{what}: {done} of {len(jobs)} trained in {duration(now - began)}")
+                said = now
 
         def continued(job: Job) -> Job:
             assert isinstance(job, Training)
             return replace(job, resume=self.snapshots.read(job.name))
 
         for job, value in carry(
-            executor, [continued(job) for job in jobs], say=self.say, tick=self.check,
+            executor, [continued(job) for job in jobs], say=self.say, tick=tick,
             again=continued, each_alone=True,
         ):  # fmt: skip
             assert isinstance(job, Training)
             if isinstance(value, Returned | Failed):
+                done += 1
                 yield job, value.value if isinstance(value, Returned) else value
                 self.snapshots.remove(job.name)  # of a failure: it may be what fails
             elif value.snapshot is not None:  # an evaluation from before a resumption has none

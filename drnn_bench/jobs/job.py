@@ -23,7 +23,7 @@ from drnn_bench.search.driver import Driver
 from drnn_bench.search.feasible import count_feasible
 from drnn_bench.search.lock import only_driver
 from drnn_bench.search.storage import has_tables, open_storage
-from drnn_bench.search.study import studies_of
+from drnn_bench.search.study import nearly_the_same, studies_of
 from drnn_bench.search.trial_facts import TrialCounts, count_trials
 from drnn_bench.system.signals import Signals
 from drnn_bench.tasks.prepared import InMemory
@@ -122,13 +122,17 @@ class Run:
     # -- the plan ----------------------------------------------------------------------------
 
     def _stored_counts(self) -> list[TrialCounts]:
-        """How far each study is, those included that nobody has begun."""
-        studies = {}
+        """How far each study is, those included that nobody has begun. Says which others are
+        nearly the same."""
+        pairs = []
         if has_tables(self.plan.storage):
-            storage = open_storage(self.plan.storage, create=False)
-            studies = {spec.digest: study for spec, study in studies_of(storage)}
-        known = [studies.get(spec.digest) for spec in self.plan.specs]
-        return [count_trials(study.get_trials(deepcopy=False) if study else []) for study in known]
+            pairs = studies_of(open_storage(self.plan.storage, create=False))
+        for spec in self.plan.specs:
+            for line in nearly_the_same(spec, [known for known, _ in pairs]):
+                self.reporter.say(line)
+        studies = {spec.digest: study for spec, study in pairs}
+        found = [studies.get(spec.digest) for spec in self.plan.specs]
+        return [count_trials(study.get_trials(deepcopy=False) if study else []) for study in found]
 
     def _pace(self, executor: LocalExecutor) -> list[float | None]:
         """Seconds of a training step, per study, measured on the spot."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
@@ -35,7 +36,9 @@ def run(folder, trials=8, kind=WithoutSpeed):
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    return folder, *run(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("drnn_bench.jobs.after_search.SAY", -1.0)  # it says so at each look
+        return folder, *run(folder)
 
 
 def of_role(rows, role):
@@ -114,3 +117,10 @@ def test_a_small_search_has_no_candidates(tmp_path):
     assert not of_role(rows, "candidate")
     assert of_role(rows, "study")[0]["candidates"] == []
     assert not any(line.startswith("candidates") for line in lines)
+
+
+def test_how_many_are_done_is_said_while_they_are_trained(searched):
+    *_, lines = searched
+    said = [line for line in lines if " trained in " in line]
+    assert any(re.fullmatch(r"candidates: \d of 6 trained in .+", line) for line in said)
+    assert any(re.fullmatch(r"finals: \d of 1 trained in .+", line) for line in said)
