@@ -114,9 +114,8 @@ def main() -> None:
     for seed, trainers in enumerate(map(int, options.trainers.split(","))):
         with tempfile.TemporaryDirectory() as folder:
             seconds, processor = cost(Path(folder), options.storage, trainers, options.trials, seed)
-        print(
-            f"| {trainers} | {1000 * seconds:.0f} | {1000 * processor:.0f} | {TRIAL / seconds:.0f} |"
-        )
+        figures = (trainers, 1000 * seconds, 1000 * processor, TRIAL / seconds)
+        print("| " + " | ".join(f"{figure:.0f}" for figure in figures) + " |")
 
 
 if __name__ == "__main__":
