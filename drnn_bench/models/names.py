@@ -16,6 +16,7 @@ FAMILIES = {
     "clockwork_rnn": ("clockwork_rnn", "ClockworkRNN", "modules that tick at different periods"),
     "min_gru": ("min_gru", "MinGRU", "gates without state, a parallel scan (Feng et al. 2024)"),
     "s4d": ("s4d", "S4D", "diagonal state space model (Gu et al. 2022)"),
+    "lru": ("lru", "LRU", "linear recurrent units, complex (Orvieto et al. 2023)"),
 }
 DEFAULT_FAMILIES = ("dilated_rnn", "lstm", "dilated_cnn", "clockwork_rnn")
 

@@ -70,6 +70,11 @@ def oracle_output(family, options, model, x):
             named = (layer.log_dt, layer.log_a_re, layer.a_im, layer.c, layer.d)
             y = oracles.s4d_layer(h, *named)
             h = h + layer.mix(torch.nn.functional.gelu(y))
+    elif family == "lru":
+        h = model.encoder(h)
+        for layer in model.layers:
+            named = (layer.log_nu, layer.log_theta, layer.log_gamma, layer.b, layer.c, layer.d)
+            h = oracles.lru_block(h, named, layer.mix)
     elif family == "clockwork_rnn":
         modules = [(m.w_ih, m.w_hh, m.bias) for m in model.modules_]
         h = oracles.clockwork_layer(h, config.periods, modules)
@@ -91,7 +96,7 @@ def test_symbols_stand_for_their_one_hot_inputs(family):
         assert close(torch.cat(parts, 1), model(hot), 1e-5)
 
 
-WITHOUT_SCAN = ("dilated_cnn", "tcn", "s4d")  # families that no kernel is chosen for
+WITHOUT_SCAN = ("dilated_cnn", "tcn", "s4d", "lru")  # families that no kernel is chosen for
 
 
 @pytest.mark.parametrize(
@@ -245,12 +250,13 @@ def test_complex_parameters_are_reals_and_follow_double():
 
 
 @pytest.mark.parametrize("length", [64, 65, 131, 300])
-def test_a_state_space_goes_on_from_chunk_to_chunk(length):
-    """Chunks are of up to 64 steps, and the last of them may be shorter."""
-    options = NETS["s4d"][0]
-    model = make("s4d", options).double()
+@pytest.mark.parametrize("family", ["s4d", "lru"])
+def test_a_state_space_goes_on_from_chunk_to_chunk(family, length):
+    """Chunks are of up to 64 or 32 steps, and the last of them may be shorter."""
+    options = NETS[family][0]
+    model = make(family, options).double()
     x = torch.randn(2, length, INPUTS, dtype=torch.float64)
-    whole = oracle_output("s4d", options, model, x)
+    whole = oracle_output(family, options, model, x)
     assert close(model(x), whole, 1e-10)
     assert close(model(x, last=1), whole[:, -1:], 1e-10)
     for sizes in ([length - 1, 1], [1, length - 1], [length // 2, length - length // 2]):
@@ -264,6 +270,27 @@ def test_a_state_space_goes_on_from_chunk_to_chunk(length):
         pairs = [torch.autograd.grad(y.sin().sum(), parameters, retain_graph=True)
                  for y in (fast, slow)]  # fmt: skip
         assert all(close(a, b, 1e-10) for a, b in zip(*pairs, strict=True))
+
+
+def test_an_lru_begins_on_its_ring_and_keeps_the_norm_of_noise():
+    """Lemma 3.2 and equation 7 of Orvieto et al. 2023: |lambda|^2 and the phase are uniform, and
+    states that read white noise have the variance of what they read."""
+    options = {"depth": 1, "states": 4, "r_min": 0.6, "r_max": 0.98, "max_phase": 1.0, "width": 100}
+    layer = make("lru", options).double().layers[0]
+    radius, phase = torch.exp(-layer.log_nu.exp()), layer.log_theta.exp()
+    for value, low, high in ((radius**2, 0.6**2, 0.98**2), (phase, 0.0, 1.0)):
+        assert value.min() >= low
+        assert value.max() <= high
+        # Kolmogorov and Smirnov's distance; above 0.1 in 1 of 2,000 draws of 400.
+        even = (torch.arange(400) + 0.5) / 400
+        assert ((value.sort().values - low) / (high - low) - even).abs().max() < 0.1
+    eigenvalues = torch.polar(radius, phase)
+    state, power = torch.zeros(400, 64, dtype=torch.complex128), []
+    for step in range(400):
+        noise = torch.randn(400, 64, dtype=torch.complex128)
+        state = eigenvalues[:, None] * state + layer.log_gamma.exp()[:, None] * noise
+        power += [state.abs().square().mean()] * (step >= 200)
+    assert sum(power) / len(power) == pytest.approx(1, rel=0.03)
 
 
 @pytest.mark.parametrize("family", ["dilated_cnn", "tcn"])
@@ -364,6 +391,10 @@ def test_an_embedding_saves_parameters_of_a_large_alphabet():
         ("tcn", {"width": (3,) * 7 + (4,)}, "width"),
         ("tcn", {"dropout": 1.0, "width": 3}, "dropout"),
         ("s4d", {"states": 0, "width": 3}, "states"),
+        ("lru", {"states": 0, "width": 3}, "states"),
+        ("lru", {"r_min": 0.9, "r_max": 0.9, "width": 3}, "r_min"),
+        ("lru", {"r_max": 1.1, "width": 3}, "r_max"),
+        ("lru", {"max_phase": 7.0, "width": 3}, "max_phase"),
         ("dilated_cnn", {"kernel": 1, "width": 3}, "kernel"),
         ("clockwork_rnn", {"base": 1, "width": 30}, "base"),
         ("clockwork_rnn", {"modules": 8, "width": 7}, "width"),

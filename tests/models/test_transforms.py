@@ -64,7 +64,10 @@ def test_jit_trace(family, options):
 
 # The compiler takes seconds a layer.
 ONE_LAYER = {
-    **{family: {"depth": 1, "width": 4} for family in ("rnn", "lstm", "gru", "min_gru", "s4d")},
+    **{
+        family: {"depth": 1, "width": 4}
+        for family in ("rnn", "lstm", "gru", "min_gru", "s4d", "lru")
+    },
     "dilated_rnn": {"dilations": (3,), "width": 4},
     "skip_rnn": {"depth": 1, "skip": 4, "width": 4},
     "dilated_cnn": {"depth": 2, "width": 4},
@@ -244,7 +247,7 @@ def test_gradients_of_gradients(family, options):
     """Those of the fused kernels are refused; without them, every net has them."""
     model, x, _ = net_and_inputs(family, options)
     weights = list(model.parameters())
-    if family not in ("dilated_cnn", "tcn", "s4d"):
+    if family not in ("dilated_cnn", "tcn", "s4d", "lru"):
         with pytest.raises(UserError, match="cannot be differentiated again"):
             torch.autograd.grad(model(x).sum(), weights, create_graph=True)
     model = model.double()

@@ -4,7 +4,7 @@ Each is a loop over the time steps, written straight from the layer's equations.
 Everything is plain torch on float64 tensors, so autograd gives reference gradients.
 
 Shape suffixes: B batch, T steps, I inputs, H units, O outputs, C channels, s dilation, k kernel;
-in the state space layer also N complex states a channel, and 2 for (real, imaginary).
+in the state space layers also N complex states a channel, and 2 for (real, imaginary).
 """
 
 import torch
@@ -181,3 +181,43 @@ def s4d_layer(u_BTH, log_dt_H, log_a_re_HN, a_im_HN, c_HN2, d_H):
         s_BHN = a_bar_HN * s_BHN + b_bar_HN * u_BH[:, :, None]
         ys.append(2 * (c_HN * s_BHN).sum(dim=-1).real + d_H * u_BH)
     return torch.stack(ys, dim=1)
+
+
+def lru_layer(u_BTH, log_nu_N, log_theta_N, log_gamma_N, b_N2H, c_HN2, d_H):
+    """x_t = lambda x_{t-1} + gamma (B u_t), y_t = Re(C x_t) + D u_t (Orvieto et al. 2023, eq. 6).
+
+    lambda = exp(-exp(nu) + i exp(theta)).
+    Returns y_BTH.
+    """
+    batch, steps, _ = u_BTH.shape
+    lambda_N = torch.exp(torch.complex(-torch.exp(log_nu_N), torch.exp(log_theta_N)))
+    b_NH, c_HN = (
+        torch.complex(b_N2H[:, 0], b_N2H[:, 1]),
+        torch.complex(c_HN2[..., 0], c_HN2[..., 1]),
+    )
+    x_BN = torch.zeros(batch, len(lambda_N), dtype=lambda_N.dtype)
+    ys = []
+    for t in range(steps):
+        read_BN = u_BTH[:, t].to(b_NH.dtype) @ b_NH.T
+        x_BN = lambda_N * x_BN + torch.exp(log_gamma_N) * read_BN
+        ys.append((x_BN @ c_HN.T).real + d_H * u_BTH[:, t])
+    return torch.stack(ys, dim=1)
+
+
+def lru_block(u_BTH, layer, mix):
+    """u + value * sigmoid(gate) with (value, gate) = mix(gelu(y)), where y is the LRU of the
+    normalised u. layer holds what `lru_layer` takes. Returns y_BTH."""
+    y = lru_layer(layer_norm(u_BTH), *layer)
+    value, gate = mix(gelu(y)).split(u_BTH.shape[2], dim=2)
+    return u_BTH + value * torch.sigmoid(gate)
+
+
+def layer_norm(x):
+    """Mean 0 and variance 1 over the last axis."""
+    centred = x - x.mean(-1, keepdim=True)
+    return centred / torch.sqrt((centred**2).mean(-1, keepdim=True) + 1e-5)
+
+
+def gelu(x):
+    """x P(z < x) of a standard normal z."""
+    return x * 0.5 * (1 + torch.erf(x / 2**0.5))
