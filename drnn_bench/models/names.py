@@ -17,6 +17,7 @@ FAMILIES = {
     "min_gru": ("min_gru", "MinGRU", "gates without state, a parallel scan (Feng et al. 2024)"),
     "s4d": ("s4d", "S4D", "diagonal state space model (Gu et al. 2022)"),
     "lru": ("lru", "LRU", "linear recurrent units, complex (Orvieto et al. 2023)"),
+    "transformer": ("transformer", "Transformer", "causal attention with rotary positions"),
 }
 DEFAULT_FAMILIES = ("dilated_rnn", "lstm", "dilated_cnn", "clockwork_rnn")
 

@@ -75,6 +75,11 @@ def oracle_output(family, options, model, x):
         for layer in model.layers:
             named = (layer.log_nu, layer.log_theta, layer.log_gamma, layer.b, layer.c, layer.d)
             h = oracles.lru_block(h, named, layer.mix)
+    elif family == "transformer":
+        h = model.encoder(h)
+        for block in model.layers:
+            h = oracles.transformer_block(h, block)
+        h = oracles.layer_norm(h, model.norm)
     elif family == "clockwork_rnn":
         modules = [(m.w_ih, m.w_hh, m.bias) for m in model.modules_]
         h = oracles.clockwork_layer(h, config.periods, modules)
@@ -96,7 +101,13 @@ def test_symbols_stand_for_their_one_hot_inputs(family):
         assert close(torch.cat(parts, 1), model(hot), 1e-5)
 
 
-WITHOUT_SCAN = ("dilated_cnn", "tcn", "s4d", "lru")  # families that no kernel is chosen for
+WITHOUT_SCAN = (
+    "dilated_cnn",
+    "tcn",
+    "s4d",
+    "lru",
+    "transformer",
+)  # families that no kernel is chosen for
 
 
 @pytest.mark.parametrize(
@@ -272,6 +283,7 @@ def test_a_state_space_goes_on_from_chunk_to_chunk(family, length):
         assert all(close(a, b, 1e-10) for a, b in zip(*pairs, strict=True))
 
 
+@torch.no_grad()
 def test_an_lru_begins_on_its_ring_and_keeps_the_norm_of_noise():
     """Lemma 3.2 and equation 7 of Orvieto et al. 2023: |lambda|^2 and the phase are uniform, and
     states that read white noise have the variance of what they read."""
@@ -392,6 +404,9 @@ def test_an_embedding_saves_parameters_of_a_large_alphabet():
         ("tcn", {"dropout": 1.0, "width": 3}, "dropout"),
         ("s4d", {"states": 0, "width": 3}, "states"),
         ("lru", {"states": 0, "width": 3}, "states"),
+        ("transformer", {"heads": 0, "width": 3}, "heads"),
+        ("transformer", {"ratio": 0, "width": 3}, "ratio"),
+        ("transformer", {"window": 1, "width": 3}, "window"),
         ("lru", {"r_min": 0.9, "r_max": 0.9, "width": 3}, "r_min"),
         ("lru", {"r_max": 1.1, "width": 3}, "r_max"),
         ("lru", {"max_phase": 7.0, "width": 3}, "max_phase"),

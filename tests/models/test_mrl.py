@@ -106,6 +106,7 @@ def test_steps_that_follow_one_another():
         "lru": ({"depth": 2}, 2 * 25),  # chunks of 32 steps
         "dilated_cnn": ({"depth": 10}, 10),
         "tcn": ({"depth": 8}, 8),
+        "transformer": ({"depth": 4}, 4),
     }
     for family, (options, count) in steps.items():
         assert net(family, **options).sequential_steps(784) == count

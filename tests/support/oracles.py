@@ -4,7 +4,8 @@ Each is a loop over the time steps, written straight from the layer's equations.
 Everything is plain torch on float64 tensors, so autograd gives reference gradients.
 
 Shape suffixes: B batch, T steps, I inputs, H units, O outputs, C channels, s dilation, k kernel;
-in the state space layers also N complex states a channel, and 2 for (real, imaginary).
+in the state space layers also N complex states, and 2 for (real, imaginary); in attention
+E for the numbers of all heads, d for those of one.
 """
 
 import torch
@@ -212,12 +213,54 @@ def lru_block(u_BTH, layer, mix):
     return u_BTH + value * torch.sigmoid(gate)
 
 
-def layer_norm(x):
-    """Mean 0 and variance 1 over the last axis."""
+def layer_norm(x, norm=None):
+    """Mean 0 and variance 1 over the last axis, then the norm's gain and bias, if there is one."""
     centred = x - x.mean(-1, keepdim=True)
-    return centred / torch.sqrt((centred**2).mean(-1, keepdim=True) + 1e-5)
+    scaled = centred / torch.sqrt((centred**2).mean(-1, keepdim=True) + 1e-5)
+    return scaled if norm is None else scaled * norm.weight + norm.bias
 
 
 def gelu(x):
     """x P(z < x) of a standard normal z."""
     return x * 0.5 * (1 + torch.erf(x / 2**0.5))
+
+
+def rotary(x_Bd, step):
+    """Numbers i and i + d/2 as the complex number i, turned by step * 10000^(-2i/d) (Su et al.
+    2021, equation 15)."""
+    first, second = x_Bd.chunk(2, dim=1)
+    d = x_Bd.shape[1]
+    angles = [step * 10000 ** (-2 * i / d) for i in range(d // 2)]
+    turned = torch.complex(first, second) * torch.exp(
+        1j * torch.tensor(angles, dtype=torch.float64)
+    )
+    return torch.cat([turned.real, turned.imag], dim=1)
+
+
+def attention(u_BTH, w_q, w_k, w_v, heads, window):
+    """Head by head and step by step: softmax over the steps s = t - window + 1 .. t of q_t k_s /
+    sqrt(d), and the sum of v_s with these weights. The heads side by side, [B, T, E]."""
+    steps, d = u_BTH.shape[1], w_q.shape[0] // heads
+    outputs = []
+    for head in range(heads):
+        rows = slice(head * d, (head + 1) * d)
+        k_TBd = torch.stack([rotary(u_BTH[:, t] @ w_k[rows].T, t) for t in range(steps)])
+        v_TBd = (u_BTH @ w_v[rows].T).transpose(0, 1)
+        ys = []
+        for t in range(steps):
+            q_Bd = rotary(u_BTH[:, t] @ w_q[rows].T, t)
+            first = 0 if window is None else max(0, t - window + 1)
+            scores_SB = (q_Bd * k_TBd[first : t + 1]).sum(-1) / d**0.5
+            ys.append((scores_SB.softmax(0)[:, :, None] * v_TBd[first : t + 1]).sum(0))
+        outputs.append(torch.stack(ys, dim=1))
+    return torch.cat(outputs, dim=2)
+
+
+def transformer_block(u_BTH, block):
+    """Attention of the normalised u, then an MLP of the normalised sum, each added to what it
+    read. Returns y_BTH."""
+    weights = (block.query.weight, block.key.weight, block.value.weight)
+    read = attention(layer_norm(u_BTH, block.norm1), *weights, block.heads, block.window)
+    u_BTH = u_BTH + read @ block.out.weight.T
+    hidden = gelu(layer_norm(u_BTH, block.norm2) @ block.widen.weight.T + block.widen.bias)
+    return u_BTH + hidden @ block.narrow.weight.T + block.narrow.bias
