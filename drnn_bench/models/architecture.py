@@ -16,7 +16,7 @@ from dataclasses import MISSING, dataclass
 from typing import Any, ClassVar
 
 from drnn_bench.errors import UserError, nearest
-from drnn_bench.models.names import FAMILY
+from drnn_bench.models.names import FAMILY, GROUPS
 from drnn_bench.plugins import Extension, Kind
 from drnn_bench.tasks.task import LONGEST
 
@@ -80,6 +80,7 @@ class Architecture(Extension):
 
     family: ClassVar[str]
     summary: ClassVar[str]  # of a plug-in: one line for `bench ls families`
+    family_group: ClassVar[str | None] = None  # of a plug-in: one of GROUPS in models/names.py
     equal_widths: ClassVar[bool] = False  # residual families: every layer must have one width
     smallest_width: ClassVar[int] = 1
 
@@ -100,6 +101,14 @@ class Architecture(Extension):
                 raise UserError(f"width of a {self.family} is one number (residual connections)")
         for width in self.widths:
             at_least("width", width, self.smallest_width)
+
+    @classmethod
+    def check_class(cls, where: str) -> None:
+        if cls.family_group is not None:
+            try:
+                one_of("family_group", cls.family_group, tuple(GROUPS))
+            except UserError as error:
+                raise UserError(f"{where}: {error}") from None
 
     @property
     def layers(self) -> int:
