@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,14 +14,17 @@ from drnn_bench.errors import UserError
 from drnn_bench.kernels.linear import linear_scan
 from drnn_bench.models.budget import count_parameters
 from drnn_bench.models.build import configure
+from drnn_bench.models.cost import cost
 from drnn_bench.models.layers import RecurrentLayer
-from drnn_bench.models.mrl import reach
+from drnn_bench.models.mrl import path_lengths, reach
 from drnn_bench.models.names import FAMILIES
 from drnn_bench.testing import FamilyContract
+from drnn_bench.testing.costs import MacCounter
 from drnn_bench.testing.nets import (
     INPUTS,
     architecture_of,
     close,
+    doubled,
     make,
 )
 from tests.support import oracles
@@ -423,3 +428,77 @@ def test_impossible_nets_are_refused_by_name(family, options, named):
         architecture_of(family, options)
     assert isinstance(refused.value, ValueError)
     assert "\n" not in str(refused.value)
+
+
+class TestTransformer:
+    @pytest.mark.parametrize("window", [None, 9])
+    def test_torchs_fused_attention_gives_what_plain_products_give(self, window):
+        """In float32, where training runs; the oracle is compared at lengths of 37 at most."""
+        model = make("transformer", {"depth": 2, "heads": 2, "window": window, "width": 8})
+        x = torch.randn(2, 150, INPUTS)
+        for last in (None, 20, 1):
+            grads = []
+            for kernel in ("auto", "torch"):
+                with kernels.forced(kernel):
+                    y = model(x, last=last)
+                parameters = list(model.parameters())
+                grads.append([y, *torch.autograd.grad(y.sin().sum(), parameters)])
+            for fused, plain in zip(*grads, strict=True):
+                assert close(fused, plain, 1e-4)
+
+    @settings(max_examples=25, deadline=None)
+    @given(
+        window=st.none() | st.integers(2, 30), length=st.integers(1, 70), cut=st.integers(0, 70),
+        singles=st.integers(0, 5), last=st.integers(1, 70),
+    )  # fmt: skip
+    def test_any_window_streams_and_ends_as_one_pass_does(self, window, length, cut, singles, last):
+        model = make("transformer", {"depth": 2, "heads": 1, "window": window, "width": 4}).double()
+        x = torch.randn(2, length, INPUTS, dtype=torch.float64)
+        cut = min(cut, length)
+        singles = min(singles, length - cut)
+        sizes = [cut, *[1] * singles, length - cut - singles]
+        with torch.no_grad():
+            whole, state, parts = model(x), None, []
+            for chunk in x.split([size for size in sizes if size], dim=1):
+                y, state = model.stream(chunk, state)
+                parts.append(y)
+            assert close(torch.cat(parts, 1), whole, 1e-10)
+            assert close(model(x, last=min(last, length)), whole[:, -last:], 1e-10)
+
+    def test_moving_a_sequence_in_time_moves_its_outputs(self):
+        """Rotary positions are relative: with a window, what lies before it has no influence."""
+        model = make("transformer", {"depth": 1, "window": 6, "width": 6}).double()
+        x = torch.randn(1, 30, INPUTS, dtype=torch.float64)
+        before = torch.randn(1, 500, INPUTS, dtype=torch.float64)
+        moved = model(torch.cat([before, x], 1))[:, 500:]
+        assert close(moved[:, 5:], model(x)[:, 5:], 1e-9)
+
+    def test_without_a_window_its_costs_are_told_for_a_length(self):
+        net = architecture_of("transformer", {"depth": 2, "heads": 2, "width": 5})
+        assert cost(net) | {"weight_bytes": 0} == {
+            "macs_per_step": None, "state_bytes": None, "weight_bytes": 0,
+        }  # fmt: skip
+        model, steps, state = doubled(net.build()), 11, None
+        parts = torch.randn(1, steps, INPUTS, dtype=torch.float64).split(1, dim=1)
+        with torch.no_grad(), MacCounter(model) as counter:
+            for x in parts:
+                _, state = model.stream(x, state)
+        told = cost(net, steps)
+        assert told["macs_per_step"] == counter.macs / steps
+        held = [tensor for cache in state.parts for tensor in cache.held]
+        assert told["state_bytes"] == sum(tensor.numel() for tensor in held) * 4
+
+    def test_attention_is_one_edge_to_any_span_that_it_reaches(self):
+        wide, narrow = (
+            architecture_of("transformer", {"depth": 3, "window": window, "width": 4})
+            for window in (None, 5)
+        )
+        assert (reach(wide), reach(narrow)) == (None, 12)
+        assert path_lengths(wide.paths, 100_000).tolist() == [3] * 100_001
+        assert path_lengths(narrow.paths, 14).tolist() == [3] * 13 + [math.inf] * 2
+
+    def test_any_width_goes_with_any_number_of_heads(self):
+        for width in range(1, 20):
+            net = architecture_of("transformer", {"heads": 3, "width": width})
+            assert net.head_size % 2 == 0
+            assert width <= 3 * net.head_size < width + 6
