@@ -3,7 +3,7 @@
     nice -n 19 python benchmarks/rivals.py
 
 prints, as Markdown: how an LRU begins (Orvieto et al. 2023, section 3.4: eigenvalues on a ring near
-the unit circle and gamma = sqrt(1 - |lambda|^2) keep the norm of states over 1,000 steps, where without
+the unit circle, and gamma = sqrt(1 - |lambda|^2), keep the norm of states over 1,000 steps; without
 gamma it grows). Then the rivals and two older families learn to copy ten symbols over 50 steps, all
 with the harness's recipe and one learning rate; guessing is log 8, 2.079 nats.
 """
