@@ -7,7 +7,7 @@ C blocks of N steps, M their 2N keys.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,13 +20,10 @@ from drnn_bench.models.streaming import Ring
 Pair = tuple[Tensor, Tensor]  # keys and values
 
 
-class Cache(NamedTuple):
-    """What a stream carries from step to step: how many steps it has seen, and their keys and
-    values. With a window they are a ring of its N steps [N, B, h, d], at first of zeros that no
-    query reads; without one they are those of all steps, [B, h, S, d]."""
-
-    seen: int
-    held: Any  # Ring or Pair
+# What a stream carries from step to step: how many steps it has seen, and their keys and values.
+# With a window they are a ring of its N steps [N, B, h, d], at first of zeros that no query reads;
+# without one they are those of all steps, [B, h, S, d].
+Cache = tuple[int, Any]  # Any: Ring or Pair
 
 
 def rotated(x_BhTd: Tensor, start: int) -> Tensor:
@@ -68,26 +65,27 @@ def continued(
     """[B, h, T, d]: what the queries of the next T steps read, and the cache after them. `new`: the
     keys and values of these steps. A single step without gradients overwrites the ring in place."""
     steps = q_BhTd.shape[2]
-    seen = steps + (0 if before is None else before.seen)
+    past, held = before or (0, None)
+    seen = past + steps
     if window is None:
-        if before is not None:
-            new = _joined(before.held, new)
-        return attend(q_BhTd, *new, None), Cache(seen, new)
+        if held is not None:
+            new = _joined(held, new)
+        return attend(q_BhTd, *new, None), (seen, new)
     if steps == 1 and not torch.is_grad_enabled():
-        ring = _empty(new, window) if before is None else before.held
+        ring = _empty(new, window) if held is None else held
         ring.push(tuple(part.permute(2, 0, 1, 3) for part in new))
         k_BhNd, v_BhNd = (row.permute(1, 2, 0, 3) for row in ring.rows)
         age_N = (ring.at - 1 - torch.arange(window, device=q_BhTd.device)) % window
-        return _products(q_BhTd, k_BhNd, v_BhNd, (age_N < seen).unsqueeze(0)), Cache(seen, ring)
-    if before is not None:
-        real = min(before.seen, window)
-        rows = before.held.ordered()
+        return _products(q_BhTd, k_BhNd, v_BhNd, (age_N < seen).unsqueeze(0)), (seen, ring)
+    if held is not None:
+        real = min(past, window)
+        rows = held.ordered()
         new = _joined(tuple(row[-real:].permute(1, 2, 0, 3) for row in rows), new)
     k_NBhd, v_NBhd = (
         F.pad(part[:, :, -window:], (0, 0, max(0, window - part.shape[2]), 0)).permute(2, 0, 1, 3)
         for part in new
     )
-    return attend(q_BhTd, *new, window), Cache(seen, Ring((k_NBhd, v_NBhd)))
+    return attend(q_BhTd, *new, window), (seen, Ring((k_NBhd, v_NBhd)))
 
 
 def _joined(old: Pair, new: Pair) -> Pair:

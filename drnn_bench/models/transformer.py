@@ -161,7 +161,7 @@ class Block(nn.Module):
         return self._finish(u_BTH[:, start:], y_BhLd)
 
     def stream(self, u_BTH: Tensor, state: Cache | None) -> tuple[Tensor, Cache]:
-        n_BTH, seen = self.norm1(u_BTH), 0 if state is None else state.seen
+        n_BTH, seen = self.norm1(u_BTH), 0 if state is None else state[0]
         q_BhTd, k_BhTd = (
             rotated(self._split(part(n_BTH)), seen) for part in (self.query, self.key)
         )  # fmt: skip

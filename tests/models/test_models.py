@@ -485,7 +485,7 @@ class TestTransformer:
                 _, state = model.stream(x, state)
         told = cost(net, steps)
         assert told["macs_per_step"] == counter.macs / steps
-        held = [tensor for cache in state.parts for tensor in cache.held]
+        held = [tensor for _, pair in state.parts for tensor in pair]
         assert told["state_bytes"] == sum(tensor.numel() for tensor in held) * 4
 
     def test_attention_is_one_edge_to_any_span_that_it_reaches(self):
