@@ -14,7 +14,7 @@ a complex number counts two.
 
 As lambda is the same at all steps, a sequence is cut into chunks of Q steps (models/chunks.py): one
 product with the powers of lambda computes the states of all chunks, from zeros, and what enters a
-chunk is then added to its steps. On one core this is several times as fast as a scan of log2(T)
+chunk is then added to its steps. On one core this is about twice as fast as a scan of log2(T)
 rounds, each of which passes over memory.
 
 Legend: B batch, I inputs, H channels, N complex states, 2 real and imaginary parts, Q steps of a
