@@ -108,7 +108,7 @@ def ls_families(as_json: JsonOption = False) -> None:
     """The families and what each searches."""
     from drnn_bench import plugins
     from drnn_bench.models.names import FAMILIES
-    from drnn_bench.models.registry import architecture_type, family_names
+    from drnn_bench.models.registry import architecture_type, family_names, group_of
     from drnn_bench.search.space_file import default_path, read_space
 
     def row(name: str) -> Row:
@@ -118,7 +118,7 @@ def ls_families(as_json: JsonOption = False) -> None:
         except UserError as error:
             notes.append(str(error))
             searched = None
-        return {"family": name, "searched": searched, "what": what}
+        return {"family": name, "group": group_of(name), "searched": searched, "what": what}
 
     notes = plugins.overruled(FAMILY)
     _list(family_names(), row, notes, as_json)

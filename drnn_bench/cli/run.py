@@ -21,7 +21,7 @@ from drnn_bench.errors import Interrupted
 
 def run(
     task: Annotated[str, typer.Option(help="A task, with options: copy_memory:T=1000.")] = "pixel_digits",
-    family: Annotated[list[str] | None, typer.Option(help="Families to search; `all` for all.")] = None,
+    family: Annotated[list[str] | None, typer.Option(help="Families to search, or a group of them: recurrent, convolution, linear, attention; `all` for all.")] = None,
     budget: Annotated[list[str] | None, typer.Option(help="Parameters: 5000, 5k, 1.2M.")] = None,
     trials: Annotated[int | None, typer.Option(help="Trials for each family at each budget.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps of a trial.")] = None,

@@ -51,7 +51,8 @@ def run(
 
     Called again, it continues; with more `trials`, it adds to those that are done.
 
-    task: a task with options, `copy_memory:T=500`. families: their names, or `["all"]`. budgets:
+    task: a task with options, `copy_memory:T=500`. families: their names, groups of them
+    (`recurrent`, `convolution`, `linear`, `attention`), or `["all"]`. budgets:
     parameters, at most. trials: for each family at each budget. steps: training steps of a trial
     and of a final. seeds: finals of each finalist. searches: independent searches of each family,
     with the search seeds `seed`, `seed` + 1, ... workers: trainers on this machine, of one thread

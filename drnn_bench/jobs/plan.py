@@ -11,7 +11,7 @@ from drnn_bench.errors import UserError, nearest
 from drnn_bench.models.architecture import at_least
 from drnn_bench.models.budget import Infeasible
 from drnn_bench.models.names import DEFAULT_FAMILIES
-from drnn_bench.models.registry import architecture_type, family_names
+from drnn_bench.models.registry import families_of
 from drnn_bench.search.database import parse_url, sqlite_url
 from drnn_bench.search.feasible import candidates
 from drnn_bench.search.plugin_code import codes
@@ -197,12 +197,7 @@ def _spaces(request: Request) -> list[SearchSpace]:
         if space.family in given:
             raise UserError(f"search space {path}: a second file for family {space.family!r}")
         given[space.family] = space
-    if "all" in request.families:
-        families = family_names()
-    else:
-        families = list(dict.fromkeys(request.families)) or list(given) or list(DEFAULT_FAMILIES)
-    for family in families:
-        architecture_type(family)
+    families = families_of(request.families or given or DEFAULT_FAMILIES)
     for family in given:
         if family not in families:
             raise UserError(f"a search space for {family!r} is given, but --family leaves it out")

@@ -11,11 +11,12 @@ import dataclasses
 import functools
 import math
 import typing
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass
 from typing import Any, ClassVar
 
 from drnn_bench.errors import UserError, nearest
-from drnn_bench.models.names import FAMILY
+from drnn_bench.models.names import FAMILY, GROUPS
 from drnn_bench.plugins import Extension, Kind
 from drnn_bench.tasks.task import LONGEST
 
@@ -30,6 +31,9 @@ LARGEST = 10_000_000  # bound of any number in an architecture: a larger one is 
 # The bounds of particular numbers: how many parts a net has, how far back it looks.
 MOST = {
     "depth": 256,
+    "heads": 1_000,
+    "ratio": 1_000,
+    "window": LONGEST,
     "modules": 256,
     "kernel": 1_000,
     "states": 100_000,
@@ -47,12 +51,13 @@ class Paths:
     spans:   recurrent edges, as the number of steps that each crosses. A path may use each any
              number of times, at cost 1. Where the edges differ between start times, those of the
              worst start.
-    windows: per convolution, how many steps back its one feed-forward edge may reach.
+    windows: per convolution or attention, how many steps back its one feed-forward edge may reach;
+             None: all steps before.
     """
 
     edges: int
     spans: tuple[int, ...] = ()
-    windows: tuple[tuple[int, ...], ...] = ()
+    windows: tuple[Sequence[int] | None, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +80,7 @@ class Architecture(Extension):
 
     family: ClassVar[str]
     summary: ClassVar[str]  # of a plug-in: one line for `bench ls families`
+    family_group: ClassVar[str | None] = None  # of a plug-in: one of GROUPS in models/names.py
     equal_widths: ClassVar[bool] = False  # residual families: every layer must have one width
     smallest_width: ClassVar[int] = 1
 
@@ -95,6 +101,14 @@ class Architecture(Extension):
                 raise UserError(f"width of a {self.family} is one number (residual connections)")
         for width in self.widths:
             at_least("width", width, self.smallest_width)
+
+    @classmethod
+    def check_class(cls, where: str) -> None:
+        if cls.family_group is not None:
+            try:
+                one_of("family_group", cls.family_group, tuple(GROUPS))
+            except UserError as error:
+                raise UserError(f"{where}: {error}") from None
 
     @property
     def layers(self) -> int:
@@ -121,7 +135,7 @@ class Architecture(Extension):
     @property
     def period(self) -> int | None:
         """Period of the cyclic graph in steps (Chang et al. 2017, section 3); None for
-        convolutions."""
+        convolutions and attention."""
         raise NotImplementedError
 
     @property
@@ -155,6 +169,14 @@ class Architecture(Extension):
         """Bytes that `stream` carries from step to step for one sequence, in float32; None where
         the family does not say."""
         return None
+
+    def macs_per_step_over(self, length: int) -> float | None:
+        """`macs_per_step`, the mean over a sequence of `length` steps where it grows with them."""
+        return self.macs_per_step
+
+    def state_bytes_after(self, length: int) -> int | None:
+        """`state_bytes` after `length` steps, where they grow with them."""
+        return self.state_bytes
 
     @classmethod
     def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:

@@ -107,7 +107,8 @@ def describe(
     infinite where a span cannot be crossed; `reach` is in steps and None where nothing bounds it.
     `path_lengths` has the edges of the shortest path over each of the `spans` (steps).
     `macs_per_step` are the multiply-accumulates of one more step of a stream, `state_bytes` what it
-    carries from step to step and `weight_bytes` its parameters, in float32 (models/cost.py).
+    carries from step to step and `weight_bytes` its parameters, in float32 (models/cost.py). The
+    first two are None where they grow with the sequence and no `length` is given.
     Raises ValueError naming a bad option and its bound.
     """
     net = configure(
@@ -135,5 +136,5 @@ def describe(
         "path_lengths": {span: path_length(net, span) for span in spans},
         "recurrent_edges_per_node": net.recurrent_edges_per_node,
         "sequential_steps": net.sequential_steps(length) if length else None,
-        **cost(net),
+        **cost(net, length),
     }

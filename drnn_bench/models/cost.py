@@ -5,10 +5,15 @@ step of one sequence when every step is answered, head included; the mean over a
 differ. A product of complex numbers counts four, of a complex and a real one two. Not counted:
 activation functions, the products of gates, and what follows from the weights alone (a
 discretisation, a weight norm), which is computed once. A symbol counts as its one-hot vector; the
-table of an embedding is looked up, which costs none.
+table of an embedding is looked up, which costs none. Attention's products of queries with keys, and
+of its weights with values, count as matrix products do.
 
 State bytes: what `stream` carries from one step to the next for one sequence, in float32: the last
-s states of a layer that looks s steps back, the taps of convolutions.
+s states of a layer that looks s steps back, the taps of convolutions, the keys and values of
+attention.
+
+Attention without a window costs more at each step than at the one before: its MACs are the mean
+over a sequence of some length, its state what is held after it. Without a length it has neither.
 
 Weight bytes: the parameters and persistent buffers of the built net, as an export holds them.
 
@@ -27,12 +32,16 @@ if TYPE_CHECKING:
 FLOAT = 4  # bytes of a number in float32
 
 
-def cost(architecture: Architecture) -> dict[str, Any]:
-    """The three costs by the names that records and boards give them. None: a plug-in's family
-    does not say."""
+def cost(architecture: Architecture, length: int | None = None) -> dict[str, Any]:
+    """The three costs by the names that records and boards give them, over sequences of `length`
+    steps. None: a plug-in's family does not say, or the cost needs a length."""
+    macs, state = architecture.macs_per_step, architecture.state_bytes
+    if length is not None:
+        macs = architecture.macs_per_step_over(length)
+        state = architecture.state_bytes_after(length)
     return {
-        "macs_per_step": architecture.macs_per_step,
-        "state_bytes": architecture.state_bytes,
+        "macs_per_step": macs,
+        "state_bytes": state,
         "weight_bytes": weight_bytes(architecture),
     }
 

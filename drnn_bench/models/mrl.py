@@ -15,6 +15,7 @@ MRL counts edges. It does not measure how a gradient decays along an edge.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -67,9 +68,10 @@ def path_length(architecture: Architecture, span: int) -> float:
 
 def reach(architecture: Architecture) -> int | None:
     """The largest span in steps that a net can cross (receptive field - 1); None: no bound."""
-    if architecture.paths.spans:
+    windows = architecture.paths.windows
+    if architecture.paths.spans or None in windows:
         return None
-    return sum(max(window) for window in architecture.paths.windows)
+    return sum(max(window) for window in windows if window is not None)
 
 
 def fewest_edges(spans: tuple[int, ...], horizon: int) -> np.ndarray:
@@ -94,13 +96,16 @@ def fewest_edges(spans: tuple[int, ...], horizon: int) -> np.ndarray:
     return np.array(count)
 
 
-def _offsets(windows: tuple[tuple[int, ...], ...], horizon: int) -> np.ndarray:
+def _offsets(windows: tuple[Sequence[int] | None, ...], horizon: int) -> np.ndarray:
     """Which spans 0..horizon the convolutions together can cross, with one tap each."""
     reached = np.zeros(horizon + 1, dtype=bool)
     reached[0] = True
     for window in windows:
+        if window is None:
+            reached = np.logical_or.accumulate(reached)
+            continue
         step = window[1] - window[0] if len(window) > 1 else 1
-        if tuple(window) == tuple(range(0, step * len(window), step)):
+        if list(window) == list(range(0, step * len(window), step)):
             reached = _over_taps(np.logical_or, reached, step, len(window))
             continue
         before, reached = reached, np.zeros_like(reached)

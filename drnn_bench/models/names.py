@@ -16,6 +16,15 @@ FAMILIES = {
     "clockwork_rnn": ("clockwork_rnn", "ClockworkRNN", "modules that tick at different periods"),
     "min_gru": ("min_gru", "MinGRU", "gates without state, a parallel scan (Feng et al. 2024)"),
     "s4d": ("s4d", "S4D", "diagonal state space model (Gu et al. 2022)"),
+    "lru": ("lru", "LRU", "linear recurrent units, complex (Orvieto et al. 2023)"),
+    "transformer": ("transformer", "Transformer", "causal attention with rotary positions"),
+}
+# `--family GROUP` means all families of a group; each family is in one.
+GROUPS = {
+    "recurrent": ("dilated_rnn", "rnn", "lstm", "gru", "skip_rnn", "clockwork_rnn"),
+    "convolution": ("dilated_cnn", "tcn"),
+    "linear": ("min_gru", "s4d", "lru"),  # recurrences that are linear in their state
+    "attention": ("transformer",),
 }
 DEFAULT_FAMILIES = ("dilated_rnn", "lstm", "dilated_cnn", "clockwork_rnn")
 
@@ -29,4 +38,5 @@ FAMILY = Kind(
         "sequential_steps", "network",
     ),
     built_in=FAMILIES,
+    reserved=("all", *GROUPS),
 )  # fmt: skip

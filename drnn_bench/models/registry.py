@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from drnn_bench import plugins
 from drnn_bench.errors import UserError, nearest
-from drnn_bench.models.names import FAMILIES, FAMILY
+from drnn_bench.models.names import FAMILIES, FAMILY, GROUPS
 from drnn_bench.results.codec import from_json
 
 if TYPE_CHECKING:
@@ -22,6 +23,37 @@ class TooFar(UserError):
 def family_names() -> list[str]:
     """The built-in families, then those of plug-ins."""
     return [*FAMILIES, *plugins.names(FAMILY)]
+
+
+def group_of(family: str) -> str | None:
+    """The group of a family; None for a plug-in's that states none."""
+    for group, families in GROUPS.items():
+        if family in families:
+            return group
+    return architecture_type(family).family_group
+
+
+def families_of(words: Iterable[str]) -> list[str]:
+    """The families that words of the command line mean: `all`, groups and names, each family once.
+
+    Raises UserError for a word that is none of these.
+    """
+    families: list[str] = []
+    for word in words:
+        if word == "all":
+            families += family_names()
+        elif word in GROUPS:
+            families += [name for name in family_names() if group_of(name) == word]
+        elif word in family_names():
+            architecture_type(word)  # raises where a plug-in is broken
+            families.append(word)
+        else:
+            known = nearest(word, [*family_names(), *GROUPS, "all"])
+            raise UserError(
+                f"unknown family {word!r}: {known}; one of your own needs its file: "
+                "bench --plugin FILE"
+            )
+    return list(dict.fromkeys(families))
 
 
 def architecture_type(family: str) -> type[Architecture]:

@@ -4,15 +4,13 @@ Each channel has N complex states, s' = A s + u, y = 2 Re(C s) + D u, discretise
 hold: A_ = exp(dt A), B_ = (A_ - 1) / A, with A = -exp(log_a_re) + i a_im as in S4D-Lin. A layer is
 the residual block  u + W gelu(y) + b; a linear layer brings the inputs to the model's width.
 
-A sequence is cut into chunks of Q steps. Within a chunk, y is the convolution with the kernel K_t =
-2 Re(C B_ A_^t): one product with its Toeplitz matrix computes it for all chunks and sequences. The
-states are then carried from chunk to chunk, one after another. The work is linear in T, and nearly
-all of it is matrix products. The same code streams, from a state that is given, and computes the
-last output alone, from the last state. Complex parameters are stored as pairs of reals: a complex
-number counts two.
+A sequence is cut into chunks of Q steps (models/chunks.py). Within a chunk, y is the convolution
+with the kernel K_t = 2 Re(C B_ A_^t): one product with its Toeplitz matrix computes it for all
+chunks and sequences. The last output alone is computed from the last state. Complex parameters are
+stored as pairs of reals: a complex number counts two.
 
 Legend: B batch, T steps, I inputs, H channels, N states, S their real and imaginary parts (2N),
-Q steps of a chunk, C chunks. Layers work on [H, Q, C, B], so that products need no copies.
+Q steps of a chunk, C chunks.
 """
 
 from __future__ import annotations
@@ -26,12 +24,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drnn_bench.models.architecture import Stepwise, at_least
+from drnn_bench.models.chunks import (
+    ChunkedLayer,
+    ChunkedModel,
+    Parts,
+    entering,
+    parts,
+    toeplitz,
+    turned,
+)
 from drnn_bench.models.cost import FLOAT
-from drnn_bench.models.layers import CausalHead, Layer, SequenceModel, affine
 
 CHUNK = 64  # steps at most; as fast as 32 and 96, and T = 64 is one chunk
-
-Parts = tuple[Tensor, Tensor]  # see `_parts`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,59 +66,20 @@ class S4D(Stepwise):
     def state_bytes(self) -> int:
         return FLOAT * self.depth * self.widths[0] * 2 * self.states
 
-    def network(self) -> SequenceModel:
+    def network(self) -> S4DModel:
         return S4DModel(self)
 
 
-class S4DModel(SequenceModel["S4DLayer"]):
-    dtypes = (torch.float64, torch.float32)  # torch has no smaller complex numbers
+class S4DModel(ChunkedModel):
+    chunk = CHUNK
 
     def __init__(self, architecture: S4D):
         width = architecture.widths[0]
         layers = [S4DLayer(width, architecture.states) for _ in range(architecture.depth)]
-        super().__init__(layers, CausalHead(width, architecture.output_size))
-        self.encoder = nn.Linear(architecture.input_size, width)
-
-    def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
-        """Logits (B, T, O). For the last step alone, the top layer computes its last state only."""
-        steps = int(x_BTI.shape[1])
-        *below, top = self.layers
-        u_HQCB = self._encode(x_BTI)
-        for layer in below:
-            u_HQCB, _ = layer(u_HQCB, steps)
-        u_HQCB, _ = top(u_HQCB, steps, only_last=last == 1)
-        return self._decode(u_HQCB, steps)[:, -(last or steps) :]
-
-    def stream(self, x_BTI: Tensor, state: list | None = None) -> tuple[Tensor, list]:
-        """Logits (B, T, O) and the state after them: per layer [H, N, B], complex."""
-        steps = int(x_BTI.shape[1])
-        u_HQCB = self._encode(x_BTI)
-        after = []
-        for layer, before in zip(self.layers, state or [None] * len(self.layers), strict=True):
-            if steps == 1:
-                u_HQCB, left = layer.step(u_HQCB, before)
-            else:
-                u_HQCB, left = layer(u_HQCB, steps, before, streams=True)
-            after.append(left)
-        return self._decode(u_HQCB, steps), after
-
-    def _encode(self, x_BTI: Tensor) -> Tensor:
-        """The first layer's inputs [H, Q, C, B], in chunks of one size. Zeros fill the last chunk;
-        no output depends on them."""
-        steps = int(x_BTI.shape[1])
-        chunks = math.ceil(steps / CHUNK)
-        size = math.ceil(steps / chunks)
-        x_ITB = F.pad(x_BTI.permute(2, 1, 0), (0, 0, 0, chunks * size - steps))
-        x_IQCB = x_ITB.unflatten(1, (chunks, size)).transpose(1, 2)
-        return affine(self.encoder.weight, x_IQCB, self.encoder.bias)
-
-    def _decode(self, u_HQCB: Tensor, steps: int) -> Tensor:
-        """Logits (B, T, O) of all steps, or (B, 1, O) where u holds the last step only."""
-        y_OQCB = affine(self.head.weight[0], u_HQCB, self.head.bias)
-        return y_OQCB.permute(3, 2, 1, 0).flatten(1, 2)[:, :steps]
+        super().__init__(layers, architecture.input_size, width, architecture.output_size)
 
 
-class S4DLayer(Layer):
+class S4DLayer(ChunkedLayer):
     def __init__(self, width: int, states: int):
         super().__init__()
         # The channels' time scales are 1 to 1000 steps, evenly in the exponent.
@@ -133,22 +98,20 @@ class S4DLayer(Layer):
         streams: bool = False,
         only_last: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """The outputs [H, Q, C, B], or with `only_last` that of the last step [H, 1, 1, B]; with
-        `streams` the state after the last step, [H, N, B], else the state given. `steps`: without
-        those that fill the last chunk."""
+        """As `ChunkedLayer.forward`; a state is complex, [H, N, B]."""
         size, chunks = u_HQCB.shape[1:3]
         powers, write, read = self._tables(size)
         before = None
         if state is not None:
             before = torch.cat([state.real, state.imag], 1).unsqueeze(2)
         if chunks > 1:
-            before = _entering(write @ u_HQCB.flatten(2), _parts(powers[..., size]), chunks, before)
+            before = entering(write @ u_HQCB.flatten(2), _turn(powers[..., size]), chunks, before)
         if streams or only_last:
             rest = steps - (chunks - 1) * size
             u_HQB = u_HQCB.squeeze(2) if chunks == 1 else u_HQCB[:, :rest, -1]
             after = write[..., size - rest :] @ u_HQB
             if before is not None:
-                after = _turned(before[:, :, -1], _parts(powers[..., rest]), after)
+                after = turned(before[:, :, -1], _turn(powers[..., rest]), after)
             if only_last:
                 u_HB = u_HQB[:, -1]
                 y_HB = (read[..., :1] * after).sum(1) + self.d.unsqueeze(1) * u_HB
@@ -156,7 +119,7 @@ class S4DLayer(Layer):
             state = torch.complex(*after.chunk(2, 1))
         kernel = (write[..., -1:] * read[..., :size]).sum(1)
         kernel = kernel + F.pad(self.d.unsqueeze(1), (0, size - 1))
-        y = _toeplitz(kernel) @ u_HQCB.flatten(2)
+        y = toeplitz(kernel) @ u_HQCB.flatten(2)
         if before is not None:
             y = torch.baddbmm(y, read[..., 1:].transpose(1, 2), before.flatten(2))
         return self._block(u_HQCB.flatten(1), y.flatten(1)).view_as(u_HQCB), state
@@ -197,35 +160,5 @@ class S4DLayer(Layer):
         return mixed.add_(self.mix.bias.unsqueeze(1))
 
 
-def _entering(sums_HSX: Tensor, turn: Parts, chunks: int, first: Tensor | None) -> Tensor:
-    """The states [H, S, C, B] before the chunks, from what each chunk adds (X: C*B) and the state
-    before the first one."""
-    sums = sums_HSX.unflatten(2, (chunks, -1)).unbind(2)
-    before = [torch.zeros_like(sums[0]) if first is None else first.squeeze(2)]
-    for added in sums[:-1]:
-        before.append(_turned(before[-1], turn, added))
-    return torch.stack(before, 2)
-
-
-def _parts(turn_HN: Tensor) -> Parts:
-    """A complex factor [H, N] as two real ones [H, S, 1], for a state and for the same state with
-    its real and imaginary parts swapped (see `_turned`)."""
-    re, im = turn_HN.real, turn_HN.imag
-    return torch.cat([re, re], 1).unsqueeze(2), torch.cat([-im, im], 1).unsqueeze(2)
-
-
-def _turned(state_HSB: Tensor, turn: Parts, added_HSB: Tensor) -> Tensor:
-    """turn * state + added, all complex numbers as real and imaginary parts."""
-    same, swapped = turn
-    added_HSB = torch.addcmul(added_HSB, same, state_HSB)
-    return torch.addcmul(added_HSB, swapped, state_HSB.roll(state_HSB.shape[1] // 2, 1))
-
-
-def _toeplitz(kernel_HQ: Tensor) -> Tensor:
-    """[H, Q, Q] with K_(i-j) at i, j and zeros above the diagonal. Rows of 2Q numbers, each the
-    kernel and then zeros, are laid one after another and cut into rows of 2Q - 1: that moves every
-    row one step further than the row before."""
-    size = kernel_HQ.shape[1]
-    rows = F.pad(kernel_HQ, (0, size)).unsqueeze(1).expand(-1, size, -1).flatten(1)
-    rows = rows[:, : size * (2 * size - 1)].unflatten(1, (size, 2 * size - 1))
-    return rows[..., :size].transpose(1, 2)
+def _turn(factor_HN: Tensor) -> Parts:
+    return parts(factor_HN.real, factor_HN.imag)

@@ -21,6 +21,7 @@ class Kind:
     base      the dotted name of the base class
     needs     what a class must define, since the base does not; `a or b`: one of the two
     built_in  the names that come with drnn_bench
+    reserved  words of the command line, which are no names
     """
 
     word: str
@@ -29,6 +30,7 @@ class Kind:
     base: str
     needs: tuple[str, ...]
     built_in: Mapping[str, Any]
+    reserved: tuple[str, ...] = ("all",)
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,13 @@ def check(cls: type[Extension], where: str) -> None:
     if lacking:
         raise UserError(f"{where} lacks {', '.join(lacking)}")
     name = getattr(cls, kind.label)
-    if not (isinstance(name, str) and re.fullmatch(r"[a-z]\w*", name, re.ASCII)) or name == "all":
+    if not (isinstance(name, str) and re.fullmatch(r"[a-z]\w*", name, re.ASCII)):
         raise UserError(
             f"{where}: {kind.label} = {name!r} must be lower-case letters, digits and _"
         )
+    if name in kind.reserved:
+        words = ", ".join(kind.reserved)
+        raise UserError(f"{where}: {kind.label} = {name!r} must be none of {words}")
     inherited = {field.name for field in dataclasses.fields(base)}
     for field in dataclasses.fields(cls):
         if field.name in (kind.label, "version", "summary", "metric"):

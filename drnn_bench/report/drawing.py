@@ -37,7 +37,11 @@ def levels(net: Architecture) -> list[Level]:
         return [Level(f"module {i}, period {p}", (p,), every=p) for i, p in enumerate(periods, 1)]
     if skips := getattr(net, "skips", None):
         return [Level(f"layer {i}, skip {s}", (1, s)) for i, s in enumerate(skips, 1)]
-    windows = net.paths.windows
+    windows = [tuple(range(STEPS) if w is None else w[:STEPS]) for w in net.paths.windows]
+    if net.layer_dilations is None and not net.paths.spans:
+        over = ["all steps" if w is None else f"{len(w)} steps" for w in net.paths.windows]
+        names = [f"layer {i}, attention over {steps}" for i, steps in enumerate(over, 1)]
+        return [Level(n, w, recurrent=False) for n, w in zip(names, windows, strict=True)]
     dilations = net.layer_dilations or (1,) * net.layers
     names = [f"layer {i}, dilation {d}" for i, d in enumerate(dilations, 1)]
     if not net.paths.spans:

@@ -67,7 +67,7 @@ def describe_run(spec: StudySpec, data: TaskFacts, best: dict[str, Any]) -> dict
         "path_lengths": {str(span): to_json(path_length(net, span)) for span in task.needed_spans},
         "recurrent_edges_per_node": net.recurrent_edges_per_node,
         "sequential_steps": net.sequential_steps(task.length),
-        **cost(net),
+        **cost(net, task.length),
         **({"plugins": spec.plugins} if spec.plugins else {}),
     }
 

@@ -120,7 +120,7 @@ def measure_candidates(
                     "architecture": architecture.words,
                     "config": architecture.config,
                     "parameters": count_parameters(architecture),
-                    **cost(architecture),
+                    **cost(architecture, measured["length"]),
                     "task": task.key,
                     **measured,
                     "base": candidates[0].name,

@@ -252,12 +252,12 @@ def test_help_is_light():
 
 
 def test_ls_lists_everything(bench):
-    from drnn_bench.models.names import FAMILIES
+    from drnn_bench.models.names import FAMILIES, GROUPS
     from drnn_bench.tasks.names import TASKS
 
-    assert [r["family"] for r in json.loads(bench("ls", "families", "--json").stdout)] == [
-        *FAMILIES
-    ]
+    rows = json.loads(bench("ls", "families", "--json").stdout)
+    assert [row["family"] for row in rows] == [*FAMILIES]
+    assert all(row["family"] in GROUPS[row["group"]] for row in rows)
     assert len(json.loads(bench("ls", "tasks", "--json").stdout)) == len(TASKS)
     assert "pixel_digits" in bench("ls", "tasks").stdout
 

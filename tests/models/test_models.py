@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,14 +14,17 @@ from drnn_bench.errors import UserError
 from drnn_bench.kernels.linear import linear_scan
 from drnn_bench.models.budget import count_parameters
 from drnn_bench.models.build import configure
+from drnn_bench.models.cost import cost
 from drnn_bench.models.layers import RecurrentLayer
-from drnn_bench.models.mrl import reach
+from drnn_bench.models.mrl import path_lengths, reach
 from drnn_bench.models.names import FAMILIES
 from drnn_bench.testing import FamilyContract
+from drnn_bench.testing.costs import MacCounter
 from drnn_bench.testing.nets import (
     INPUTS,
     architecture_of,
     close,
+    doubled,
     make,
 )
 from tests.support import oracles
@@ -70,6 +75,16 @@ def oracle_output(family, options, model, x):
             named = (layer.log_dt, layer.log_a_re, layer.a_im, layer.c, layer.d)
             y = oracles.s4d_layer(h, *named)
             h = h + layer.mix(torch.nn.functional.gelu(y))
+    elif family == "lru":
+        h = model.encoder(h)
+        for layer in model.layers:
+            named = (layer.log_nu, layer.log_theta, layer.log_gamma, layer.b, layer.c, layer.d)
+            h = oracles.lru_block(h, named, layer.mix)
+    elif family == "transformer":
+        h = model.encoder(h)
+        for block in model.layers:
+            h = oracles.transformer_block(h, block)
+        h = oracles.layer_norm(h, model.norm)
     elif family == "clockwork_rnn":
         modules = [(m.w_ih, m.w_hh, m.bias) for m in model.modules_]
         h = oracles.clockwork_layer(h, config.periods, modules)
@@ -91,7 +106,13 @@ def test_symbols_stand_for_their_one_hot_inputs(family):
         assert close(torch.cat(parts, 1), model(hot), 1e-5)
 
 
-WITHOUT_SCAN = ("dilated_cnn", "tcn", "s4d")  # families that no kernel is chosen for
+WITHOUT_SCAN = (
+    "dilated_cnn",
+    "tcn",
+    "s4d",
+    "lru",
+    "transformer",
+)  # families that no kernel is chosen for
 
 
 @pytest.mark.parametrize(
@@ -245,12 +266,13 @@ def test_complex_parameters_are_reals_and_follow_double():
 
 
 @pytest.mark.parametrize("length", [64, 65, 131, 300])
-def test_a_state_space_goes_on_from_chunk_to_chunk(length):
-    """Chunks are of up to 64 steps, and the last of them may be shorter."""
-    options = NETS["s4d"][0]
-    model = make("s4d", options).double()
+@pytest.mark.parametrize("family", ["s4d", "lru"])
+def test_a_state_space_goes_on_from_chunk_to_chunk(family, length):
+    """Chunks are of up to 64 or 32 steps, and the last of them may be shorter."""
+    options = NETS[family][0]
+    model = make(family, options).double()
     x = torch.randn(2, length, INPUTS, dtype=torch.float64)
-    whole = oracle_output("s4d", options, model, x)
+    whole = oracle_output(family, options, model, x)
     assert close(model(x), whole, 1e-10)
     assert close(model(x, last=1), whole[:, -1:], 1e-10)
     for sizes in ([length - 1, 1], [1, length - 1], [length // 2, length - length // 2]):
@@ -264,6 +286,28 @@ def test_a_state_space_goes_on_from_chunk_to_chunk(length):
         pairs = [torch.autograd.grad(y.sin().sum(), parameters, retain_graph=True)
                  for y in (fast, slow)]  # fmt: skip
         assert all(close(a, b, 1e-10) for a, b in zip(*pairs, strict=True))
+
+
+@torch.no_grad()
+def test_an_lru_begins_on_its_ring_and_keeps_the_norm_of_noise():
+    """Lemma 3.2 and equation 7 of Orvieto et al. 2023: |lambda|^2 and the phase are uniform, and
+    states that read white noise have the variance of what they read."""
+    options = {"depth": 1, "states": 4, "r_min": 0.6, "r_max": 0.98, "max_phase": 1.0, "width": 100}
+    layer = make("lru", options).double().layers[0]
+    radius, phase = torch.exp(-layer.log_nu.exp()), layer.log_theta.exp()
+    for value, low, high in ((radius**2, 0.6**2, 0.98**2), (phase, 0.0, 1.0)):
+        assert value.min() >= low
+        assert value.max() <= high
+        # Kolmogorov and Smirnov's distance; above 0.1 in 1 of 2,000 draws of 400.
+        even = (torch.arange(400) + 0.5) / 400
+        assert ((value.sort().values - low) / (high - low) - even).abs().max() < 0.1
+    eigenvalues = torch.polar(radius, phase)
+    state, power = torch.zeros(400, 64, dtype=torch.complex128), []
+    for step in range(400):
+        noise = torch.randn(400, 64, dtype=torch.complex128)
+        state = eigenvalues[:, None] * state + layer.log_gamma.exp()[:, None] * noise
+        power += [state.abs().square().mean()] * (step >= 200)
+    assert sum(power) / len(power) == pytest.approx(1, rel=0.03)
 
 
 @pytest.mark.parametrize("family", ["dilated_cnn", "tcn"])
@@ -364,6 +408,13 @@ def test_an_embedding_saves_parameters_of_a_large_alphabet():
         ("tcn", {"width": (3,) * 7 + (4,)}, "width"),
         ("tcn", {"dropout": 1.0, "width": 3}, "dropout"),
         ("s4d", {"states": 0, "width": 3}, "states"),
+        ("lru", {"states": 0, "width": 3}, "states"),
+        ("transformer", {"heads": 0, "width": 3}, "heads"),
+        ("transformer", {"ratio": 0, "width": 3}, "ratio"),
+        ("transformer", {"window": 1, "width": 3}, "window"),
+        ("lru", {"r_min": 0.9, "r_max": 0.9, "width": 3}, "r_min"),
+        ("lru", {"r_max": 1.1, "width": 3}, "r_max"),
+        ("lru", {"max_phase": 7.0, "width": 3}, "max_phase"),
         ("dilated_cnn", {"kernel": 1, "width": 3}, "kernel"),
         ("clockwork_rnn", {"base": 1, "width": 30}, "base"),
         ("clockwork_rnn", {"modules": 8, "width": 7}, "width"),
@@ -377,3 +428,77 @@ def test_impossible_nets_are_refused_by_name(family, options, named):
         architecture_of(family, options)
     assert isinstance(refused.value, ValueError)
     assert "\n" not in str(refused.value)
+
+
+class TestTransformer:
+    @pytest.mark.parametrize("window", [None, 9])
+    def test_torchs_fused_attention_gives_what_plain_products_give(self, window):
+        """In float32, where training runs; the oracle is compared at lengths of 37 at most."""
+        model = make("transformer", {"depth": 2, "heads": 2, "window": window, "width": 8})
+        x = torch.randn(2, 150, INPUTS)
+        for last in (None, 20, 1):
+            grads = []
+            for kernel in ("auto", "torch"):
+                with kernels.forced(kernel):
+                    y = model(x, last=last)
+                parameters = list(model.parameters())
+                grads.append([y, *torch.autograd.grad(y.sin().sum(), parameters)])
+            for fused, plain in zip(*grads, strict=True):
+                assert close(fused, plain, 1e-4)
+
+    @settings(max_examples=25, deadline=None)
+    @given(
+        window=st.none() | st.integers(2, 30), length=st.integers(1, 70), cut=st.integers(0, 70),
+        singles=st.integers(0, 5), last=st.integers(1, 70),
+    )  # fmt: skip
+    def test_any_window_streams_and_ends_as_one_pass_does(self, window, length, cut, singles, last):
+        model = make("transformer", {"depth": 2, "heads": 1, "window": window, "width": 4}).double()
+        x = torch.randn(2, length, INPUTS, dtype=torch.float64)
+        cut = min(cut, length)
+        singles = min(singles, length - cut)
+        sizes = [cut, *[1] * singles, length - cut - singles]
+        with torch.no_grad():
+            whole, state, parts = model(x), None, []
+            for chunk in x.split([size for size in sizes if size], dim=1):
+                y, state = model.stream(chunk, state)
+                parts.append(y)
+            assert close(torch.cat(parts, 1), whole, 1e-10)
+            assert close(model(x, last=min(last, length)), whole[:, -last:], 1e-10)
+
+    def test_moving_a_sequence_in_time_moves_its_outputs(self):
+        """Rotary positions are relative: with a window, what lies before it has no influence."""
+        model = make("transformer", {"depth": 1, "window": 6, "width": 6}).double()
+        x = torch.randn(1, 30, INPUTS, dtype=torch.float64)
+        before = torch.randn(1, 500, INPUTS, dtype=torch.float64)
+        moved = model(torch.cat([before, x], 1))[:, 500:]
+        assert close(moved[:, 5:], model(x)[:, 5:], 1e-9)
+
+    def test_without_a_window_its_costs_are_told_for_a_length(self):
+        net = architecture_of("transformer", {"depth": 2, "heads": 2, "width": 5})
+        assert cost(net) | {"weight_bytes": 0} == {
+            "macs_per_step": None, "state_bytes": None, "weight_bytes": 0,
+        }  # fmt: skip
+        model, steps, state = doubled(net.build()), 11, None
+        parts = torch.randn(1, steps, INPUTS, dtype=torch.float64).split(1, dim=1)
+        with torch.no_grad(), MacCounter(model) as counter:
+            for x in parts:
+                _, state = model.stream(x, state)
+        told = cost(net, steps)
+        assert told["macs_per_step"] == counter.macs / steps
+        held = [tensor for _, pair in state.parts for tensor in pair]
+        assert told["state_bytes"] == sum(tensor.numel() for tensor in held) * 4
+
+    def test_attention_is_one_edge_to_any_span_that_it_reaches(self):
+        wide, narrow = (
+            architecture_of("transformer", {"depth": 3, "window": window, "width": 4})
+            for window in (None, 5)
+        )
+        assert (reach(wide), reach(narrow)) == (None, 12)
+        assert path_lengths(wide.paths, 100_000).tolist() == [3] * 100_001
+        assert path_lengths(narrow.paths, 14).tolist() == [3] * 13 + [math.inf] * 2
+
+    def test_any_width_goes_with_any_number_of_heads(self):
+        for width in range(1, 20):
+            net = architecture_of("transformer", {"heads": 3, "width": width})
+            assert net.head_size % 2 == 0
+            assert width <= 3 * net.head_size < width + 6

@@ -103,8 +103,10 @@ def test_steps_that_follow_one_another():
         "clockwork_rnn": ({"modules": 8}, sum(-(-784 // 2**i) for i in range(8))),
         "min_gru": ({"depth": 2}, 2 * 10),
         "s4d": ({"depth": 2}, 2 * 13),  # chunks of 64 steps
+        "lru": ({"depth": 2}, 2 * 25),  # chunks of 32 steps
         "dilated_cnn": ({"depth": 10}, 10),
         "tcn": ({"depth": 8}, 8),
+        "transformer": ({"depth": 4}, 4),
     }
     for family, (options, count) in steps.items():
         assert net(family, **options).sequential_steps(784) == count

@@ -27,8 +27,9 @@ from tests.support.refused import refusal
 
 CASES = [(family, NETS[family][0]) for family in FAMILIES]
 CASES += [("dilated_rnn", NETS["dilated_rnn"][2])]  # LSTM cells and a final convolution
+CASES += [("transformer", NETS["transformer"][1])]  # without a window
 EVERY = pytest.mark.parametrize(
-    ("family", "options"), CASES, ids=[*FAMILIES, "dilated_rnn-lstm"]
+    ("family", "options"), CASES, ids=[*FAMILIES, "dilated_rnn-lstm", "transformer-all"]
 )  # fmt: skip
 STEPS = 20
 
@@ -64,12 +65,16 @@ def test_jit_trace(family, options):
 
 # The compiler takes seconds a layer.
 ONE_LAYER = {
-    **{family: {"depth": 1, "width": 4} for family in ("rnn", "lstm", "gru", "min_gru", "s4d")},
+    **{
+        family: {"depth": 1, "width": 4}
+        for family in ("rnn", "lstm", "gru", "min_gru", "s4d", "lru")
+    },
     "dilated_rnn": {"dilations": (3,), "width": 4},
     "skip_rnn": {"depth": 1, "skip": 4, "width": 4},
     "dilated_cnn": {"depth": 2, "width": 4},
     "tcn": {"depth": 1, "kernel": 2, "width": 4},
     "clockwork_rnn": {"modules": 2, "width": 4},
+    "transformer": {"depth": 1, "width": 4},
 }
 
 
@@ -244,7 +249,7 @@ def test_gradients_of_gradients(family, options):
     """Those of the fused kernels are refused; without them, every net has them."""
     model, x, _ = net_and_inputs(family, options)
     weights = list(model.parameters())
-    if family not in ("dilated_cnn", "tcn", "s4d"):
+    if family not in ("dilated_cnn", "tcn", "s4d", "lru", "transformer"):
         with pytest.raises(UserError, match="cannot be differentiated again"):
             torch.autograd.grad(model(x).sum(), weights, create_graph=True)
     model = model.double()

@@ -31,7 +31,7 @@ def test_every_command_of_the_page_runs_as_it_stands(page, bench):
     commands = [shlex.split(line)[1:] for line in COMMANDS if line.startswith("bench ")]
     said = {words[-1]: bench(*words).stdout for words in commands}
     assert re.search(r"tone:T=64,noise=0.5 +64 +accuracy +2,000", said["tasks"])
-    assert re.search(r"leaky_rnn +depth, slowest, learning_rate", said["families"])
+    assert re.search(r"leaky_rnn +linear +depth, slowest, learning_rate", said["families"])
     assert re.search(r"parameters +19\d\d\n", said["2k"])
 
     rows, _ = records.read(page / "runs" / "records.jsonl")
@@ -172,7 +172,7 @@ def test_a_family_without_a_search_space_is_told_where_to_put_one(page, bench):
     assert refusal(default_path, "leaky_rnn") == told
     assert read_space(page / "mine.toml").family == "leaky_rnn"
     done = bench("--plugin", "leaky_rnn.py", "ls", "families")
-    assert re.search(r"leaky_rnn +– +leaky integrators", done.stdout)
+    assert re.search(r"leaky_rnn +linear +– +leaky integrators", done.stdout)
     assert done.stderr == f"bench: {told}\n"
 
 
@@ -274,7 +274,12 @@ WRONG = {
         changed("leaky_rnn.py", "    summary = ", "    # "), "class LeakyRNN lacks summary",
     ),
     "our family": (changed("leaky_rnn.py", '"leaky_rnn"', '"lstm"'), "'lstm' is a family of"),
-    "all": (changed("leaky_rnn.py", '"leaky_rnn"', '"all"'), "family = 'all' must be"),
+    "all": (changed("leaky_rnn.py", '"leaky_rnn"', '"all"'), "family = 'all' must be none of"),
+    "a group": (changed("leaky_rnn.py", '"leaky_rnn"', '"linear"'), "family = 'linear' must be"),
+    "no group": (
+        changed("leaky_rnn.py", '"linear"', '"liner"'),
+        "unknown family_group 'liner': did you mean 'linear'?",
+    ),
 }  # fmt: skip
 
 

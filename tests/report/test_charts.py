@@ -264,7 +264,9 @@ def test_a_drawing_shows_strong_exactly_what_the_last_output_depends_on(name):
     assert _seen(levels(net), 33)[0] == reached
 
 
-@pytest.mark.parametrize("family", ["dilated_rnn", "clockwork_rnn", "s4d", "min_gru", "gru"])
+@pytest.mark.parametrize(
+    "family", ["dilated_rnn", "clockwork_rnn", "s4d", "min_gru", "gru", "transformer"]
+)
 def test_any_familys_drawing_is_whole(family):
     config = make_architecture(family, input_size=1, output_size=1, width=16).config
     root = ET.fromstring(draw(family, json.loads(json.dumps(config)), 64))

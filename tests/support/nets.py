@@ -27,6 +27,15 @@ NETS = {
     ],
     "min_gru": [{"depth": 1, "width": 6}, {"depth": 3, "width": (5, 4, 4)}],
     "s4d": [{"depth": 2, "states": 3, "width": 5}],
+    "lru": [
+        {"depth": 2, "width": 5},
+        {"depth": 1, "states": 2, "r_min": 0.0, "r_max": 1.0, "max_phase": 0.3, "width": 4},
+    ],
+    "transformer": [
+        {"depth": 2, "heads": 2, "window": 7, "width": 5},
+        {"depth": 2, "heads": 3, "ratio": 2, "width": 6},
+        {"depth": 1, "heads": 1, "window": 40, "width": 4},
+    ],
     "clockwork_rnn": [
         {"base": 2, "modules": 4, "width": 11},
         {"base": 3, "modules": 3, "width": 6},

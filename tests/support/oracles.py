@@ -4,7 +4,8 @@ Each is a loop over the time steps, written straight from the layer's equations.
 Everything is plain torch on float64 tensors, so autograd gives reference gradients.
 
 Shape suffixes: B batch, T steps, I inputs, H units, O outputs, C channels, s dilation, k kernel;
-in the state space layer also N complex states a channel, and 2 for (real, imaginary).
+in the state space layers also N complex states, and 2 for (real, imaginary); in attention
+E for the numbers of all heads, d for those of one.
 """
 
 import torch
@@ -181,3 +182,85 @@ def s4d_layer(u_BTH, log_dt_H, log_a_re_HN, a_im_HN, c_HN2, d_H):
         s_BHN = a_bar_HN * s_BHN + b_bar_HN * u_BH[:, :, None]
         ys.append(2 * (c_HN * s_BHN).sum(dim=-1).real + d_H * u_BH)
     return torch.stack(ys, dim=1)
+
+
+def lru_layer(u_BTH, log_nu_N, log_theta_N, log_gamma_N, b_N2H, c_HN2, d_H):
+    """x_t = lambda x_{t-1} + gamma (B u_t), y_t = Re(C x_t) + D u_t (Orvieto et al. 2023, eq. 6).
+
+    lambda = exp(-exp(nu) + i exp(theta)).
+    Returns y_BTH.
+    """
+    batch, steps, _ = u_BTH.shape
+    lambda_N = torch.exp(torch.complex(-torch.exp(log_nu_N), torch.exp(log_theta_N)))
+    b_NH, c_HN = (
+        torch.complex(b_N2H[:, 0], b_N2H[:, 1]),
+        torch.complex(c_HN2[..., 0], c_HN2[..., 1]),
+    )
+    x_BN = torch.zeros(batch, len(lambda_N), dtype=lambda_N.dtype)
+    ys = []
+    for t in range(steps):
+        read_BN = u_BTH[:, t].to(b_NH.dtype) @ b_NH.T
+        x_BN = lambda_N * x_BN + torch.exp(log_gamma_N) * read_BN
+        ys.append((x_BN @ c_HN.T).real + d_H * u_BTH[:, t])
+    return torch.stack(ys, dim=1)
+
+
+def lru_block(u_BTH, layer, mix):
+    """u + value * sigmoid(gate) with (value, gate) = mix(gelu(y)), where y is the LRU of the
+    normalised u. layer holds what `lru_layer` takes. Returns y_BTH."""
+    y = lru_layer(layer_norm(u_BTH), *layer)
+    value, gate = mix(gelu(y)).split(u_BTH.shape[2], dim=2)
+    return u_BTH + value * torch.sigmoid(gate)
+
+
+def layer_norm(x, norm=None):
+    """Mean 0 and variance 1 over the last axis, then the norm's gain and bias, if there is one."""
+    centred = x - x.mean(-1, keepdim=True)
+    scaled = centred / torch.sqrt((centred**2).mean(-1, keepdim=True) + 1e-5)
+    return scaled if norm is None else scaled * norm.weight + norm.bias
+
+
+def gelu(x):
+    """x P(z < x) of a standard normal z."""
+    return x * 0.5 * (1 + torch.erf(x / 2**0.5))
+
+
+def rotary(x_Bd, step):
+    """Numbers i and i + d/2 as the complex number i, turned by step * 10000^(-2i/d) (Su et al.
+    2021, equation 15)."""
+    first, second = x_Bd.chunk(2, dim=1)
+    d = x_Bd.shape[1]
+    angles = [step * 10000 ** (-2 * i / d) for i in range(d // 2)]
+    turned = torch.complex(first, second) * torch.exp(
+        1j * torch.tensor(angles, dtype=torch.float64)
+    )
+    return torch.cat([turned.real, turned.imag], dim=1)
+
+
+def attention(u_BTH, w_q, w_k, w_v, heads, window):
+    """Head by head and step by step: softmax over the steps s = t - window + 1 .. t of q_t k_s /
+    sqrt(d), and the sum of v_s with these weights. The heads side by side, [B, T, E]."""
+    steps, d = u_BTH.shape[1], w_q.shape[0] // heads
+    outputs = []
+    for head in range(heads):
+        rows = slice(head * d, (head + 1) * d)
+        k_TBd = torch.stack([rotary(u_BTH[:, t] @ w_k[rows].T, t) for t in range(steps)])
+        v_TBd = (u_BTH @ w_v[rows].T).transpose(0, 1)
+        ys = []
+        for t in range(steps):
+            q_Bd = rotary(u_BTH[:, t] @ w_q[rows].T, t)
+            first = 0 if window is None else max(0, t - window + 1)
+            scores_SB = (q_Bd * k_TBd[first : t + 1]).sum(-1) / d**0.5
+            ys.append((scores_SB.softmax(0)[:, :, None] * v_TBd[first : t + 1]).sum(0))
+        outputs.append(torch.stack(ys, dim=1))
+    return torch.cat(outputs, dim=2)
+
+
+def transformer_block(u_BTH, block):
+    """Attention of the normalised u, then an MLP of the normalised sum, each added to what it
+    read. Returns y_BTH."""
+    weights = (block.query.weight, block.key.weight, block.value.weight)
+    read = attention(layer_norm(u_BTH, block.norm1), *weights, block.heads, block.window)
+    u_BTH = u_BTH + read @ block.out.weight.T
+    hidden = gelu(layer_norm(u_BTH, block.norm2) @ block.widen.weight.T + block.widen.bias)
+    return u_BTH + hidden @ block.narrow.weight.T + block.narrow.bias
