@@ -45,24 +45,20 @@ def answers_real(
     """Predictions of real targets that are the same for every example. `best` gives the answers of
     the scored targets [M] of one position."""
     scored_NSD = ~np.isnan(y_NSD)
+    steps = [slice(s, s + 1) for s in range(y_NSD.shape[1])]
     if (scored_NSD.sum(0) < ENOUGH).any():  # one answer for all steps
-        answers = [best(y[m]) for y, m in _columns(y_NSD, scored_NSD)]
-        answers_SO = np.concatenate(answers)[None].repeat(y_NSD.shape[1], axis=0)
-    else:
-        answers_SO = np.stack(
-            [
-                np.concatenate([best(y[m]) for y, m in _columns(y_N1D, m_N1D)])
-                for y_N1D, m_N1D in zip(
-                    y_NSD.swapaxes(0, 1), scored_NSD.swapaxes(0, 1), strict=True
-                )
-            ]
-        )
-    outputs_NSO = np.broadcast_to(answers_SO, (len(y_NSD), *answers_SO.shape))
+        steps = [slice(None)]
+    answers_SO = np.stack(
+        [
+            np.concatenate([best(y_M) for y_M in _columns(y_NSD[:, step], scored_NSD[:, step])])
+            for step in steps
+        ]
+    )
+    shape = (*y_NSD.shape[:2], answers_SO.shape[1])
+    outputs_NSO = np.broadcast_to(answers_SO, shape)
     return Predictions(form, outputs_NSO, y_NSD, np.zeros(len(y_NSD)))
 
 
-def _columns(y: np.ndarray, scored: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Targets and which of them count, for each of the D."""
-    width = y.shape[-1]
-    return list(zip(y.reshape(-1, width).T.astype(np.float64), scored.reshape(-1, width).T,
-                    strict=True))  # fmt: skip
+def _columns(y_NSD: np.ndarray, scored_NSD: np.ndarray) -> list[np.ndarray]:
+    """The scored targets [M] of each of the D."""
+    return [y[m].astype(np.float64) for y, m in zip(y_NSD.T, scored_NSD.T, strict=True)]

@@ -82,9 +82,8 @@ class Perplexity(TotalsMetric):
         return _nats(p)
 
     def of_totals(self, totals_K: np.ndarray) -> float:
-        return float(
-            np.exp(np.minimum(totals_K[0] / totals_K[1], 230.0))
-        )  # e^230: a record holds no more
+        # A record holds no more than e^230 = 1e100.
+        return float(np.exp(np.minimum(totals_K[0] / totals_K[1], 230.0)))
 
     def guess(self, y: np.ndarray, form: TargetForm) -> float:
         return math.exp(_entropy(y, form))

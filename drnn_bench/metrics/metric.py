@@ -1,4 +1,4 @@
-"""What a metric is: numbers of each example, their value over a split, what each example adds to it.
+"""What a metric is: numbers of each example, and what they come to over a split.
 
 A metric reads a split batch by batch. `statistics` gives each example's numbers; those of all
 batches together give the value. So a value is that of the whole split, whatever the batches were.

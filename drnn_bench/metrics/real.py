@@ -1,5 +1,5 @@
-"""Metrics of real numbers, in the targets' own unit. Quantiles are read as their middle one, but for
-the pinball loss.
+"""Metrics of real numbers, in the targets' own unit. Of quantiles the middle one is read, but by
+the pinball loss all.
 
 Legend: N examples, S scored steps, D targets a step, Q quantiles.
 """
