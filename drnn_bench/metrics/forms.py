@@ -1,7 +1,8 @@
 """What a net's outputs and a task's targets are, by the loss that the net is trained on.
 
 classes    outputs are logits of O classes; a target is a class, UNSCORED where it does not count
-binary     outputs are logits of D questions; a target is 0 or 1 for each, NaN where unscored
+binary     outputs are logits of D questions; a target is 0 or 1 for each, UNSCORED or NaN where
+           it does not count
 real       outputs are D real numbers; a target is as many, NaN where it does not count
 quantiles  outputs are the Q quantiles of each of D real numbers, target by target
 
@@ -97,9 +98,13 @@ class Predictions:
 
 
 def steps_of(targets: np.ndarray, form: TargetForm, stream: bool = False) -> np.ndarray:
-    """A split's targets as `Predictions` has them: [N, S] of classes, else [N, S, D]. Each step of
-    a stream is an example."""
+    """A split's targets as `Predictions` has them: [N, S] of classes, else float64 [N, S, D]. Each
+    step of a stream is an example."""
     y = np.asarray(targets)
     if form.kind == "classes":
         return y.reshape(len(y), -1)
-    return y.reshape(len(y), 1 if stream else y.shape[1] if y.ndim > 1 else 1, form.targets)
+    steps = 1 if stream or y.ndim == 1 else y.shape[1]
+    y_NSD = y.reshape(len(y), steps, form.targets).astype(np.float64)
+    if form.kind == "binary" and y.dtype.kind in "iu":
+        y_NSD[y_NSD == UNSCORED] = np.nan
+    return y_NSD

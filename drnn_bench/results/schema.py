@@ -71,6 +71,9 @@ TABLE = Kind("an object", lambda x: isinstance(x, dict))
 LENGTHS = Kind(
     "lengths by span", lambda x: isinstance(x, dict) and all(map(LENGTH.fits, x.values()))
 )
+NUMBERS = Kind(
+    "numbers by name", lambda x: isinstance(x, dict) and all(map(NUMBER.fits, x.values()))
+)
 SHARES = Kind("shares by name", lambda x: isinstance(x, dict) and all(map(SHARE.fits, x.values())))
 _DEEP = ("depth", "modules", "start")
 
@@ -159,9 +162,9 @@ ROLES: dict[tuple[str, str], Row] = {
     ("candidate", "complete"): {"validation": NUMBER, "train_seconds": AMOUNT},
     ("candidate", "diverged"): {"train_seconds": AMOUNT},
     ("final", "complete"): {
-        "validation": NUMBER, "test": NUMBER, "test_accuracy": SHARE, "test_size": SIZE,
+        "validation": NUMBER, "test": NUMBER, "test_accuracy?": SHARE, "test_size": SIZE,
         "best_step": COUNT, "train_seconds": AMOUNT, "curve?": [PAIR], "weights?": WORD,
-        "outcomes?": OUTCOMES,
+        "outcomes?": OUTCOMES, "metrics?": NUMBERS,
     },
     ("final", "diverged"): {},
     ("final", "failed"): {"reason": TEXT},

@@ -114,7 +114,7 @@ def make_line(
         test_high=high,
         test_error=_sampling_error(complete),
         tests=tests,
-        test_accuracy=mean_of_all([row["test_accuracy"] for row in complete]),
+        test_accuracy=mean_of_all([row.get("test_accuracy") for row in complete]),
         guessing=study.get("guessing"),
         validation_best=best["value"],
         validation_mean=validation,
