@@ -8,8 +8,8 @@ the first so many steps of each sequence; recordings are cut into segments of th
 they were split. `rate` is what recordings are resampled to. `missing` says what is done with
 missing values: refuse, ffill or zero+mask. Of tables, `id` and `time` name the columns that say of
 which sequence a row is a step and when, `ignore=A+B` those to leave out, and `group` the column
-whose sequences stay in one split. `metric` names what ranks the nets, where accuracy says little because
-one class is rare: balanced_accuracy, macro_f1, auroc, ...
+whose sequences stay in one split. `metric` names what ranks the nets: accuracy says little where
+one class is rare, balanced_accuracy, macro_f1 and auroc say more.
 
 Protocol: splitting.py says which sequence is in which split, scaling.py how channels are scaled and
 missing values filled in. Sequences of different lengths are padded and masked: nets never see what
