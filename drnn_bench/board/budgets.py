@@ -74,10 +74,10 @@ def _table(groups: list[BoardGroup], base: str, gap: str) -> BudgetTable:
 
 def _heading(groups: list[BoardGroup], base: str) -> str:
     first = groups[0].first
-    unit = {"accuracy": "%", "cross_entropy": "nats"}.get(first.metric, "bits")
+    unit = first.shown_as.unit
     arrow = "↑" if first.direction == "max" else "↓"
     heading = (
-        f"{first.task}, {first.steps:,} steps: test {first.metric} {unit} {arrow} by budget "
+        f"{first.task}, {first.steps:,} steps: test {unit} {arrow} by budget "
         f"[parameters used, training speed/{base}, MRL over the spans 1 to "
         f"{first.mrl_horizon}] (version {first.task_version}, data {first.data_hash}"
         f"{f', protocol {first.protocol}' if first.protocol > 1 else ''})"

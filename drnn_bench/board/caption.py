@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from drnn_bench.board.cells import gain_text, on_edge_text
+from drnn_bench.board.cells import gain_text, metric_text, on_edge_text
 from drnn_bench.results.board_line import BoardGroup, BoardLine
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.results.searches import ENOUGH
 
+PERCENT = 100.0  # the scale of metrics that are shown in percent
 CANDIDATES = "Finalist: of up to three candidates the best mean validation on three other seeds."
 
 
@@ -61,9 +62,10 @@ def caption(group: BoardGroup) -> str:
 def _guessing(group: BoardGroup) -> list[str]:
     if group.guessing is None:
         return []
-    if group.metric == "accuracy":
-        return [f"Guessing is right in {100 * group.guessing:.1f} %."]
-    return [f"Guessing costs {group.guessing:.4f}."]
+    facts, value = group.shown_as, metric_text(group.shown_as, group.guessing)
+    if facts.scale == PERCENT:
+        return [f"Guessing is right in {value} %."]
+    return [f"Guessing {'costs' if group.direction == 'min' else 'reaches'} {value}."]
 
 
 def _method(lines: Sequence[BoardLine]) -> str:
@@ -104,9 +106,8 @@ def _conditional(lines: Sequence[BoardLine]) -> str:
 
 
 def _margin(line: BoardLine) -> str:
-    if line.metric == "accuracy":
-        return f"{100 * line.margin:g} points"
-    return f"{line.margin:g}"
+    points = " points" if line.shown_as.scale == PERCENT else ""
+    return f"{line.shown_as.scale * line.margin:g}{points}"
 
 
 def _solved(lines: Sequence[BoardLine]) -> list[str]:
@@ -135,7 +136,7 @@ def _time_to_target(lines: Sequence[BoardLine]) -> list[str]:
 
 
 def _level(line: BoardLine, value: float) -> str:
-    return f"{100 * value:g} %" if line.metric == "accuracy" else f"{value:.3g}"
+    return f"{100 * value:g} %" if line.shown_as.scale == PERCENT else f"{value:.3g}"
 
 
 def _has_curve(line: BoardLine) -> bool:
@@ -145,7 +146,7 @@ def _has_curve(line: BoardLine) -> bool:
 def _last_quarter(lines: Sequence[BoardLine]) -> list[str]:
     return _named(
         "Still better by, over the last quarter of the steps (mean validation)",
-        (f"{x.family} {gain_text(x.metric, x.last_quarter)}" for x in lines
+        (f"{x.family} {gain_text(x.shown_as, x.last_quarter)}" for x in lines
          if x.last_quarter is not None),
     )  # fmt: skip
 
@@ -220,7 +221,7 @@ def _plugins(lines: Sequence[BoardLine]) -> list[str]:
     hashes: dict[str, set[str]] = {}
     for line in lines:
         for kind, code in line.code.items():
-            name = line.task if kind == "task" else line.family
+            name = {"task": line.task, "metric": line.metric}.get(kind, line.family)
             words = f"{kind} {name}, {code.get('file') or code['package']}"
             hashes.setdefault(words, set()).add(code["sha256"][:8])
     words = [f"{name} (code {', '.join(sorted(codes))})" for name, codes in hashes.items()]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 
+from drnn_bench.metrics.metric import MetricFacts
 from drnn_bench.results.board_line import BoardGroup, BoardLine
 from drnn_bench.results.significance import share_interval
 
 MISSING = "–"
-UNITS = {"accuracy": "accuracy %", "cross_entropy": "nats", "bits_per_character": "bits/char"}
 
 
 def unit(group: BoardGroup) -> str:
     """The metric's unit, with an arrow towards its better end."""
     arrow = "↑" if group.direction == "max" else "↓"
-    return f"{UNITS.get(group.metric, group.metric)} {arrow}"
+    return f"{group.shown_as.unit} {arrow}"
 
 
 def number_text(value: float | None, digits: int = 0, suffix: str = "") -> str:
@@ -27,36 +27,40 @@ def percent_text(share: float | None) -> str:
     return MISSING if share is None or math.isnan(share) else f"{100 * share:.1f}"
 
 
-def metric_text(metric: str, value: float | None) -> str:
-    """A value of a metric: accuracy in percent, any other with four digits."""
+def metric_text(facts: MetricFacts, value: float | None) -> str:
+    """A value of a metric, in as many digits as the metric is shown with."""
     if value is None or math.isnan(value):
         return MISSING
-    return percent_text(value) if metric == "accuracy" else f"{value:.4f}"
+    return f"{facts.scale * value:{_digits(facts)}}"
 
 
-def gain_text(metric: str, value: float | None) -> str:
+def gain_text(facts: MetricFacts, value: float | None) -> str:
     """A difference of two values of a metric, with its sign."""
     if value is None or math.isnan(value):
         return MISSING
-    return f"{100 * value:+.1f}" if metric == "accuracy" else f"{value:+.4f}"
+    return f"{facts.scale * value:+{_digits(facts)}}"
+
+
+def _digits(facts: MetricFacts) -> str:
+    return ".5g" if facts.decimals is None else f".{facts.decimals}f"
 
 
 def result_text(line: BoardLine) -> str:
     """The test mean with half of its interval, in the metric's unit; or why there is none."""
     if not line.n:
         return "diverged" if line.diverged_finals else "search only"
-    mean = metric_text(line.metric, line.test_mean)
+    mean = metric_text(line.shown_as, line.test_mean)
     if line.test_low is None or line.test_high is None:
         return mean
     half = (line.test_high - line.test_low) / 2
-    return f"{mean} ± {metric_text(line.metric, half)}"
+    return f"{mean} ± {metric_text(line.shown_as, half)}"
 
 
 def searches_text(line: BoardLine) -> str:
     """How many searches a line is over, and the lowest and the highest of their test means."""
     if not line.search_means:
         return f"{line.searches}"
-    low, high = (metric_text(line.metric, end(line.search_means)) for end in (min, max))
+    low, high = (metric_text(line.shown_as, end(line.search_means)) for end in (min, max))
     return f"{line.searches} ({low} to {high})"
 
 

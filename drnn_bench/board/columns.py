@@ -71,13 +71,13 @@ def _number(
 
 
 def _metric(title: str, priority: int, value: Value) -> Column:
-    return Column(title, priority, lambda line: metric_text(line.metric, value(line)))
+    return Column(title, priority, lambda line: metric_text(line.shown_as, value(line)))
 
 
 def _gain(title: str, priority: int, value: Value) -> Column:
     """A column of differences, left out where no line has one."""
     return Column(
-        title, priority, lambda line: gain_text(line.metric, value(line)), shown=_any(value)
+        title, priority, lambda line: gain_text(line.shown_as, value(line)), shown=_any(value)
     )
 
 
@@ -85,12 +85,17 @@ def _any(value: Callable[[BoardLine], object]) -> Callable[[BoardGroup], bool]:
     return lambda group: any(value(line) is not None for line in group.lines)
 
 
+def _of_real(group: BoardGroup) -> bool:
+    """Whether its finals are of real targets, which have no accuracy."""
+    return all(line.n and line.test_accuracy is None for line in group.lines)
+
+
 COLUMNS = (
     Column("rank", 0, rank_text),
     Column("family", 0, lambda x: x.family, right=False),
     Column("test {unit}", 0, result_text),
     Column("accuracy %", 8, lambda x: percent_text(x.test_accuracy),
-           shown=lambda group: group.metric != "accuracy"),
+           shown=lambda group: group.metric != "accuracy" and not _of_real(group)),
     _number("n", 1, lambda x: x.n),
     Column("searches", 2, searches_text, shown=_any(lambda x: x.search_seeds or None)),
     Column("solved", 1, solved_text, shown=_any(lambda x: x.solved_at)),
@@ -119,9 +124,9 @@ COLUMNS = (
     _number("edges/node", 12, lambda x: x.recurrent_edges_per_node, 2),
     _metric("val best", 8, lambda x: x.validation_best),
     _metric("val mean", 13, lambda x: x.validation_mean),
-    Column("random mean", 9, lambda x: metric_text(x.metric, x.startup_mean),
+    Column("random mean", 9, lambda x: metric_text(x.shown_as, x.startup_mean),
            shown=lambda group: group.protocol == 1),
-    Column("gain", 9, lambda x: gain_text(x.metric, x.gain), better=lambda x: x.gain,
+    Column("gain", 9, lambda x: gain_text(x.shown_as, x.gain), better=lambda x: x.gain,
            shown=lambda group: group.protocol == 1),
     _gain("over random search", 9, lambda x: x.gain_over_random),
     _gain("at equal seconds", 9, lambda x: x.gain_at_seconds),

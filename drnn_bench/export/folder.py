@@ -30,6 +30,7 @@ from drnn_bench.search.plugin_code import named, needed
 from drnn_bench.system.escape import shell
 from drnn_bench.tasks.prepared import Prepared, all_prepared
 from drnn_bench.tasks.registry import task_type
+from drnn_bench.tasks.task import Task
 
 Row = dict[str, Any]
 CHOICE = ("task", "budget", "steps")  # options that tell boards apart
@@ -162,9 +163,21 @@ def describe(final: Row, prepared: Prepared) -> Row:
             "stream": task.stream,
             "one_hot": task.one_hot,
             "scale": task.scale,
+            **_targets(task),
             "facts": dict(prepared.facts),
         },
     }
+
+
+def _targets(task: Task) -> Row:
+    """What outputs mean, where they are not logits of classes."""
+    form = task.target_form
+    if form.kind == "classes":
+        return {}
+    facts: Row = {"loss_function": task.loss_function}
+    if form.kind != "binary":
+        facts |= {"target_offset": task.target_offset, "target_scale": task.target_scale}
+    return facts | ({"quantiles": form.quantiles} if form.quantiles else {})
 
 
 def _prepared(line: BoardLine, runs_dir: Path) -> Prepared:

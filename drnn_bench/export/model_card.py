@@ -6,13 +6,16 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from drnn_bench.board.cells import UNITS, metric_text, rank_text, result_text
+import numpy as np
+
+from drnn_bench.board.cells import metric_text, rank_text, result_text
 from drnn_bench.board.reproduce import again
 from drnn_bench.results.board_line import BoardGroup, BoardLine
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.search.plugin_code import changes, named, needed
 from drnn_bench.system.escape import markdown
 from drnn_bench.tasks.prepared import Prepared
+from drnn_bench.tasks.task import Task
 
 Row = dict[str, Any]
 
@@ -40,17 +43,20 @@ def model_card(group: BoardGroup, line: BoardLine, final: Row, prepared: Prepare
 
 
 def _figures(group: BoardGroup, line: BoardLine, final: Row) -> dict[str, str]:
-    metric, n = final["metric"], line.n
+    facts, n = line.shown_as, line.n
     better = "higher" if line.direction == "max" else "lower"
     interval = "half of the 95 % Student t interval, " if n > 1 else ""
     figures = {
-        "metric": f"{UNITS.get(metric, metric)}, {better} is better",
+        "metric": f"{facts.unit}, {better} is better",
         "test, mean over seeds": f"{result_text(line)} ({interval}n = {n})",
-        "test, these weights": metric_text(metric, final["test"]),
-        "validation, these weights": f"{metric_text(metric, final['validation'])}, best of {n}",
+        "test, these weights": metric_text(facts, final["test"]),
+        "validation, these weights": f"{metric_text(facts, final['validation'])}, best of {n}",
     }
     if final.get("guessing") is not None:
-        figures["guessing"] = f"{final['guessing']:.4f}"
+        digits = ".5g" if facts.decimals is None else ".4f"
+        figures["guessing"] = f"{final['guessing']:{digits}}"
+    figures |= {f"test {name}, these weights": f"{value:.5g}"
+                for name, value in final.get("metrics", {}).items()}  # fmt: skip
     return figures | {
         "rank": f"{rank_text(line)} of {sum(x.n > 0 for x in group.lines)}, ties share ranks",
         "parameters": f"{final['parameters']:,} of at most {final['budget']:,}",
@@ -65,7 +71,8 @@ def _use(prepared: Prepared, final: Row) -> str:
     paragraphs = [
         f"```python\nimport drnn_bench\n\n{first}"
         'model = drnn_bench.load("this folder")\n'
-        f"logits_BTO = model(x_BTI)  # float32 {sizes}\n```\n",
+        f"{_ANSWERS[task.target_form.kind]}_BTO = model(x_BTI)  # float32 {sizes}\n```\n",
+        *_outputs(task),
     ]
     if "mean" in facts:
         paragraphs.append(_scaling(facts))
@@ -83,6 +90,35 @@ def _use(prepared: Prepared, final: Row) -> str:
     else:
         paragraphs.append(f"The last {task.scored:,} steps are scored.")
     return "\n".join(paragraphs)
+
+
+_ANSWERS = {
+    "classes": "logits", "binary": "logits", "real": "outputs", "quantiles": "outputs",
+}  # fmt: skip
+
+
+def _outputs(task: Task) -> list[str]:
+    """How outputs become answers, where they are not logits of classes."""
+    form = task.target_form
+    if form.kind == "classes":
+        return []
+    if form.kind == "binary":
+        return ["The probability of yes is `torch.sigmoid(logits_BTO)`, one for each question."]
+    code = "answers = outputs_BTO.detach().double()\n"
+    shape = "(batch, steps, targets)"
+    if form.kind == "quantiles":
+        code += f"answers = answers.unflatten(-1, ({form.targets}, {len(form.quantiles)}))\n"
+        shape = f"(batch, steps, targets, levels {', '.join(map(str, form.quantiles))})"
+    scale, offset = (
+        np.broadcast_to(fact, form.targets).tolist()
+        for fact in (task.target_scale, task.target_offset)
+    )
+    last = ".unsqueeze(-1)" if form.kind == "quantiles" else ""
+    if (scale, offset) != ([1.0] * form.targets, [0.0] * form.targets):
+        tensors = f"torch.tensor({scale}), torch.tensor({offset})"
+        code = f"import torch\n\n{code}scale, offset = {tensors}\n"
+        code += f"answers = answers * scale{last} + offset{last}\n"
+    return [f"Answers in the targets' own unit, {shape}:\n\n```python\n{code}```\n"]
 
 
 _FACTS = {  # what tasks learn of their data -> how it is used

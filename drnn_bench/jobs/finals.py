@@ -6,7 +6,7 @@ Only this module reads the test set, once for each seed.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from drnn_bench.search.study import StudySpec, seed_for
 from drnn_bench.search.summary import describe_run
 from drnn_bench.system.provenance import provenance
 from drnn_bench.tasks.prepared import Prepared, TaskFacts
+from drnn_bench.tasks.task import Task
 
 
 def final_seed(spec: StudySpec, number: int) -> int:
@@ -108,8 +109,7 @@ class FinalJob:
                     "state": "complete",
                     "validation": trained.validation,
                     "test": test.value,
-                    "test_accuracy": test.accuracy,
-                    "test_cross_entropy": test.cross_entropy,
+                    **_beside(task, test.values),
                     "outcomes": pack(test.outcomes_N),
                     "test_size": len(arrays["test"][1]),
                     "best_step": trained.step,
@@ -126,6 +126,15 @@ class FinalJob:
             peak_memory_mb=_peak_memory(self.device),
         )
         return Final(row, packed)
+
+
+def _beside(task: Task, values: Mapping[str, float]) -> dict[str, Any]:
+    """What a row has of the test beside the metric that ranks. Accuracy and cross-entropy have keys
+    of their own."""
+    own = ("accuracy", "cross_entropy")
+    row: dict[str, Any] = {f"test_{name}": values[name] for name in own if name in values}
+    others = {name: values[name] for name in task.other_metrics}
+    return row | ({"metrics": others} if others else {})
 
 
 def keep_final(final: Final, runs_dir: Path, keep_row: Callable[[dict[str, Any]], None]) -> None:

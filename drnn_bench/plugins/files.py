@@ -20,16 +20,15 @@ from drnn_bench.plugins.kinds import Extension, Kind, check
 
 @lru_cache
 def classes_of(paths: str) -> dict[tuple[Kind, str], type[Extension]]:
-    """The tasks and families in the files of `paths`, which are separated as in PATH.
+    """The tasks, families and metrics in the files of `paths`, which are separated as in PATH.
 
     Raises UserError where a file cannot be run, defines no such class, or takes a name that is in
     use.
     """
     classes: dict[tuple[Kind, str], type[Extension]] = {}
-    for path in map(Path, filter(None, paths.split(os.pathsep))):
-        defined = _defined_in(_run(path.absolute()))
+    for path, defined in defined_by(paths).items():
         if not defined:
-            raise UserError(f"plug-in {path}: no class in it is a task or a family")
+            raise UserError(f"plug-in {path}: no class in it is a task, a family or a metric")
         for cls in defined:
             check(cls, f"plug-in {path}")
             kind = cls.kind_of_extension
@@ -44,6 +43,13 @@ def classes_of(paths: str) -> dict[tuple[Kind, str], type[Extension]]:
                 raise UserError(f"plug-in {path}: {kind.word} {name!r} is also in {other}")
             classes[kind, name] = cls
     return classes
+
+
+@lru_cache
+def defined_by(paths: str) -> dict[Path, list[type[Extension]]]:
+    """The same by file, unchecked."""
+    files = map(Path, filter(None, paths.split(os.pathsep)))
+    return {path: _defined_in(_run(path.absolute())) for path in files}
 
 
 class Loader(SourceFileLoader):
@@ -83,7 +89,7 @@ def _run(path: Path) -> ModuleType:
 
 
 def _defined_in(module: ModuleType) -> list[type[Extension]]:
-    """The tasks and families that a module defines; those that it imports are not among them."""
+    """The tasks, families and metrics that a module defines, not those that it imports."""
     return [
         value
         for value in vars(module).values()

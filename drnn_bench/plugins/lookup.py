@@ -7,19 +7,19 @@ from pathlib import Path
 
 from drnn_bench.errors import UserError
 from drnn_bench.plugins.entry_points import describe, entry_points_of, load
-from drnn_bench.plugins.files import classes_of, source_file
+from drnn_bench.plugins.files import classes_of, defined_by, source_file
 from drnn_bench.plugins.kinds import Extension, Kind
 
 VARIABLE = "DRNN_BENCH_PLUGINS"
 
 
 def plugin(path: str | os.PathLike[str]) -> None:
-    """Adds a Python file's tasks and families to this process and the trainers it starts.
+    """Adds a Python file's tasks, families and metrics to this process and the trainers it starts.
 
         >>> drnn_bench.plugin("my_nets.py")
 
-    Raises ValueError where there is no such file. Errors in the file are raised when a task or a
-    family is first asked for.
+    Raises ValueError where there is no such file. Errors in the file are raised when a task, a
+    family or a metric is first asked for.
     """
     path = Path(path).absolute()
     if not path.is_file():
@@ -45,6 +45,17 @@ def find(kind: Kind, name: str) -> type | None:
         places += [f"plug-in {source_file(from_file)}"] if from_file else []
         raise UserError(f"{kind.word} {name!r} stands for {len(places)}: {'; '.join(places)}")
     return from_file or (load(kind, points[0]) if points else None)
+
+
+def find_unchecked(kind: Kind, name: str) -> type | None:
+    """The same before the classes of files are checked: for the check of a class that names one of
+    another kind, which may stand in the same file."""
+    for defined in defined_by(os.environ.get(VARIABLE, "")).values():
+        for cls in defined:
+            if cls.kind_of_extension is kind and vars(cls).get(kind.label) == name:
+                return cls
+    points = [point for point in entry_points_of(kind.group) if point.name == name]
+    return load(kind, points[0]) if points else None
 
 
 def names(kind: Kind) -> list[str]:

@@ -33,11 +33,11 @@ class Group:
         return unit(BoardGroup(tuple(self.lines)))
 
     def scaled(self, value: float) -> float:
-        return 100 * value if self.lines[0].metric == "accuracy" else value
+        return self.lines[0].shown_as.scale * value
 
     def shown(self, value: float | None) -> str:
         finite = value is not None and math.isfinite(value)
-        return metric_text(self.lines[0].metric, value if finite else None)
+        return metric_text(self.lines[0].shown_as, value if finite else None)
 
     def result_point(self, line: BoardLine, x: float, words: str = "") -> Point:
         """The test mean of a line that has finals, with its interval."""

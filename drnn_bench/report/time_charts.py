@@ -28,7 +28,7 @@ def equal_seconds(group: Group) -> Chart:
         ]
         series.append(Series(name, tuple(points), *group.look(line), "line"))
         then = curve.at_seconds(shortest)
-        better = MISSING if last is None else gain_text(line.metric, last)
+        better = MISSING if last is None else gain_text(line.shown_as, last)
         end = group.shown(curve.values[-1])
         rows.append((then, (name, group.shown(then), end, f"{curve.seconds:.1f}", better)))
     rows.sort(key=lambda row: row[0], reverse=group.lines[0].direction == "max")

@@ -1,8 +1,8 @@
 """Families over several tasks and budgets together: interquartile mean and performance profile.
 
 After Agarwal et al. (2021, rliable). A final's test metric becomes a score: 0 is guessing, 1 the
-best that the metric can be (accuracy 1, a loss 0), so a score does not depend on who else is on the
-board. Nothing is clipped: worse than guessing is below 0. Each final counts once. Groups of
+best that the metric can be (accuracy 1, an error 0), so a score does not depend on who else is on
+the board. Nothing is clipped: worse than guessing is below 0. Each final counts once. Groups of
 different protocols never count together.
 
 Legend: F finals of a family, D draws of the bootstrap.
@@ -78,7 +78,9 @@ def _why_not(group: BoardGroup) -> str | None:
         return "fewer than two families with finals"
     if group.guessing is None:
         return "guessing not recorded"
-    if group.guessing == best_possible(group.metric):
+    if group.shown_as.best is None:
+        return "the metric has no best possible value"
+    if group.guessing == group.shown_as.best:
         return "guessing is perfect"
     return None
 
@@ -124,12 +126,9 @@ def standing(family: str, strata: Sequence[Sequence[float]]) -> Standing:
 def scores(group: BoardGroup, line: BoardLine) -> list[float]:
     """The finals' test metric, 0 where it is that of guessing and 1 where it is perfect."""
     assert group.guessing is not None
-    perfect = best_possible(group.metric)
+    perfect = group.shown_as.best
+    assert perfect is not None
     return [(test - group.guessing) / (perfect - group.guessing) for test in line.tests]
-
-
-def best_possible(metric: str) -> float:
-    return 1.0 if metric == "accuracy" else 0.0
 
 
 def _interquartile_means(values_DF: np.ndarray) -> np.ndarray:

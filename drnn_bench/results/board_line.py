@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from drnn_bench.metrics.metric import MetricFacts
+from drnn_bench.metrics.registry import facts_of
 from drnn_bench.results.codec import to_json
 from drnn_bench.results.correlation import Correlation
 
@@ -25,6 +27,8 @@ LATER: dict[str, Any] = {
     "search_seeds": [],
     "search_means": [],
     **dict.fromkeys(("solved", "solved_at", "target", "seconds_to_target", "last_quarter")),
+    "metric_facts": None,
+    "metrics": {},
     **dict.fromkeys(("random_trials", "gain_at_seconds", "random_seconds")),
     **dict.fromkeys(("macs_per_step", "state_bytes", "weight_bytes", "speed_reference")),
     **dict.fromkeys(("train_all_per_s", "infer_all_per_s")),
@@ -39,8 +43,8 @@ class BoardLine:
     """A search of a family, or several that differ in their seed, and what the finalists did.
 
     Values of the metric are in the metric's own unit: a share from 0 to 1 for accuracy, nats for
-    cross-entropy, bits for bits per character. Speeds, latencies and memory are those of the
-    finalist, measured alone.
+    cross-entropy, bits for bits per character, the targets' own unit for errors. Speeds, latencies
+    and memory are those of the finalist, measured alone.
     """
 
     rank_low: int | None  # the best rank it may hold; None without finals
@@ -81,7 +85,7 @@ class BoardLine:
     test_high: float | None
     test_error: float | None  # standard error that the size of the test set leaves on an accuracy
     tests: list[float]  # one for each of the n finals
-    test_accuracy: float | None  # mean over the finals, whatever the metric is
+    test_accuracy: float | None  # mean over the finals; None where targets are real numbers
     guessing: float | None  # the metric of guessing at random, where the task knows it
     validation_best: float  # of the finalist in the search: a maximum, so it flatters
     validation_mean: float | None  # over the finals
@@ -141,6 +145,10 @@ class BoardLine:
     seconds_to_target: float | None = None
     # By how much that mean got better over the last quarter of the steps; None without curves.
     last_quarter: float | None = None
+    # Mean over the finals of the task's other metrics on the test split, by name.
+    metrics: dict[str, float] = field(default_factory=dict)
+    # Unit, direction, scale, margin, best value and decimals, of a metric that is a plug-in's.
+    metric_facts: dict[str, Any] | None = None
     apart: list[str]  # in which conditions other groups of the same task differ from its own
     search: str | None = None  # which search this is, where the group has several of the family
 
@@ -148,6 +156,11 @@ class BoardLine:
     def done(self) -> int:
         """Trials of a search that count towards those asked for."""
         return (self.trials["complete"] + self.trials["pruned"]) // self.searches
+
+    @property
+    def shown_as(self) -> MetricFacts:
+        """How values of its metric are shown, and the best one there is."""
+        return facts_of(self.metric, self.metric_facts, self.direction)
 
     @property
     def code(self) -> dict[str, dict[str, str]]:
@@ -200,6 +213,10 @@ class BoardGroup:
     @property
     def direction(self) -> Literal["max", "min"]:
         return self.first.direction
+
+    @property
+    def shown_as(self) -> MetricFacts:
+        return self.first.shown_as
 
     @property
     def mrl_horizon(self) -> int:

@@ -7,13 +7,17 @@ schema and on nothing else. Keys that are not listed may hold any JSON value.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from drnn_bench.errors import UserError
+from drnn_bench.metrics.metric import MetricFacts
+from drnn_bench.metrics.names import METRICS
+from drnn_bench.metrics.registry import metric_type
 from drnn_bench.results.outcomes import unpack
 from drnn_bench.results.recipe import Recipe
 
@@ -71,6 +75,9 @@ TABLE = Kind("an object", lambda x: isinstance(x, dict))
 LENGTHS = Kind(
     "lengths by span", lambda x: isinstance(x, dict) and all(map(LENGTH.fits, x.values()))
 )
+NUMBERS = Kind(
+    "numbers by name", lambda x: isinstance(x, dict) and all(map(NUMBER.fits, x.values()))
+)
 SHARES = Kind("shares by name", lambda x: isinstance(x, dict) and all(map(SHARE.fits, x.values())))
 _DEEP = ("depth", "modules", "start")
 
@@ -109,12 +116,30 @@ def _are_outcomes(x: Any) -> bool:
 
 OUTCOMES = Kind("packed outcomes", _are_outcomes)
 
+
+def _are_metric_facts(x: Any) -> bool:
+    known = {field.name for field in fields(MetricFacts)}
+    if not isinstance(x, dict) or x.keys() != known:
+        return False
+    numbers = (x["scale"], x["margin"])
+    return (
+        isinstance(x["unit"], str)
+        and x["direction"] in ("max", "min")
+        and all(map(_number, numbers))
+        and (x["best"] is None or _number(x["best"]))
+        and (x["decimals"] is None or (_whole(x["decimals"]) and 0 <= x["decimals"] <= 20))
+    )
+
+
+METRIC_FACTS = Kind("facts of a metric", _are_metric_facts)
+
 # A dict is an object of these keys, a list of one kind is a list of it, `key?` may be missing.
 EVERY: Row = {
     "id": WORD, "study": WORD, "task": TEXT, "task_version": WHOLE, "data_hash": TEXT,
     "family": WORD, "config": CONFIG, "architecture": TEXT, "budget": SIZE, "width": COUNT,
     "parameters": COUNT, "seed": WHOLE, "steps": SIZE, "learning_rate": POSITIVE,
     "recipe": TABLE, "state": TEXT, "metric": TEXT, "direction": _one_of("max", "min"),
+    "metric_facts?": METRIC_FACTS,
     "guessing?": NUMBER | NOTHING, "margin?": AMOUNT, "protocol?": SIZE, "sampler": TEXT,
     "solved_at?": NUMBER | NOTHING, "target?": NUMBER | NOTHING,
     "pruner": TEXT, "search_seed": WHOLE,
@@ -159,9 +184,9 @@ ROLES: dict[tuple[str, str], Row] = {
     ("candidate", "complete"): {"validation": NUMBER, "train_seconds": AMOUNT},
     ("candidate", "diverged"): {"train_seconds": AMOUNT},
     ("final", "complete"): {
-        "validation": NUMBER, "test": NUMBER, "test_accuracy": SHARE, "test_size": SIZE,
+        "validation": NUMBER, "test": NUMBER, "test_accuracy?": SHARE, "test_size": SIZE,
         "best_step": COUNT, "train_seconds": AMOUNT, "curve?": [PAIR], "weights?": WORD,
-        "outcomes?": OUTCOMES,
+        "outcomes?": OUTCOMES, "metrics?": NUMBERS,
     },
     ("final", "diverged"): {},
     ("final", "failed"): {"reason": TEXT},
@@ -190,14 +215,21 @@ def fault(row: Row) -> str | None:
         keys = ROLES.get((role, str(state)))
         unknown = f"its state is {_shown(state)}, which is unknown here"
         wrong = unknown if keys is None else difference(row, keys)
-    if wrong is None and (role, state) == ("final", "complete") and row["metric"] == "accuracy":
-        wrong = difference(row, {"validation": SHARE, "test": SHARE})
+    if wrong is None and (role, state) == ("final", "complete") and row["metric"] in METRICS:
+        wrong = difference(row, dict.fromkeys(("validation", "test"), _value_of(row["metric"])))
     if wrong is None:
         try:
             Recipe.from_json(row["recipe"])
         except UserError as error:
             wrong = str(error)
     return wrong and f"{role}: {wrong}"
+
+
+def _value_of(metric: str) -> Kind:
+    """What a value of a metric of drnn_bench may be."""
+    low, high = metric_type(metric).bounds
+    ends = [f"from {low:g}"] * math.isfinite(low) + [f"to {high:g}"] * math.isfinite(high)
+    return Kind(" ".join(["a number", *ends]), lambda x: _number(x) and low <= x <= high)
 
 
 def difference(value: Any, kind: Any, where: str = "") -> str | None:

@@ -65,6 +65,7 @@ def merge(lines: Sequence[BoardLine]) -> BoardLine:
         test_high=high,
         test_error=mean_of_known([line.test_error for line in lines], weights),
         test_accuracy=mean_of_known([line.test_accuracy for line in lines], weights),
+        metrics=_other_metrics(lines),
         validation_mean=mean_of_known([line.validation_mean for line in lines], weights),
         startup_mean=mean_of_known([line.startup_mean for line in lines], [1] * len(lines)),
         train_seconds=mean_of_known([line.train_seconds for line in lines], weights),
@@ -78,6 +79,15 @@ def merge(lines: Sequence[BoardLine]) -> BoardLine:
         date=max(line.date for line in lines),
         left_out=[what for line in lines for what in line.left_out],
     )
+
+
+def _other_metrics(lines: Sequence[BoardLine]) -> dict[str, float]:
+    tested = [line for line in lines if line.n]
+    first = tested[0].metrics if tested else {}
+    names = [name for name in first if all(name in line.metrics for line in tested)]
+    weights = [line.n for line in tested]
+    means = {name: mean_of_known([x.metrics[name] for x in tested], weights) for name in names}
+    return {name: mean for name, mean in means.items() if mean is not None}
 
 
 def merge_samples(samples: Sequence[Sample | None]) -> Sample | None:

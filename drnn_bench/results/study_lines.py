@@ -114,7 +114,7 @@ def make_line(
         test_high=high,
         test_error=_sampling_error(complete),
         tests=tests,
-        test_accuracy=mean_of_all([row["test_accuracy"] for row in complete]),
+        test_accuracy=mean_of_all([row.get("test_accuracy") for row in complete]),
         guessing=study.get("guessing"),
         validation_best=best["value"],
         validation_mean=validation,
@@ -146,6 +146,8 @@ def make_line(
         protocol=protocol,
         path_lengths=from_json(study.get("path_lengths", {})),
         margin=study.get("margin", 0.0),
+        metrics=_other_metrics(complete),
+        metric_facts=study.get("metric_facts"),
         solved=_solved(study["direction"], tests, solved_at),
         solved_at=solved_at,
         target=target,
@@ -164,6 +166,13 @@ def sample_of(line: BoardLine, rows: list[Row]) -> Sample | None:
     if len({len(outcomes_N) for outcomes_N in outcomes}) > 1:
         return None
     return Sample(line.tests, np.mean(outcomes, axis=0))
+
+
+def _other_metrics(finals: list[Row]) -> dict[str, float]:
+    """The means of what the finals have beside the metric, of those that all of them have."""
+    tables = [row.get("metrics", {}) for row in finals]
+    names = [name for name in (tables or [{}])[0] if all(name in table for table in tables)]
+    return {name: sum(table[name] for table in tables) / len(tables) for name in names}
 
 
 def _worst(study: Row, tests: list[float]) -> float:

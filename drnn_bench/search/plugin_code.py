@@ -1,8 +1,9 @@
 """Which code of a plug-in a result came from: a hash of its source, in rows and search identities.
 
-A name says little: the file behind it may have been edited since. So a search of a plug-in's task
-or family is one of that code; another code is another search, said when it begins, and its rows
-stand beside the earlier ones under their own hash. Restoring the file continues the earlier search.
+A name says little: the file behind it may have been edited since. So a search of a plug-in's task,
+metric or family is one of that code; another code is another search, said when it begins, and its
+rows stand beside the earlier ones under their own hash. Restoring the file continues the earlier
+search.
 
 A plug-in's code is its file, or every Python file of the package that an entry point belongs to:
 `{"file": name, "sha256": 16 digits}` or `{"package": name, "sha256": ...}`. Never a path.
@@ -16,33 +17,43 @@ from pathlib import Path
 
 from drnn_bench import plugins
 from drnn_bench.errors import UserError
+from drnn_bench.metrics.names import METRIC
 from drnn_bench.models.names import FAMILY
 from drnn_bench.tasks.names import TASK
+from drnn_bench.tasks.registry import task_type
 
 Code = dict[str, str]
-KINDS = {"task": TASK, "family": FAMILY}
+KINDS = {"task": TASK, "family": FAMILY, "metric": METRIC}
 
 
 def codes(task: str, family: str) -> dict[str, Code]:
-    """The code of a task (its name, options may follow) and a family, of those that are brought by
-    a plug-in. Raises UserError where one of them is unknown or broken."""
+    """The code of a task (its name, options may follow), of its metric and of a family, of those
+    that are brought by a plug-in. Raises UserError where one of them is unknown or broken."""
     by_kind = {}
-    for word, name in (("task", task.partition(":")[0]), ("family", family)):
+    for word, name in _names(task, family).items():
         kind = plugins.find(KINDS[word], name) if name else None
         if kind is not None:
             by_kind[word] = _code(kind)
     return by_kind
 
 
+def _names(task: str, family: str) -> dict[str, str]:
+    """What a search names, by kind. A metric that is a property of the task is not one of these."""
+    name = task.partition(":")[0]
+    metric = task_type(name).metric if name else ""
+    return {"task": name, "family": family, "metric": metric if isinstance(metric, str) else ""}
+
+
 def changes(known: dict[str, Code], task: str, family: str) -> list[str]:
     """A line on each plug-in whose code is another here than it was. `known`: what `codes` gave."""
     lines, here = [], codes(task, family) if known else {}
+    names = _names(task, family) | {"task": task} if known else {}
     for word, then in known.items():
         now = here.get(word)
         if now is None or now["sha256"] != then["sha256"]:
             present = f"has {now['sha256']}" if now else f"brings no {word} here"
             lines.append(
-                f"{word} {family if word == 'family' else task}: the code of {named(then)} was "
+                f"{word} {names[word]}: the code of {named(then)} was "
                 f"{then['sha256']} and {present}"
             )
     return lines

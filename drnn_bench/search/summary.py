@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from drnn_bench.metrics.names import METRICS
 from drnn_bench.models.budget import count_parameters
 from drnn_bench.models.cost import cost
 from drnn_bench.models.mrl import mean_recurrent_length, path_length, reach
@@ -52,6 +53,7 @@ def describe_run(spec: StudySpec, data: TaskFacts, best: dict[str, Any]) -> dict
         "learning_rate": best["learning_rate"],
         "recipe": spec.recipe,
         "metric": task.metric,
+        **({} if task.metric in METRICS else {"metric_facts": task.metrics[0].facts().as_json}),
         "guessing": data.guessing,
         "margin": task.margin,
         "solved_at": task.solved_at,

@@ -1,6 +1,6 @@
 """What is timed of a model: a training step, inference, one sequence, one step of a stream.
 
-Legend: B batch, T steps, I input size, O classes.
+Legend: B batch, T steps, I input size, S scored steps, O outputs, D targets a step.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from typing import Any
 
 import torch
 
+from drnn_bench.metrics.forms import FORM_OF_LOSS, TargetForm
 from drnn_bench.models.architecture import Architecture
 from drnn_bench.models.registry import make_architecture
 from drnn_bench.results.codec import from_json
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.tasks.task import Task
 from drnn_bench.training.loop import flatten
+from drnn_bench.training.losses import mean_loss
 from drnn_bench.training.optimizer import make_optimizer
-from drnn_bench.training.scoring import cross_entropy
 
 STREAM_STEPS = 64  # in one timed run, as some families compute more at some steps than at others
 
@@ -31,6 +32,8 @@ class Workload:
     length: steps of a sequence
     scored: how many steps at its end have a loss
     last:   how many outputs at its end are computed; None: all
+    loss:   that training computes
+    levels: of the quantile loss
     """
 
     architecture: Architecture
@@ -38,6 +41,12 @@ class Workload:
     length: int
     scored: int
     last: int | None
+    loss: str = "cross_entropy"
+    levels: tuple[float, ...] = ()
+
+    @property
+    def form(self) -> TargetForm:
+        return TargetForm(FORM_OF_LOSS[self.loss], self.architecture.output_size, self.levels)
 
     @property
     def every_step(self) -> bool:
@@ -55,7 +64,13 @@ class Workload:
         # Where sequences end at different steps, every step is computed.
         last = None if every_step or task.unequal else scored
         return cls(
-            architecture=architecture, recipe=recipe, length=length, scored=scored, last=last
+            architecture=architecture,
+            recipe=recipe,
+            length=length,
+            scored=scored,
+            last=last,
+            loss=task.loss_function,
+            levels=task.target_form.quantiles,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -67,6 +82,7 @@ class Workload:
             "options": {**sizes, **net.config},
             "recipe": self.recipe.table,
             "shapes": {"length": self.length, "scored": self.scored, "last": self.last},
+            "loss": [self.loss, *self.levels],
         }
 
     @classmethod
@@ -75,6 +91,8 @@ class Workload:
             architecture=make_architecture(values["family"], **from_json(values["options"])),
             recipe=Recipe.from_json(values["recipe"]),
             **values["shapes"],
+            loss=values["loss"][0],
+            levels=tuple(values["loss"][1:]),
         )
 
 
@@ -89,29 +107,35 @@ class Runner:
         self.weights = flatten(self.model)
         self.optimizer = make_optimizer(work.recipe, self.weights, 1e-4)
         self.x_BTI = torch.rand(batch, work.length, architecture.input_size, device=device)
-        self.y_BT = torch.randint(architecture.output_size, (batch, work.scored), device=device)
+        self.y = self._targets(work.scored)
         self._state: Any = None
         # An answer is complete only when the GPU has computed it.
         self._wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
 
+    def _targets(self, steps: int) -> torch.Tensor:
+        """Random targets of so many steps: classes (B, steps), others (B, steps, D)."""
+        form, shape, device = self.work.form, (len(self.x_BTI), steps), self.x_BTI.device
+        if form.kind == "classes":
+            return torch.randint(form.outputs, shape, device=device)
+        return torch.randint(2, (*shape, form.targets), device=device).float()
+
     @cached_property
-    def _all_BT(self) -> torch.Tensor:
+    def _all(self) -> torch.Tensor:
         """A target for every step; made where it is asked for, so that it is no part of the peak
         memory of a net that is scored at its end."""
-        shape = (self.x_BTI.shape[0], self.work.length)
-        return torch.randint(self.work.architecture.output_size, shape, device=self.x_BTI.device)
+        return self._targets(self.work.length)
 
     def train(self) -> None:
         """One training step at the recipe's batch."""
-        self._train(self.y_BT, self.work.last)
+        self._train(self.y, self.work.last)
 
     def train_all(self) -> None:
         """The same with every step's output computed and scored."""
-        self._train(self._all_BT, None)
+        self._train(self._all, None)
 
-    def _train(self, y_BT: torch.Tensor, last: int | None) -> None:
-        logits_BTO = self.model(self.x_BTI, last=last)
-        loss = cross_entropy(logits_BTO[:, -y_BT.shape[1] :], y_BT)
+    def _train(self, y: torch.Tensor, last: int | None) -> None:
+        outputs_BSO = self.model(self.x_BTI, last=last)[:, -y.shape[1] :]
+        loss = mean_loss(self.work.loss, self.work.form, outputs_BSO, y)
         self.optimizer.zero_grad(set_to_none=False)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, self.work.recipe.clip_norm)

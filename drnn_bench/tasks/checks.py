@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from drnn_bench.errors import UserError
+from drnn_bench.metrics.forms import TargetForm, steps_of
 from drnn_bench.tasks.task import (
     SPLITS,
     UNSCORED,
@@ -45,12 +46,19 @@ def check_arrays(task: Task, arrays: Arrays) -> None:
             _check_lengths(where, task, lengths[0], y)
 
 
-def check_target_type(dtype: np.dtype, where: str) -> None:
-    """Raises UserError for targets of real numbers."""
-    if dtype.kind not in "biu":
+def check_target_type(dtype: np.dtype, form: TargetForm, where: str) -> None:
+    """Raises UserError for targets whose type is not that of the form."""
+    if form.kind == "classes" and dtype.kind not in "biu":
         raise UserError(
-            f"{where}: targets are {dtype}; supported are classes, whole numbers from 0, of each "
-            f"sequence or of each step; targets that are real numbers are not"
+            f"{where}: targets are {dtype}; expected classes, whole numbers from 0, of each "
+            f"sequence or of each step; real numbers need loss_function mse, mae or quantile"
+        )
+    if form.kind == "binary" and dtype.kind not in "biu" and dtype != np.float32:
+        raise UserError(f"{where}: targets are {dtype}; expected 0 or 1 for loss_function bce")
+    if form.kind in ("real", "quantiles") and dtype != np.float32:
+        raise UserError(
+            f"{where}: targets are {dtype}; expected float32, real numbers: whole numbers as "
+            f"classes need loss_function cross_entropy"
         )
 
 
@@ -84,17 +92,46 @@ def _check_inputs(where: str, task: Task, x: np.ndarray) -> None:
 
 
 def _check_targets(where: str, task: Task, y: np.ndarray, x: np.ndarray) -> None:
-    check_target_type(y.dtype, where)
-    expected = x.shape if task.stream else (len(x), task.scored)
-    if y.shape != expected and not (task.scored == 1 and y.shape == (len(x),)):
-        raise UserError(f"{where}: targets have shape {y.shape}; expected {expected}")
-    scored = y[y != UNSCORED]
+    form = task.target_form
+    check_target_type(y.dtype, form, where)
+    _check_target_shape(where, task, y, len(x))
+    steps = steps_of(y, form, task.stream)
+    if form.kind == "classes":
+        _check_values(where, y[y != UNSCORED], form.outputs)
+    else:
+        scored = steps[~np.isnan(steps)]
+        if np.isinf(scored).any():
+            raise UserError(f"{where}: targets have infinite numbers")
+        whole = form.kind == "binary"
+        _check_values(where, scored, 2 if whole else None)
+        if whole and not np.isin(scored, (0, 1)).all():
+            raise UserError(f"{where}: targets have numbers between 0 and 1; expected 0 or 1")
+    for metric in task.metrics:
+        fault = metric.fault(steps, form)
+        if fault is not None:
+            raise UserError(f"{where}: {fault}")
+
+
+def _check_target_shape(where: str, task: Task, y: np.ndarray, count: int) -> None:
+    scored = () if task.stream else (task.scored,)
+    wide = (task.target_form.targets,)
+    fitting = [(count, *scored)] if wide == (1,) else []
+    fitting += [(count,)] if wide == (1,) and task.scored == 1 else []
+    if task.target_form.kind != "classes":
+        fitting.append((count, *scored, *wide))
+    if y.shape not in fitting:
+        raise UserError(f"{where}: targets have shape {y.shape}; expected {fitting[0]}")
+
+
+def _check_values(where: str, scored: np.ndarray, classes: int | None) -> None:
+    """The targets that are scored: there are some, and they are classes where those are given."""
     if not scored.size:
-        raise UserError(f"{where}: all targets are {UNSCORED}; nothing is scored")
-    if scored.min() < 0 or scored.max() >= task.output_size:
+        what = UNSCORED if scored.dtype.kind in "iu" else "NaN"
+        raise UserError(f"{where}: all targets are {what}; nothing is scored")
+    if classes is not None and (scored.min() < 0 or scored.max() >= classes):
         raise UserError(
-            f"{where}: targets from {scored.min()} to {scored.max()}; expected 0 to "
-            f"{task.output_size - 1}, or {UNSCORED} where a step is not scored"
+            f"{where}: targets from {scored.min():g} to {scored.max():g}; expected 0 to "
+            f"{classes - 1}, or {UNSCORED} where a step is not scored"
         )
 
 
@@ -104,9 +141,11 @@ def _check_lengths(where: str, task: Task, lengths: np.ndarray, y: np.ndarray) -
             f"{where}: lengths are {lengths.dtype} from {lengths.min()} to {lengths.max()}; "
             f"expected int64 from 1 to {task.length}"
         )
-    if y.shape[1:] == (task.length,):
+    if y.shape[1:2] == (task.length,):
         beyond = np.arange(task.length) >= lengths[:, None]
-        if (y[beyond] != UNSCORED).any():
+        classes = y.dtype.kind in "biu"
+        if (y[beyond] != UNSCORED if classes else ~np.isnan(y[beyond])).any():
             raise UserError(
-                f"{where}: steps after a sequence's end have targets; expected {UNSCORED} there"
+                f"{where}: steps after a sequence's end have targets; expected "
+                f"{UNSCORED if classes else 'NaN'} there"
             )

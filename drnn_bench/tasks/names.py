@@ -10,6 +10,7 @@ TASKS = {
     "pixel_mnist": ("pixels", "PixelMNIST"),
     "pixel_mnist_permuted": ("pixels", "PixelMNISTPermuted"),
     "pixel_mnist_noisy": ("pixels", "PixelMNISTNoisy"),
+    "adding": ("adding", "Adding"),
     "copy_memory": ("copy_memory", "CopyMemory"),
     "char_ptb": ("characters", "CharPTB"),
     "char_text": ("characters", "CharText"),

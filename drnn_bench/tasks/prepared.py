@@ -23,8 +23,8 @@ import numpy as np
 
 from drnn_bench.errors import JobError, UserError, one_line
 from drnn_bench.formats.limits import naming_memory_errors
+from drnn_bench.metrics.forms import steps_of
 from drnn_bench.tasks.checks import check_arrays
-from drnn_bench.tasks.guessing import guess
 from drnn_bench.tasks.registry import task_type
 from drnn_bench.tasks.task import (
     SPLITS,
@@ -83,7 +83,7 @@ class Prepared:
     @property
     def guessing(self) -> float:
         """The task's metric where nothing is learned, by its training targets."""
-        return guess(self.task, self.arrays())
+        return _guessing(self.task, self.arrays())
 
     def verified(self) -> Arrays:
         """The arrays, once all of their bytes were hashed. Cheap where no file has changed since
@@ -128,7 +128,7 @@ class InMemory:
     @property
     def guessing(self) -> float:
         """The task's metric where nothing is learned, by its training targets."""
-        return guess(self.task, self.arrays())
+        return _guessing(self.task, self.arrays())
 
     def verified(self) -> Arrays:
         """The arrays, once all of their bytes were hashed. Raises JobError where they are not
@@ -140,6 +140,11 @@ class InMemory:
     def verify(self) -> None:
         """As `verified`, when a trainer of a cluster starts."""
         self.verified()
+
+
+def _guessing(task: Task, arrays: Arrays) -> float:
+    form = task.target_form
+    return task.metrics[0].guess(steps_of(arrays["train"][1], form, task.stream), form)
 
 
 def _in_memory(name: str, saved: dict[str, Any], data_hash: str, values: Arrays) -> InMemory:

@@ -1,6 +1,6 @@
-"""What a task is: data in three fixed splits, the steps that are scored, one metric.
+"""What a task is: data in three fixed splits, the steps that are scored, the loss, the metrics.
 
-Legend: N sequences, B batch, T steps, I input size.
+Legend: N sequences, B batch, T steps, I input size, D targets a step.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from drnn_bench.errors import UserError
+from drnn_bench.metrics.forms import FORM_OF_LOSS, TargetForm
+from drnn_bench.metrics.forms import UNSCORED as UNSCORED  # tasks and plug-ins import it from here
+from drnn_bench.metrics.metric import Metric
+from drnn_bench.metrics.registry import metric_fault, metric_type
 from drnn_bench.plugins import Extension, Kind
 from drnn_bench.tasks.names import TASK
 from drnn_bench.tasks.spec import join_spec
 
 SPLITS = ("train", "validation", "test")
-DIRECTIONS = {"accuracy": "max", "cross_entropy": "min", "bits_per_character": "min"}
-MARGINS = {"accuracy": 0.002, "cross_entropy": 0.01, "bits_per_character": 0.005}
-
 LONGEST = 1_000_000  # steps of a sequence, or that an edge of a net crosses
-UNSCORED = -100  # as a target: this step is not scored (torch's own number for it)
 
 # split -> inputs, targets and, where sequences differ in length, their lengths
 Arrays = Mapping[str, tuple[np.ndarray, ...]]
@@ -52,10 +52,15 @@ class Task(Extension):
     """Base of the tasks. The fields of a subclass are the task's own options.
 
     `load` gives for each split the inputs, uint8 or float32 of shape [N, T] or [N, T, I], and the
-    targets, integers of shape [N] (last step scored) or [N, scored]. Where sequences differ in
-    length, a third array [N] has their lengths, each at least 1: what stands after a sequence's end
-    is never seen; its last step is its own, and targets beyond it are UNSCORED. A stream task has
-    one long sequence a split: inputs and targets [N], each step scored, in chunks of `length`.
+    targets, of shape [N] (last step scored) or [N, scored]. Where sequences differ in length, a
+    third array [N] has their lengths, each at least 1: what stands after a sequence's end is never
+    seen; its last step is its own, and targets beyond it are UNSCORED. A stream task has one long
+    sequence a split: inputs and targets [N], each step scored, in chunks of `length`.
+
+    What targets are depends on `loss_function` (see `drnn_bench.metrics.forms`): classes, whole
+    numbers, for cross_entropy; 0 or 1 for bce; real numbers, float32, for mse, mae and quantile.
+    Where a step has D of the latter two, targets have one more axis: [N, scored, D]. Targets that
+    are NaN are UNSCORED.
     """
 
     kind_of_extension: ClassVar[Kind] = TASK
@@ -64,7 +69,15 @@ class Task(Extension):
     version: ClassVar[int]
     summary: ClassVar[str]
     licence: ClassVar[str] = "not stated by the task"  # of the data
-    metric: ClassVar[str]  # accuracy, cross_entropy in nats, or bits_per_character
+    loss_function: ClassVar[str] = "cross_entropy"  # or bce, mse, mae, quantile
+    metric: ClassVar[str]  # ranks the nets; one of drnn_bench.metrics, or a plug-in's
+    other_metrics: ClassVar[tuple[str, ...]] = ()  # shown beside it
+    quantiles: ClassVar[tuple[float, ...]] = (0.1, 0.5, 0.9)  # levels of the quantile loss
+    naive_error: ClassVar[float | None] = None  # what mase divides by, from the training split
+    # Real targets: nets are trained on (target - offset) / scale, a number for all targets or one
+    # for each of the D; metrics are in the targets' own unit.
+    target_offset: ClassVar[float | tuple[float, ...]] = 0.0
+    target_scale: ClassVar[float | tuple[float, ...]] = 1.0
     scored: ClassVar[int | None]  # the last so many steps; None: every step of a stream
     scale: ClassVar[float] = 1.0  # inputs are multiplied by it
     stream: ClassVar[bool] = False  # one long sequence, the state carried from chunk to chunk
@@ -86,8 +99,16 @@ class Task(Extension):
 
     @classmethod
     def check_class(cls, where: str) -> None:
-        if not isinstance(cls.metric, property) and cls.metric not in DIRECTIONS:
-            raise UserError(f"{where}: metric {cls.metric!r} is none of {', '.join(DIRECTIONS)}")
+        if isinstance(cls.loss_function, str) and cls.loss_function not in FORM_OF_LOSS:
+            raise UserError(
+                f"{where}: loss_function {cls.loss_function!r} is none of {', '.join(FORM_OF_LOSS)}"
+            )
+        named = (cls.loss_function, cls.metric, cls.other_metrics)
+        if not any(isinstance(value, property) for value in named):
+            fault = metric_fault(cls.loss_function, (cls.metric, *cls.other_metrics))
+            if fault is not None:
+                raise UserError(f"{where}: {fault}")
+        _check_levels(where, cls.quantiles)
         for name in ("solved_at", "target_value"):
             value = getattr(cls, name)
             if not (value is None or isinstance(value, property) or _is_finite(value)):
@@ -97,7 +118,19 @@ class Task(Extension):
 
     @property
     def direction(self) -> str:
-        return DIRECTIONS[self.metric]
+        return metric_type(self.metric).direction
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """All that are reported; the first ranks."""
+        return tuple(metric_type(name)() for name in (self.metric, *self.other_metrics))
+
+    @property
+    def target_form(self) -> TargetForm:
+        """What its targets and a net's outputs are."""
+        kind = FORM_OF_LOSS[self.loss_function]
+        levels = self.quantiles if kind == "quantiles" else ()
+        return TargetForm(kind, self.output_size, levels, self.naive_error)
 
     @property
     def needed_spans(self) -> tuple[int, ...]:
@@ -108,7 +141,7 @@ class Task(Extension):
     @property
     def margin(self) -> float:
         """The smallest difference of the metric that anybody would choose a net for."""
-        return MARGINS[self.metric]
+        return metric_type(self.metric).margin
 
     @property
     def saved(self) -> dict[str, Any]:
@@ -145,6 +178,20 @@ class Task(Extension):
     def load(self, data_dir: str | None) -> Arrays:
         """The arrays alone. Every task has this or `read`."""
         return self.read(data_dir).arrays
+
+
+def _check_levels(where: str, levels: Any) -> None:
+    if isinstance(levels, property):
+        return
+    if not (
+        isinstance(levels, tuple)
+        and levels
+        and all(isinstance(q, float) and 0 < q < 1 for q in levels)
+        and list(levels) == sorted(set(levels))
+    ):
+        raise UserError(
+            f"{where}: quantiles must be levels between 0 and 1 in ascending order, got {levels!r}"
+        )
 
 
 def _is_finite(value: Any) -> bool:

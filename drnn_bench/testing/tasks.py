@@ -17,7 +17,6 @@ from drnn_bench.tasks.checks import check_arrays
 from drnn_bench.tasks.prepared import open_prepared, prepare
 from drnn_bench.tasks.registry import parse_task, task_names
 from drnn_bench.tasks.task import (
-    DIRECTIONS,
     SPLITS,
     UNSCORED,
     Arrays,
@@ -82,7 +81,8 @@ class TaskContract:
         assert task.name in task_names()
         assert task.version >= 1
         assert len(task.summary.splitlines()) == 1
-        assert task.direction == DIRECTIONS[task.metric]
+        assert task.direction == task.metrics[0].direction
+        assert all(task.target_form.kind in metric.takes for metric in task.metrics)
         defaults = (task.default_budget, task.default_steps)
         assert min(*defaults, task.default_trials, task.default_seeds) >= 1
 
@@ -136,22 +136,27 @@ class TaskContract:
     def test_has_targets_for_the_scored_steps_and_in_range(self, source):
         task = source.task
         for x, y, *_ in source.load().values():
-            assert y.dtype.kind in "biu"  # real numbers would be rounded
-            scored = y[y != UNSCORED]
-            assert scored.min() >= 0
-            assert scored.max() < task.output_size
+            if task.target_form.kind == "classes":
+                assert y.dtype.kind in "biu"  # real numbers would be rounded
+                scored = y[y != UNSCORED]
+                assert scored.min() >= 0
+                assert scored.max() < task.output_size
             if (
                 task.stream and task.metric == "bits_per_character"
             ):  # each target is the next symbol
                 np.testing.assert_array_equal(x[1:], y[:-1])
             if not task.stream:
-                assert targets(y[:3], "cpu").shape == (len(y[:3]), task.scored)
+                shape = targets(task, y[:3], "cpu").shape
+                wide = () if task.target_form.kind == "classes" else (task.target_form.targets,)
+                assert shape == (len(y[:3]), task.scored, *wide)
         if task.stream:
             assert task.scored is None
         else:
             assert task.length >= task.scored >= 1
 
     def test_has_a_target_for_each_class(self, source):
+        if source.task.target_form.kind != "classes":
+            return
         classes = [y[y != UNSCORED] for _, y, *_ in source.load().values()]
         assert min(y.min() for y in classes) == 0
         assert max(y.max() for y in classes) == source.task.output_size - 1

@@ -13,12 +13,8 @@ from torch import Tensor
 from drnn_bench.models.inputs import Net
 from drnn_bench.models.streaming import State, detach
 from drnn_bench.tasks.task import Task
-from drnn_bench.training.scoring import (
-    cross_entropy,
-    inputs,
-    scored,
-    targets,
-)
+from drnn_bench.training.losses import mean_loss
+from drnn_bench.training.scoring import inputs, scored, targets
 
 
 class SequenceBatches:
@@ -38,8 +34,8 @@ class SequenceBatches:
         rows = self._order[self._at : self._at + self._batch]
         self._at += self._batch
         # Sorted, as the data is mapped from disk and read in ascending order.
-        logits, y = scored(self._model, self._task, self._data, np.sort(rows), self._device)
-        return cross_entropy(logits, y)
+        outputs, y = scored(self._model, self._task, self._data, np.sort(rows), self._device)
+        return mean_loss(self._task.loss_function, self._task.target_form, outputs, y)
 
     def _new_epoch(self) -> None:
         self._before = self._rng.bit_generator.state
@@ -76,8 +72,9 @@ class StreamChunks:
         rows = self._rows[:, self._at : self._at + self._task.length]
         self._at += self._task.length
         chunk = inputs(self._task, x[rows], self._device, self._model)
-        logits, self._state = self._model.stream(chunk, detach(self._state))
-        return cross_entropy(logits, targets(y[rows], self._device))
+        outputs, self._state = self._model.stream(chunk, detach(self._state))
+        wanted = targets(self._task, y[rows], self._device)
+        return mean_loss(self._task.loss_function, self._task.target_form, outputs, wanted)
 
     def _new_pass(self) -> None:
         self._before = self._rng.bit_generator.state

@@ -1,46 +1,54 @@
-"""A model on a task's data: its logits and their targets, the loss, and the metrics of a split.
+"""A model on a task's data: its outputs and their targets, and the metrics of a split.
 
-Legend: N sequences, B batch, T steps, I input size, O classes.
+Legend: N sequences, B batch, T steps, I input size, S scored steps, O outputs, D targets a step.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from drnn_bench.metrics.forms import Predictions, TargetForm, steps_of
+from drnn_bench.metrics.metric import Metric
+from drnn_bench.metrics.registry import metric_type
 from drnn_bench.models.inputs import Net
 from drnn_bench.results.outcomes import block_means
 from drnn_bench.tasks.checks import check_target_type
-from drnn_bench.tasks.task import UNSCORED, Task
+from drnn_bench.tasks.task import Task
+from drnn_bench.training.losses import example_losses
 
 EVALUATION_BATCH = 512  # sequences
 STREAM_CHUNK = 10_000  # steps of the one sequence of a stream task
+ALWAYS = ("accuracy", "cross_entropy")  # known of every net that is trained on classes
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What a model made of a split. `outcomes_N`: what each example (each step of a stream) adds
-    to `value`, which is their mean, in the metric's own unit."""
+    """What a model made of a split.
 
-    metric: str
-    accuracy: float
-    cross_entropy: float  # nats
+    value       the task's metric, which ranks
+    outcomes_N  what each example (each step of a stream) adds to it: it is their mean
+    values      all metrics of the task by name, and those of ALWAYS
+    """
+
+    value: float
     outcomes_N: np.ndarray
+    values: Mapping[str, float]
 
     @property
-    def bits_per_character(self) -> float:
-        return self.cross_entropy / math.log(2)
+    def accuracy(self) -> float:
+        return self.values["accuracy"]
 
     @property
-    def value(self) -> float:
-        """The task's metric."""
-        return getattr(self, self.metric)
+    def cross_entropy(self) -> float:
+        """In nats."""
+        return self.values["cross_entropy"]
 
     @property
     def standard_error(self) -> float:
@@ -56,57 +64,76 @@ class Scores:
 def evaluate(model: Net, task: Task, data: tuple[np.ndarray, ...], device: str = "cpu") -> Scores:
     """What a model makes of a split, over all its sequences and scored steps."""
     model.eval()
-    parts: list[tuple[Tensor, Tensor, Tensor]] = []  # per example: nats, right steps, scored steps
+    metrics = _metrics(task)
+    batches: dict[str, list[np.ndarray]] = {name: [] for name in metrics}
     state, size = None, STREAM_CHUNK if task.stream else EVALUATION_BATCH
     for start in range(0, len(data[0]), size):
         rows = slice(start, start + size)
         if task.stream:  # one sequence, its state carried from chunk to chunk
             x, y = data
-            y_BT = targets(y[None, rows], device)
-            logits, state = model.stream(inputs(task, x[None, rows], device, model), state)
-            logits, y_BT = logits.transpose(0, 1), y_BT.transpose(0, 1)  # each step an example
+            y_BT = targets(task, y[None, rows], device)
+            outputs, state = model.stream(inputs(task, x[None, rows], device, model), state)
+            outputs, y_BT = outputs.transpose(0, 1), y_BT.transpose(0, 1)  # each step an example
         else:
-            logits, y_BT = scored(model, task, data, rows, device)
-        nats_B = cross_entropy(logits, y_BT, reduction="none").view_as(y_BT).sum(1)
-        right_B = (logits.argmax(2) == y_BT).sum(1)
-        parts.append((nats_B.double(), right_B.double(), (y_BT != UNSCORED).sum(1).double()))
+            outputs, y_BT = scored(model, task, data, rows, device)
+        batch = _predictions(task, outputs, y_BT, data[1][rows])
+        for name, metric in metrics.items():
+            batches[name].append(metric.statistics(batch))
     model.train()
-    nats_N, right_N, steps_N = (
-        torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True)
-    )
-    count = steps_N.sum()
-    adds_N = {
-        "accuracy": right_N,
-        "cross_entropy": nats_N,
-        "bits_per_character": nats_N / math.log(2),
-    }[task.metric]
+    statistics = {name: np.concatenate(parts) for name, parts in batches.items()}
     return Scores(
-        metric=task.metric,
-        accuracy=float(right_N.sum() / count),
-        cross_entropy=float(nats_N.sum() / count),
-        outcomes_N=adds_N * (len(steps_N) / count),
+        value=metrics[task.metric].value(statistics[task.metric]),
+        outcomes_N=metrics[task.metric].outcomes(statistics[task.metric]),
+        values={name: metric.value(statistics[name]) for name, metric in metrics.items()},
     )
+
+
+def _metrics(task: Task) -> dict[str, Metric]:
+    always = ALWAYS if task.target_form.kind == "classes" else ()
+    return {m.name: m for m in (*task.metrics, *(metric_type(name)() for name in always))}
+
+
+def _predictions(task: Task, outputs_BSO: Tensor, y: Tensor, raw: np.ndarray) -> Predictions:
+    """A batch as metrics read it: real outputs in the targets' own unit. Where the sequences of
+    batches differ in length, steps that are not scored fill them up: `raw` has all steps."""
+    form = task.target_form
+    losses_B = example_losses(task.loss_function, form, outputs_BSO, y).double().cpu().numpy()
+    y_BS = steps_of(raw, form, task.stream)
+    outputs = outputs_BSO.cpu().numpy()
+    if form.kind in ("real", "quantiles"):
+        offset_O, scale_O = _scaling(task, form)
+        outputs = outputs.astype(np.float64) * scale_O + offset_O
+    filled = ((0, 0), (0, y_BS.shape[1] - outputs.shape[1]), (0, 0))
+    return Predictions(form, np.pad(outputs, filled), y_BS, losses_B)
+
+
+def _scaling(task: Task, form: TargetForm) -> tuple[np.ndarray, np.ndarray]:
+    """Offset and scale of each output: those of its target."""
+    each = form.outputs // form.targets
+    facts = (task.target_offset, task.target_scale)
+    offset_O, scale_O = (np.broadcast_to(f, form.targets).repeat(each) for f in facts)
+    return offset_O, scale_O
 
 
 def scored(
     model: Net, task: Task, data: tuple, rows: np.ndarray | slice, device: str
 ) -> tuple[Tensor, Tensor]:
-    """Logits (B, scored, O) and targets (B, scored) of some sequences of a split. Where sequences
-    have unequal lengths and a target at every step, `scored` is the longest of them."""
+    """Outputs (B, scored, O) and targets (see `targets`) of some sequences of a split. Where
+    sequences have unequal lengths and a target at every step, `scored` is the longest of them."""
     x, y, *rest = (part[rows] for part in data)
     if not rest:
-        return model(inputs(task, x, device, model), last=task.scored), targets(y, device)
+        return model(inputs(task, x, device, model), last=task.scored), targets(task, y, device)
     # Every net is causal, so no scored step depends on what follows a sequence's end. It is zero
     # all the same: a Fourier transform over all steps would round differently.
     lengths_B1 = torch.from_numpy(rest[0]).to(device).view(-1, 1)
     longest = int(lengths_B1.max())
     beyond_BT = torch.arange(longest, device=device) >= lengths_B1
     x_BTI = inputs(task, x[:, :longest], device).masked_fill_(beyond_BT.unsqueeze(2), 0)
-    logits_BTO = model(x_BTI)
-    if y.ndim == 2:
-        return logits_BTO, targets(y[:, :longest], device)
+    outputs_BTO = model(x_BTI)
+    if task.scored != 1:
+        return outputs_BTO, targets(task, y[:, :longest], device)
     last_B11 = (lengths_B1 - 1).unsqueeze(2)
-    return logits_BTO.take_along_dim(last_B11, dim=1), targets(y, device)
+    return outputs_BTO.take_along_dim(last_B11, dim=1), targets(task, y, device)
 
 
 def inputs(task: Task, x: np.ndarray, device: str, model: Net | None = None) -> Tensor:
@@ -122,12 +149,15 @@ def inputs(task: Task, x: np.ndarray, device: str, model: Net | None = None) -> 
     return x_BTI.unsqueeze(2) if x_BTI.dim() == 2 else x_BTI
 
 
-def targets(y: np.ndarray, device: str) -> Tensor:
-    """Targets as integers (B, scored). Raises UserError where they are not whole numbers."""
-    check_target_type(y.dtype, "training")
-    return torch.from_numpy(np.array(y)).to(device).long().view(len(y), -1)
-
-
-def cross_entropy(logits_BTO: Tensor, y_BT: Tensor, **options: Any) -> Tensor:
-    """The mean over the scored steps, in nats; torch leaves out targets of UNSCORED."""
-    return F.cross_entropy(logits_BTO.flatten(0, 1), y_BT.flatten(), **options)
+def targets(task: Task, y: np.ndarray, device: str) -> Tensor:
+    """Targets as training takes them: classes as integers (B, scored), others as floats
+    (B, scored, D), NaN where unscored, real ones scaled. Raises UserError where their type is
+    another."""
+    form = task.target_form
+    check_target_type(y.dtype, form, "training")
+    if form.kind == "classes":
+        return torch.from_numpy(np.array(y)).to(device).long().view(len(y), -1)
+    y_BSD = steps_of(y, form)
+    if form.kind != "binary":
+        y_BSD = (y_BSD - np.array(task.target_offset)) / np.array(task.target_scale)
+    return torch.from_numpy(y_BSD.astype(np.float32)).to(device)

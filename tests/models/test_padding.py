@@ -16,7 +16,8 @@ from drnn_bench.results.recipe import Recipe
 from drnn_bench.tasks.task import SPLITS, UNSCORED, Task
 from drnn_bench.testing.nets import close
 from drnn_bench.training.loop import train
-from drnn_bench.training.scoring import cross_entropy, evaluate, scored
+from drnn_bench.training.losses import cross_entropy
+from drnn_bench.training.scoring import evaluate, scored
 from tests.support.nets import NETS
 
 LENGTHS = np.array([1, 23, 5, 9, 23, 14, 2, 18])

@@ -127,7 +127,7 @@ def test_a_workload_scores_the_steps_that_its_task_does(task, length, expected, 
     runner = Runner(one, "cpu")
     runner.train()
     assert runner.x_BTI.shape == (2, one.length, named.input_size)
-    assert runner.y_BT.shape == (2, one.scored)
+    assert runner.y.shape == (2, one.scored)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

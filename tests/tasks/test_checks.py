@@ -57,7 +57,44 @@ class Stream(Given):
     scored: ClassVar[None] = None
 
 
+class Real(Given):
+    loss_function: ClassVar[str] = "mse"
+    metric: ClassVar[str] = "mse"
+    output_size: ClassVar[int] = 2
+    target_offset: ClassVar[tuple[float, ...]] = (1.0, 5.0)
+    target_scale: ClassVar[tuple[float, ...]] = (2.0, 2.0)
+
+
+class RealEveryStep(Real):
+    scored: ClassVar[int] = T
+    output_size: ClassVar[int] = 1
+    target_offset: ClassVar[float] = 0.0
+
+
+class Binary(Given):
+    loss_function: ClassVar[str] = "bce"
+    metric: ClassVar[str] = "auroc"
+
+
+Y2 = np.arange(12, dtype=np.float32).reshape(N, 1, 2)
+YT = np.ones((N, T), np.float32)
+YES = (np.arange(18).reshape(N, 1, 3) % 2).astype(np.uint8)
+
+INFINITE = np.float32(np.inf)
+
 RIGHT = {
+    "two real targets": (Real, (X, Y2)),
+    "a real target a step": (RealEveryStep, (X, YT)),
+    "a real target a step, with its axis": (RealEveryStep, (X, YT[..., None])),
+    "real targets up to an end": (
+        RealEveryStep,
+        (X, np.where(np.arange(T) < 3, YT, np.nan), np.full(N, 3)),
+    ),
+    "yes or no": (Binary, (X, YES)),
+    "yes, no or unscored": (
+        Binary,
+        (X, np.where(Y[:, None, None] == 1, np.nan, YES).astype(np.float32)),
+    ),
     "one label": (Given, (X, Y)),
     "bool labels": (Given, (X, Y == 1)),
     "a column of labels": (Given, (X, Y[:, None])),
@@ -74,11 +111,19 @@ def test_what_is_right_passes(case):
 
 
 WRONG = {
-    "real targets": (Given, (X, Y + 0.5), "given, train: targets are float64; supported are cl"),
+    "real targets": (Given, (X, Y + 0.5), "given, train: targets are float64; expected classes"),
     "real targets that are whole": (Given, (X, Y.astype(np.float32)), "targets are float32"),
     "real targets of each step": (EveryStep, (X, PER_STEP * 1.0), "targets are float64"),
     "complex targets": (Given, (X, Y * 1j), "targets are complex128"),
     "words": (Given, (X, Y.astype(str)), "targets are <U21"),
+    "classes for a real loss": (Real, (X, YES[..., :2]), "targets are uint8; expected float32"),
+    "one real target of two": (Real, (X, Y2[..., 0]), "shape (6, 1); expected (6, 1, 2)"),
+    "an infinite target": (Real, (X, np.where(Y2 > 3, INFINITE, Y2)), "targets have infinite"),
+    "no real target": (Real, (X, Y2 * np.float32("nan")), "all targets are NaN"),
+    "real targets after an end": (RealEveryStep, (X, YT, np.full(N, 3)), "expected NaN there"),
+    "half a yes": (Binary, (X, YES / np.float32(2)), "between 0 and 1; expected 0 or 1"),
+    "a yes above 1": (Binary, (X, 2 * YES), "targets from 0 to 2; expected 0 to 1"),
+    "no without yes": (Binary, (X, 0 * YES), "auroc needs targets of two classes"),
     "a class too many": (Given, (X, Y + 1), "targets from 1 to 3; expected 0 to 2"),
     "a class below": (Given, (X, Y - 1), "targets from -1 to 1; expected 0 to 2"),
     "nothing scored": (Given, (X, np.full(N, UNSCORED)), "all targets are -100"),
@@ -118,8 +163,11 @@ def test_splits_have_their_names():
 
 
 def test_training_rounds_nothing():
-    assert targets(np.array([1, 2]), "cpu").tolist() == [[1], [2]]
-    assert "targets are float32" in refusal(targets, np.array([0.9], np.float32), "cpu")
+    assert targets(Given(), np.array([1, 2]), "cpu").tolist() == [[1], [2]]
+    assert "targets are float32" in refusal(targets, Given(), np.array([0.9], np.float32), "cpu")
+    assert "targets are int64" in refusal(targets, Real(), np.array([[1, 2]]), "cpu")
+    scaled = targets(Real(), np.array([[[3, 7]], [[np.nan, 5]]], np.float32), "cpu")
+    np.testing.assert_array_equal(scaled.numpy(), np.array([[[1, 1]], [[np.nan, 0]]]))
 
 
 def test_too_little_memory_is_a_line_that_names_the_size():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from drnn_bench.formats.reading import Options
 from drnn_bench.tasks.own.summary import data_summary
+from drnn_bench.tasks.prepared import open_prepared, prepare
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.task import SPLITS, UNSCORED
 from tests.support.refused import refusal
@@ -254,3 +255,20 @@ def test_a_table_whose_rows_have_an_id_each_says_which(tmp_path):
     said = refusal(lambda: read(tmp_path / "a.csv"))
     assert "every sequence has one step" in said
     assert "every row has its own id" in said
+
+
+def test_the_metric_that_ranks_is_an_option(tmp_path):
+    path = saved(tmp_path, x=noise(60, 4, 1), y=np.arange(60) % 10 // 9)
+    task, *_ = read(path, ",metric=balanced_accuracy")
+    assert task.key == "own:metric=balanced_accuracy,data=mine,length=4"
+    assert (task.direction, task.margin) == ("max", 0.002)
+    prepared = prepare(parse_task(f"own:path={path},metric=balanced_accuracy"), None, tmp_path)
+    assert prepared.guessing == 0.5  # where nine in ten are of one class
+    assert open_prepared(prepared.folder).task.metric == "balanced_accuracy"
+    assert "metric" not in read(path)[0].key
+
+
+@pytest.mark.parametrize("metric", ["f1", "mse", "", "none"])
+def test_a_metric_that_is_none_of_classes_is_refused(metric):
+    said = refusal(parse_task, f"own:path=mine.npz,metric={metric}")
+    assert "balanced_accuracy" in said or "needs a value" in said

@@ -8,7 +8,8 @@ the first so many steps of each sequence; recordings are cut into segments of th
 they were split. `rate` is what recordings are resampled to. `missing` says what is done with
 missing values: refuse, ffill or zero+mask. Of tables, `id` and `time` name the columns that say of
 which sequence a row is a step and when, `ignore=A+B` those to leave out, and `group` the column
-whose sequences stay in one split.
+whose sequences stay in one split. `metric` names what ranks the nets: accuracy says little where
+one class is rare, balanced_accuracy, macro_f1 and auroc say more.
 
 Protocol: splitting.py says which sequence is in which split, scaling.py how channels are scaled and
 missing values filled in. Sequences of different lengths are padded and masked: nets never see what
@@ -27,6 +28,8 @@ from drnn_bench.errors import UserError
 from drnn_bench.formats.limits import check_memory, naming_memory_errors
 from drnn_bench.formats.options import MISSING, names_in
 from drnn_bench.formats.reading import Options, Sequences, read
+from drnn_bench.metrics.names import METRICS
+from drnn_bench.metrics.registry import metric_fault
 from drnn_bench.tasks.own.scaling import Scaling, scaling_of
 from drnn_bench.tasks.own.splitting import (
     check_classes,
@@ -70,6 +73,9 @@ class Own(Task):
     ignore: str | None = None  # A+B
     group: str | None = None
     missing: str = field(default="refuse", metadata={"quiet": True})
+    metric: str = field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        default="accuracy", metadata={"quiet": True}
+    )
     channels: int | None = field(default=None, metadata={"learned": True, "quiet": True})
     classes: int | None = field(default=None, metadata={"learned": True, "quiet": True})
     per_step: bool = field(default=False, metadata={"learned": True, "quiet": True})
@@ -81,7 +87,6 @@ class Own(Task):
     version: ClassVar[int] = 1
     licence: ClassVar[str] = "that of the sequences, which are the user's own"
     summary: ClassVar[str] = "your own sequences (options path, target, id, time, length, ...)"
-    metric: ClassVar[str] = "accuracy"
     default_budget: ClassVar[int] = 10_000
     default_steps: ClassVar[int] = 1_000
     default_trials: ClassVar[int] = 20
@@ -93,6 +98,9 @@ class Own(Task):
             raise UserError(
                 f"task own: missing must be one of {', '.join(MISSING)}, got {self.missing!r}"
             )
+        fault = metric_fault(self.loss_function, (self.metric,))
+        if self.metric not in METRICS or fault:
+            raise UserError(f"task own: {fault or f'metric {self.metric!r} is a plug-in'}")
 
     @property
     def options(self) -> Options:
