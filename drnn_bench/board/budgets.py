@@ -139,6 +139,8 @@ def print_tables(console: Console, groups: Sequence[BoardGroup], base: str) -> N
     from rich.table import Table
     from rich.text import Text
 
+    from drnn_bench.board.terminal import verdict_text
+
     for table in [*tables(groups, base, gap="\n"), *_over_all(groups)]:
         if not table.rows:
             console.print(rich(table.heading, "dim"))
@@ -151,4 +153,4 @@ def print_tables(console: Console, groups: Sequence[BoardGroup], base: str) -> N
         console.print(shown)
     for group, verdict in zip(groups, verdicts(groups), strict=True):
         console.print(rich(heading(group), "dim"))
-        console.print(rich(verdict.headline, "bold") + rich(verdict.details))
+        console.print(verdict_text(verdict))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from drnn_bench.board.caption import caption, heading
 from drnn_bench.board.columns import Column, TableText, as_text
@@ -46,11 +47,15 @@ def print_board(
 
 def print_verdict(console: Console, verdict: Verdict) -> None:
     """The sentences, and below them the commands to go on with, each on an unbroken line."""
-    console.print(rich(verdict.headline, "bold") + rich(verdict.details))
+    console.print(verdict_text(verdict))
     if verdict.next:
         console.print(rich("Next:", "bold"))
     for command in verdict.next:
         console.print(rich(f"  {command}"), soft_wrap=True)
+
+
+def verdict_text(verdict: Verdict) -> Text:
+    return Text.assemble(rich(verdict.headline, "bold"), rich(verdict.details))
 
 
 def _marked(text: TableText, group: BoardGroup) -> TableText:

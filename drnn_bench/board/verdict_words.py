@@ -36,9 +36,7 @@ def reason(one: Standing) -> str:
             return "It is the only family with a rank."
         if not one.tied:
             return "It is told apart from every other family."
-        return (
-            f"It has the best mean of {len(one.tied) + 1} families that are not told apart from it."
-        )
+        return f"It has the best mean of {len(one.tied) + 1} families that are not told apart."
     if one.ranked and not any(map(learned, one.ranked)) and not all(map(all_diverged, one.ranked)):
         guessing = with_unit(metric_text(one.group.metric, one.group.guessing), one.group)
         return f"No family is told apart from guessing ({guessing})."
