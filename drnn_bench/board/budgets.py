@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drnn_bench.board import overall
+from drnn_bench.board.caption import heading
 from drnn_bench.board.cells import MISSING, number_text, result_text
 from drnn_bench.board.renderings import csv_table, markdown_table
+from drnn_bench.board.verdict import verdicts
 from drnn_bench.results.aggregate import together
 from drnn_bench.results.board_line import BoardGroup, BoardLine, as_records
 from drnn_bench.system.escape import markdown, plain, rich
@@ -132,9 +134,12 @@ def to_text(groups: Sequence[BoardGroup], base: str, csv: bool) -> str:
 
 
 def print_tables(console: Console, groups: Sequence[BoardGroup], base: str) -> None:
+    """The tables, and below them what each board says."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
+
+    from drnn_bench.board.terminal import verdict_text
 
     for table in [*tables(groups, base, gap="\n"), *_over_all(groups)]:
         if not table.rows:
@@ -146,3 +151,6 @@ def print_tables(console: Console, groups: Sequence[BoardGroup], base: str) -> N
         for family, *cells in table.rows:  # a cell has two lines
             shown.add_row(rich(family), *map(Text, cells))
         console.print(shown)
+    for group, verdict in zip(groups, verdicts(groups), strict=True):
+        console.print(rich(heading(group), "dim"))
+        console.print(verdict_text(verdict))

@@ -17,6 +17,11 @@ def unit(group: BoardGroup) -> str:
     return f"{group.shown_as.unit} {arrow}"
 
 
+def with_unit(text: str, group: BoardGroup) -> str:
+    """The text of a value of the metric with its unit: 97.7 ± 0.9 %."""
+    return f"{text} {UNITS.get(group.metric, group.metric).removeprefix('accuracy ')}"
+
+
 def number_text(value: float | None, digits: int = 0, suffix: str = "") -> str:
     if value is None or math.isnan(value):
         return MISSING

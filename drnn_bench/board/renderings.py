@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tabulate import tabulate
@@ -14,22 +14,30 @@ from tabulate import tabulate
 from drnn_bench.board.caption import caption, heading
 from drnn_bench.board.columns import as_text
 from drnn_bench.board.reproduce import again
+from drnn_bench.board.verdict import Key, Verdict, by_board
 from drnn_bench.results.board_line import BoardGroup, as_records
 from drnn_bench.system.escape import markdown
 
 
-def to_markdown(groups: Sequence[BoardGroup]) -> str:
-    """For each group a heading, its table, its caption, and the commands that make it again."""
+def to_markdown(groups: Sequence[BoardGroup], verdicts: Mapping[Key, Verdict] | None = None) -> str:
+    """For each group a heading, its verdict, its table, its caption, and the commands that make it
+    again. `verdicts` are those of the whole groups, where these are a part of them."""
+    verdicts = by_board(groups) if verdicts is None else verdicts
     parts = []
     for group in groups:
         table = as_text(group)
         parts += [
             f"### {markdown(heading(group))}",
+            verdict_markdown(verdicts[group.key]),
             markdown_table(table.titles, table.cells, [column.right for column in table.columns]),
             markdown(caption(group)),
             textwrap.indent(again(group.lines), "    "),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def verdict_markdown(verdict: Verdict) -> str:
+    return f"**{markdown(verdict.headline)}**{markdown(verdict.details)}"
 
 
 def to_csv(groups: Sequence[BoardGroup]) -> str:

@@ -21,9 +21,9 @@ def commands(lines: Sequence[BoardLine]) -> list[str]:
     seeds, and one for each line with a search space of its own."""
     kinds: dict[tuple, list[BoardLine]] = {}
     for line in lines:
-        own = line.study if _own_space(line) else ""
+        own = line.study if own_space(line) else ""
         for seeds in _runs(line.search_seeds or [line.search_seed]):
-            key = (line.sampler, line.pruner, *seeds, _bench(line), own)
+            key = (line.sampler, line.pruner, *seeds, bench_words(line), own)
             kinds.setdefault(key, []).append(line)
     return [_command(kind, *key[2:4]) for key, kind in kinds.items()]
 
@@ -31,17 +31,15 @@ def commands(lines: Sequence[BoardLine]) -> list[str]:
 def again(lines: Sequence[BoardLine]) -> str:
     """The commands as a shell script that first writes the files that they read."""
     files = [
-        f"cat > {shell(_file(line))} <<'END'\n{_toml(line)}END"
-        for line in lines
-        if _own_space(line)
+        f"cat > {shell(_file(line))} <<'END'\n{_toml(line)}END" for line in lines if own_space(line)
     ]
     return "\n".join([*files, *commands(lines)])
 
 
 def _command(lines: list[BoardLine], seed: int, searches: int) -> str:
     first = lines[0]
-    words = [*_bench(first), "run", "--task", _task(first.task)]
-    if _own_space(first):
+    words = [*bench_words(first), "run", "--task", _task(first.task)]
+    if own_space(first):
         words += ["--search-space", _file(first)]
     else:
         for family in sorted({x.family for x in lines}):
@@ -76,13 +74,13 @@ def _task(key: str) -> str:
     return join_spec(name, named)
 
 
-def _bench(line: BoardLine) -> tuple[str, ...]:
+def bench_words(line: BoardLine) -> tuple[str, ...]:
     """The command's first words: the files of the plug-ins that a line needs come before `run`."""
     files = {code["file"] for code in line.code.values() if "file" in code}
     return ("bench", *(word for file in sorted(files) for word in ("--plugin", file)))
 
 
-def _own_space(line: BoardLine) -> bool:
+def own_space(line: BoardLine) -> bool:
     """Whether a line's search space or recipe differs from those that come with its family."""
     try:
         shipped = read_space(default_path(line.family))

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from drnn_bench.board.caption import caption, heading
 from drnn_bench.board.columns import Column, TableText, as_text
+from drnn_bench.board.verdict import Key, Verdict
 from drnn_bench.results.board_line import BoardGroup, BoardLine
 from drnn_bench.system.escape import rich
 
 
-def print_board(console: Console, groups: Sequence[BoardGroup]) -> None:
-    """Every group's table with the columns that fit, and the names of those that do not."""
+def print_board(
+    console: Console, groups: Sequence[BoardGroup], verdicts: Mapping[Key, Verdict] | None = None
+) -> None:
+    """Every group's table with the columns that fit, the names of those that do not, and its
+    verdict, which stands last and so nearest to the prompt."""
     for group in groups:
         text = _marked(as_text(group), group)
         shown = _fitting(text, console.width)
@@ -34,6 +39,23 @@ def print_board(console: Console, groups: Sequence[BoardGroup]) -> None:
         if missing:
             hidden = f"Not shown at this width: {', '.join(missing)} (--format markdown has all)."
             console.print(rich(hidden, "dim"))
+        if verdicts is not None:
+            console.print()
+            print_verdict(console, verdicts[group.key])
+            console.print()
+
+
+def print_verdict(console: Console, verdict: Verdict) -> None:
+    """The sentences, and below them the commands to go on with, each on an unbroken line."""
+    console.print(verdict_text(verdict))
+    if verdict.next:
+        console.print(rich("Next:", "bold"))
+    for command in verdict.next:
+        console.print(rich(f"  {command}"), soft_wrap=True)
+
+
+def verdict_text(verdict: Verdict) -> Text:
+    return Text.assemble(rich(verdict.headline, "bold"), rich(verdict.details))
 
 
 def _marked(text: TableText, group: BoardGroup) -> TableText:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from drnn_bench.cli.options import (
     BudgetOption,
     Format,
     FormatOption,
+    JsonOption,
     RunsOption,
     TaskOption,
     make_console,
@@ -31,10 +33,13 @@ def leaderboard(
     runs_dir: RunsOption = "runs",
     format: FormatOption = Format.table,
     output: Annotated[str | None, typer.Option(help="Write to this file.")] = None,
+    verdict: Annotated[bool, typer.Option("--verdict", help="Only what to take, in sentences; with --json as data.")] = False,
+    as_json: JsonOption = False,
     check: Annotated[bool, typer.Option("--check", help="Rebuild the published boards and compare.")] = False,
 ) -> None:  # fmt: skip
     """The ranked table of what has been run."""
     from drnn_bench.board import publish, renderings
+    from drnn_bench.board.verdict import by_board
 
     if check:
         differences = publish.check()
@@ -44,16 +49,28 @@ def leaderboard(
             raise typer.Exit(1)
         print("every published board is what its records give")
         return
-    groups = _groups(runs_dir, task, family, budget)
+    format = Format.json if as_json else format
+    if verdict:
+        for option, value in (("--family", family), ("--sort", sort)):
+            if value is not None:
+                raise UserError(f"--verdict is over whole boards: leave out {option}")
+        _verdicts(_groups(runs_dir, task, None, budget), runs_dir, format, output)
+        return
+    whole = _groups(runs_dir, task, None, budget)
+    groups = whole if family is None else _groups(runs_dir, task, family, budget)
+    answers = by_board(whole, runs_dir)
     if sort is not None:
         groups = [_sorted(group, sort) for group in groups]
     if format == Format.table and output is None:
         from drnn_bench.board.terminal import print_board
 
-        print_board(make_console(), groups)
+        print_board(make_console(), groups, answers)
         return
     render = {Format.csv: renderings.to_csv, Format.json: renderings.to_json}
-    _write(render.get(format, renderings.to_markdown)(groups), output)
+    if format in render:
+        _write(render[format](groups), output)
+    else:
+        _write(renderings.to_markdown(groups, answers), output)
 
 
 def compare(
@@ -78,6 +95,32 @@ def compare(
     print(budgets.to_text(groups, base, csv=format == Format.csv), end="")
 
 
+def _verdicts(groups: list[BoardGroup], runs_dir: str, format: Format, output: str | None) -> None:
+    """What each board says: in the terminal with the commands to go on with."""
+    from drnn_bench.board.caption import heading
+    from drnn_bench.board.renderings import verdict_markdown
+    from drnn_bench.board.terminal import print_verdict
+    from drnn_bench.board.verdict import verdicts
+    from drnn_bench.system.escape import markdown, rich
+
+    answers = verdicts(groups, runs_dir)
+    if format == Format.csv:
+        raise UserError("--verdict has no CSV: --format table, markdown or json")
+    if format == Format.json:
+        text = json.dumps([answer.json for answer in answers], indent=2, allow_nan=False)
+        _write(text, output)
+        return
+    pairs = list(zip(groups, answers, strict=True))
+    if format == Format.markdown or output is not None:
+        parts = [f"### {markdown(heading(x))}\n\n{verdict_markdown(y)}\n" for x, y in pairs]
+        _write("\n".join(parts), output)
+        return
+    console = make_console()
+    for group, answer in pairs:
+        console.print(rich(heading(group), "dim"))
+        print_verdict(console, answer)
+
+
 def _groups(
     runs_dir: str, task: str | None, family: str | None, budget: str | None, base: str = "lstm"
 ) -> list[BoardGroup]:
@@ -100,7 +143,7 @@ def _groups(
 
 def _sorted(group: BoardGroup, column: str) -> BoardGroup:
     """Best first where a column has a direction, largest first elsewhere; None last."""
-    from drnn_bench.results.board_line import BoardGroup, column_names
+    from drnn_bench.results.board_line import column_names
 
     names = column_names(group.lines)
     if column not in names:
@@ -111,7 +154,7 @@ def _sorted(group: BoardGroup, column: str) -> BoardGroup:
     ascending = column.startswith(("test", "validation")) and group.direction == "min"
     known.sort(key=lambda line: getattr(line, column), reverse=not ascending)
     missing = [line for line in group.lines if getattr(line, column) is None]
-    return BoardGroup((*known, *missing))
+    return replace(group, lines=(*known, *missing))
 
 
 def _write(text: str, output: str | None) -> None:

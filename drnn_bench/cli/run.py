@@ -91,8 +91,10 @@ def run(
         return
     # pandas and scipy: the search need not wait for them.
     from drnn_bench.board.terminal import print_board
+    from drnn_bench.board.verdict import by_board
     from drnn_bench.jobs.finish import board_of, publish_run
 
-    print_board(console, board_of(plan, job.records, say_error))
+    board = board_of(plan, job.records, say_error)
+    print_board(console, board, by_board(board, runs_dir))
     say(publish_run(plan, job.records, publish))
     job.raise_failures()

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from drnn_bench.board.caption import caption, heading
 from drnn_bench.board.columns import as_text
 from drnn_bench.board.reproduce import again
+from drnn_bench.board.verdict import by_board
 from drnn_bench.report.chart import Chart
 from drnn_bench.report.overall_charts import over_tasks
 from drnn_bench.report.plotly_figure import figure
@@ -43,6 +44,7 @@ def page(sections: list[Section], notes: list[str], written: str) -> str:
         .render(
             title=f"Leaderboard: {', '.join(tasks)}",
             sections=sections,
+            verdicts=by_board(groups),
             overall=over_tasks(groups),
             notes=notes,
             written=written,

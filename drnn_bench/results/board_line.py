@@ -177,6 +177,9 @@ class BoardGroup:
     """
 
     lines: tuple[BoardLine, ...]
+    # The pairs of studies (better, worse) that are told apart. The ranks count them: families that
+    # share ranks may still be a pair.
+    told_apart: frozenset[tuple[str, str]] = field(default=frozenset(), compare=False)
 
     @property
     def first(self) -> BoardLine:

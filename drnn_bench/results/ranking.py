@@ -16,7 +16,12 @@ from drnn_bench.errors import UserError, nearest
 from drnn_bench.results.board_line import GROUP, BoardGroup, BoardLine
 from drnn_bench.results.search_worth import worth
 from drnn_bench.results.searches import identity, merge, merge_samples
-from drnn_bench.results.significance import Sample, paired_rank_intervals, rank_intervals
+from drnn_bench.results.significance import (
+    Sample,
+    paired_told_apart,
+    rank_intervals_of,
+    told_apart,
+)
 from drnn_bench.results.speeds import shown_speeds
 from drnn_bench.results.study_lines import gain, make_line, sample_of, study_rows
 
@@ -78,7 +83,7 @@ def select(
 
 
 def _filtered(group: BoardGroup, keep: Callable[[BoardLine], bool]) -> BoardGroup:
-    return BoardGroup(tuple(line for line in group.lines if keep(line)))
+    return replace(group, lines=tuple(line for line in group.lines if keep(line)))
 
 
 def _refuse(name: str, value: str | int, known: set[Any], where: str) -> NoReturn:
@@ -149,25 +154,29 @@ def _rank(
     tested.sort(key=lambda x: (means[x.study], x.study))
     others = [x for x in lines if x.study not in means]
     others.sort(key=lambda x: (sign * x.validation_best, x.study))
-    ranks = _intervals(tested, samples)
+    pairs = _told_apart(tested, samples)
+    ranks = rank_intervals_of(pairs, len(tested))
     ranked = [
         replace(x, rank_low=low, rank_high=high)
         for (low, high), x in zip(ranks, tested, strict=True)
     ]
-    return BoardGroup((*ranked, *others))
+    studies = frozenset((tested[i].study, tested[j].study) for i, j in pairs)
+    return BoardGroup((*ranked, *others), studies)
 
 
-def _intervals(tested: list[BoardLine], samples: dict[str, Sample | None]) -> list[tuple[int, int]]:
-    """The ranks that each line may hold: by seeds and test examples where every line's finals
-    recorded their outcomes (all do since protocol 2), else by seeds alone."""
+def _told_apart(
+    tested: list[BoardLine], samples: dict[str, Sample | None]
+) -> list[tuple[int, int]]:
+    """The pairs of lines that are told apart, the better first: by seeds and test examples where
+    every line's finals recorded their outcomes (all do since protocol 2), else by seeds alone."""
     if not tested:
         return []
     first = tested[0]
     known = [sample for line in tested if (sample := samples[line.study]) is not None]
     paired = first.protocol > 1 and len(known) == len(tested)
     if paired and len({len(sample.outcomes_N) for sample in known}) == 1:
-        return paired_rank_intervals(known, first.direction, first.margin)
-    return rank_intervals([line.tests for line in tested], first.direction)
+        return paired_told_apart(known, first.direction, first.margin)
+    return told_apart([line.tests for line in tested], first.direction)
 
 
 def _search_names(lines: list[BoardLine]) -> dict[str, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,36 +60,56 @@ def rank_intervals(samples: Sequence[Sequence[float]], direction: str) -> list[t
     Pairs are compared by Welch's test with Holm's correction over all pairs. `direction`: max or
     min, the better end.
     """
-    pairs = [(i, j) for i in range(len(samples)) for j in range(i)]
-    p_values = [welch_p(samples[i], samples[j]) for i, j in pairs]
-    return _ranks(samples, pairs, p_values, direction)
+    return rank_intervals_of(told_apart(samples, direction), len(samples))
 
 
 def paired_rank_intervals(
     samples: Sequence[Sample], direction: str, margin: float
 ) -> list[tuple[int, int]]:
     """The same where pairs are compared by `paired_p`."""
-    pairs = [(i, j) for i in range(len(samples)) for j in range(i)]
+    return rank_intervals_of(paired_told_apart(samples, direction, margin), len(samples))
+
+
+def told_apart(samples: Sequence[Sequence[float]], direction: str) -> list[tuple[int, int]]:
+    """The pairs that Welch's test with Holm's correction tells apart, as (better, worse)."""
+    pairs = _pairs(len(samples))
+    p_values = [welch_p(samples[i], samples[j]) for i, j in pairs]
+    return _better_first(samples, pairs, p_values, direction)
+
+
+def paired_told_apart(
+    samples: Sequence[Sample], direction: str, margin: float
+) -> list[tuple[int, int]]:
+    """The same where pairs are compared by `paired_p`."""
+    pairs = _pairs(len(samples))
     p_values = [paired_p(samples[i], samples[j], margin) for i, j in pairs]
-    return _ranks([s.tests for s in samples], pairs, p_values, direction)
+    return _better_first([s.tests for s in samples], pairs, p_values, direction)
 
 
-def _ranks(
+def rank_intervals_of(apart: Sequence[tuple[int, int]], n: int) -> list[tuple[int, int]]:
+    """The ranks of n samples, from the pairs (better, worse) that are told apart."""
+    better, worse = Counter(loser for _, loser in apart), Counter(winner for winner, _ in apart)
+    return [(1 + better[i], n - worse[i]) for i in range(n)]
+
+
+def _pairs(n: int) -> list[tuple[int, int]]:
+    return [(i, j) for i in range(n) for j in range(i)]
+
+
+def _better_first(
     tests: Sequence[Sequence[float]],
     pairs: Sequence[tuple[int, int]],
     p_values: Sequence[float],
     direction: str,
 ) -> list[tuple[int, int]]:
-    n, differ = len(tests), holm(p_values)
+    """The pairs that differ significantly, the better sample first."""
     sign = 1 if direction == "max" else -1
     means = [sign * (float(np.mean(s)) if len(s) else -math.inf) for s in tests]
-    better, worse = [0] * n, [0] * n
-    for (i, j), sure in zip(pairs, differ, strict=True):
-        if sure:
-            winner, loser = (i, j) if means[i] > means[j] else (j, i)
-            better[loser] += 1
-            worse[winner] += 1
-    return [(1 + better[i], n - worse[i]) for i in range(n)]
+    return [
+        (i, j) if means[i] > means[j] else (j, i)
+        for (i, j), sure in zip(pairs, holm(p_values), strict=True)
+        if sure
+    ]
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from drnn_bench.board import budgets, publish, renderings
 from drnn_bench.board.terminal import print_board
+from drnn_bench.board.verdict import by_board
 from drnn_bench.export import folder
 from drnn_bench.export.model_card import model_card
 from drnn_bench.report.figures import svg
@@ -243,7 +244,9 @@ def test_a_board_in_markdown_has_its_own_columns_and_no_markup(name):
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     assert not [t for t in tokens if t.type.startswith("html")]
     inline = [child for t in tokens for child in t.children or []]
-    assert {t.type for t in inline} <= {"text", "text_special"}
+    bold = [t.type for t in inline if t.type.startswith("strong")]
+    assert bold == ["strong_open", "strong_close"]  # the verdict's headline
+    assert {t.type for t in inline} - set(bold) <= {"text", "text_special"}
     rows = sum(t.type == "tr_open" for t in tokens)
     assert rows == 3
     assert sum(t.type == "td_open" for t in tokens) == 2 * sum(t.type == "th_open" for t in tokens)
@@ -272,7 +275,7 @@ def test_a_model_card_has_no_markup_of_a_name(name):
 def test_a_terminal_shows_a_name_as_it_is(name, capsys):
     board, _ = hostile_board(name)
     console = Console(width=1000, color_system=None)
-    print_board(console, board)
+    print_board(console, board, by_board(board, name))
     out = capsys.readouterr().out
     assert escape.plain(name) in out
     assert out == "\n".join(map(escape.plain, out.split("\n")))
