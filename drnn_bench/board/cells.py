@@ -19,7 +19,8 @@ def unit(group: BoardGroup) -> str:
 
 def with_unit(text: str, group: BoardGroup) -> str:
     """The text of a value of the metric with its unit: 97.7 ± 0.9 %."""
-    return f"{text} {UNITS.get(group.metric, group.metric).removeprefix('accuracy ')}"
+    unit = group.shown_as.unit
+    return f"{text} {'%' if unit.endswith('%') else unit}"
 
 
 def number_text(value: float | None, digits: int = 0, suffix: str = "") -> str:

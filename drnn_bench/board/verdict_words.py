@@ -38,7 +38,7 @@ def reason(one: Standing) -> str:
             return "It is told apart from every other family."
         return f"It has the best mean of {len(one.tied) + 1} families that are not told apart."
     if one.ranked and not any(map(learned, one.ranked)) and not all(map(all_diverged, one.ranked)):
-        guessing = with_unit(metric_text(one.group.metric, one.group.guessing), one.group)
+        guessing = with_unit(metric_text(one.group.shown_as, one.group.guessing), one.group)
         return f"No family is told apart from guessing ({guessing})."
     if one.ranked and any(map(learned, one.ranked)):
         return "The family that ranks best is not among these."
@@ -100,7 +100,7 @@ def _no_answer(one: Standing) -> str:
         return why
     if first.test_mean is not None:
         return f"{why} The best mean is that of {name(group, first)} {_net(group, first)}"
-    value = with_unit(metric_text(group.metric, first.validation_best), group)
+    value = with_unit(metric_text(group.shown_as, first.validation_best), group)
     return (
         f"{why} The best validation in a search is that of {name(group, first)} "
         f"({net_words(first.config)}): {value}."
