@@ -51,12 +51,41 @@ def caption(group: BoardGroup) -> str:
             *_plugins(lines),
             *_over_random(lines),
             *_mrl_correlations(lines),
-            *_named("Left out", (f"{x.family} ({'; '.join(x.left_out)})" for x in lines
-                                 if x.left_out)),
+            *_left_out(lines),
             *_named("Ranked apart, never with these", group.apart),
             f"Last run {max(x.date for x in lines)}, data {group.first.data_hash}.",
         ]
     )  # fmt: skip
+
+
+def short_caption(group: BoardGroup) -> list[str]:
+    """What a reader of the table has to know at once, a line each."""
+    seeds = sorted({x.n for x in group.lines if x.n}) or [0]
+    count = "–".join(dict.fromkeys((f"{seeds[0]}", f"{seeds[-1]}")))
+    mean = {
+        "0": "No finals yet.",
+        "1": "One fresh seed, so no interval; = marks a shared rank.",
+    }.get(count, f"Mean of {count} fresh seeds ± half of its 95 % interval; = marks a shared rank.")
+    return [mean, " ".join([*_guessing(group), *_short_speed(group.lines)]),
+            *_left_out(group.lines)]  # fmt: skip
+
+
+def _short_speed(lines: Sequence[BoardLine]) -> list[str]:
+    hardware = next((x.hardware for x in lines if x.hardware), None)
+    if hardware is None:
+        return []
+    where = hardware.rsplit(", ", 2)[0]  # without the version and the dtype
+    return [f"Speed: {where}, {'BUSY' if _busy(lines) else 'idle'}."]
+
+
+def _busy(lines: Sequence[BoardLine]) -> bool:
+    return any(x.machine == "busy" for x in lines)
+
+
+def _left_out(lines: Sequence[BoardLine]) -> list[str]:
+    return _named(
+        "Left out", (f"{x.family} ({'; '.join(x.left_out)})" for x in lines if x.left_out)
+    )
 
 
 def _guessing(group: BoardGroup) -> list[str]:
@@ -191,8 +220,7 @@ def _speed(lines: Sequence[BoardLine]) -> list[str]:
     hardware = next((x.hardware for x in lines if x.hardware), None)
     if hardware is None:
         return []
-    busy = any(x.machine == "busy" for x in lines)
-    machine = "on a BUSY machine" if busy else "on an idle machine"
+    machine = "on a BUSY machine" if _busy(lines) else "on an idle machine"
     return [f"Speed: {hardware}, {_all(x.threads for x in lines)} thread, models in turns, "
             f"{machine}.", *_reference(lines)]  # fmt: skip
 

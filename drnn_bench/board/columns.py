@@ -21,6 +21,7 @@ from drnn_bench.board.cells import (
 )
 from drnn_bench.results.board_line import BoardGroup, BoardLine
 
+ARCHITECTURE = "architecture"  # the column that a terminal shows on a line of its own
 Value = Callable[[BoardLine], float | None]
 
 
@@ -96,13 +97,13 @@ COLUMNS = (
     Column("test {unit}", 0, result_text),
     Column("accuracy %", 8, lambda x: percent_text(x.test_accuracy),
            shown=lambda group: group.metric != "accuracy" and not _of_real(group)),
-    _number("n", 1, lambda x: x.n),
+    _number("n", 4, lambda x: x.n),
     Column("searches", 2, searches_text, shown=_any(lambda x: x.search_seeds or None)),
     Column("solved", 1, solved_text, shown=_any(lambda x: x.solved_at)),
     Column("search", 1, lambda x: x.search or MISSING, right=False,
            shown=_any(lambda x: x.search)),
-    _number("parameters", 2, lambda x: x.parameters),
-    _number("train seq/s", 3, lambda x: x.train_per_s, better=True),
+    _number("parameters", 1, lambda x: x.parameters),
+    _number("train seq/s", 2, lambda x: x.train_per_s, better=True),
     _number("infer seq/s", 7, lambda x: x.infer_per_s, better=True),
     _number("speed/lstm", 5, lambda x: x.speed_ratio, 2, "x", better=True),
     _number("s to target", 4, lambda x: x.seconds_to_target, 1,
@@ -119,7 +120,7 @@ COLUMNS = (
     _number("MRL", 4, lambda x: x.mrl, 1),
     _number("steps in row", 11, lambda x: x.sequential_steps),
     _number("MACs/step", 12, lambda x: x.macs_per_step, optional=True),
-    _number("state bytes", 14, lambda x: x.state_bytes, optional=True),
+    _number("state bytes", 3, lambda x: x.state_bytes, optional=True),
     _number("weight bytes", 19, lambda x: x.weight_bytes, optional=True),
     _number("edges/node", 12, lambda x: x.recurrent_edges_per_node, 2),
     _metric("val best", 8, lambda x: x.validation_best),
@@ -135,7 +136,7 @@ COLUMNS = (
     Column("on edge", 15, on_edge_text, right=False),
     Column("path", 4, lambda x: " ".join(map(number_text, x.path_lengths.values())) or MISSING,
            shown=_any(lambda x: x.path_lengths or None)),
-    Column("architecture", 6, lambda x: x.architecture, right=False),
+    Column(ARCHITECTURE, 6, lambda x: x.architecture, right=False),
 )  # fmt: skip
 
 

@@ -4,45 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rich import box
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
-from drnn_bench.board.caption import caption, heading
-from drnn_bench.board.columns import Column, TableText, as_text
+from drnn_bench.board.caption import caption, heading, short_caption
+from drnn_bench.board.columns import ARCHITECTURE, Column, TableText, as_text
 from drnn_bench.board.verdict import Key, Verdict
 from drnn_bench.results.board_line import BoardGroup, BoardLine
-from drnn_bench.system.escape import rich
+from drnn_bench.system.escape import plain, rich
+
+GAP = 2  # spaces that a column has beside its text
 
 
 def print_board(
-    console: Console, groups: Sequence[BoardGroup], verdicts: Mapping[Key, Verdict] | None = None
+    console: Console,
+    groups: Sequence[BoardGroup],
+    verdicts: Mapping[Key, Verdict] | None = None,
+    explain: bool = False,
 ) -> None:
-    """Every group's table with the columns that fit, the names of those that do not, and its
-    verdict, which stands last and so nearest to the prompt."""
+    """Every group's table with the columns that fit, its caption, and its verdict, which stands
+    last and so nearest to the prompt. `explain`: the caption says all."""
     for group in groups:
         text = _marked(as_text(group), group)
         shown = _fitting(text, console.width)
-        table = Table(box=box.SIMPLE_HEAD, title=rich(heading(group)), title_justify="left")
-        for i in shown:
-            justify = "right" if text.columns[i].right else "left"
-            table.add_column(rich(text.titles[i]), justify=justify, overflow="fold")
-        best = {i: _best(text.columns[i], group) for i in shown}
-        for line, cells in zip(group.lines, text.cells, strict=True):
-            row = (rich(cells[i], "bold" if line in best[i] else "") for i in shown)
-            table.add_row(*row, style="bold" if line.rank_low == 1 else "")
-        console.print(table)
-        words = f"Bold rows may be the best; = marks a shared rank. {caption(group)}"
-        console.print(rich(words, "dim"))
-        missing = [title for i, title in enumerate(text.titles) if i not in shown]
-        if missing:
-            hidden = f"Not shown at this width: {', '.join(missing)} (--format markdown has all)."
-            console.print(rich(hidden, "dim"))
+        console.print(rich(heading(group), "italic"))
+        console.print()
+        _print_table(console, text, shown, group)
+        console.print()
+        _print_caption(console, group, explain, hidden=len(text.columns) - 1 - len(shown))
+        console.print()
         if verdicts is not None:
-            console.print()
             print_verdict(console, verdicts[group.key])
             console.print()
+
+
+def _print_table(
+    console: Console, text: TableText, shown: Sequence[int], group: BoardGroup
+) -> None:
+    """A row a line, and below it the architecture, which would be the widest column."""
+    rows = [text.titles, *text.cells]
+    widths = {i: max(cell_len(plain(row[i])) for row in rows) for i in shown}
+    best = {i: _best(text.columns[i], group) for i in shown}
+
+    def print_row(cells: Sequence[str], style: str, bold: Sequence[int]) -> None:
+        row = Text(" ")
+        for i in shown:
+            cell = rich(cells[i], "bold" if i in bold else style)
+            cell.align("right" if text.columns[i].right else "left", widths[i])
+            row.append(" ").append_text(cell).append(" ")
+        row.rstrip()
+        console.print(row, overflow="fold")
+
+    print_row(text.titles, "bold", [])
+    console.print(rich(" " + "─" * (sum(widths.values()) + GAP * len(shown) - 1)))
+    for line, cells in zip(group.lines, text.cells, strict=True):
+        bold = [i for i in shown if line in best[i]]
+        print_row(cells, "bold" if line.rank_low == 1 else "", bold)
+        console.print(Padding(rich(line.architecture, "dim"), (0, 0, 0, 6), expand=False))
+
+
+def _print_caption(console: Console, group: BoardGroup, explain: bool, hidden: int) -> None:
+    sentences = [caption(group)] if explain else short_caption(group)
+    more = [] if explain else ["bench leaderboard --explain says how"]
+    more += [f"--format markdown has {hidden} more columns"] if hidden else []
+    for sentence in [*sentences, "; ".join(more)]:
+        if sentence:
+            console.print(rich(sentence, "dim"))
 
 
 def print_verdict(console: Console, verdict: Verdict) -> None:
@@ -81,14 +110,16 @@ def _best(column: Column, group: BoardGroup) -> list[BoardLine]:
 
 
 def _fitting(text: TableText, width: int) -> list[int]:
-    """The columns that fit, in their order, the most important chosen first."""
+    """The columns that fit, in their order, the most important chosen first; without the
+    architecture."""
 
-    def width_of(shown: list[int]) -> int:  # a space on both sides of a column, one between two
+    def width_of(shown: list[int]) -> int:
         rows = [text.titles, *text.cells]
-        return 1 + sum(max(len(row[i]) for row in rows) + 3 for i in shown)
+        return sum(max(cell_len(plain(row[i])) for row in rows) + GAP for i in shown)
 
     shown: list[int] = []
-    for i in sorted(range(len(text.titles)), key=lambda i: text.columns[i].priority):
+    known = [i for i, column in enumerate(text.columns) if column.title != ARCHITECTURE]
+    for i in sorted(known, key=lambda i: text.columns[i].priority):
         if text.columns[i].priority == 0 or width_of([*shown, i]) <= width:
             shown.append(i)
     return sorted(shown)

@@ -16,6 +16,7 @@ from drnn_bench.cli.options import (
     JsonOption,
     RunsOption,
     TaskOption,
+    board_console,
     make_console,
     say_error,
 )
@@ -33,6 +34,7 @@ def leaderboard(
     runs_dir: RunsOption = "runs",
     format: FormatOption = Format.table,
     output: Annotated[str | None, typer.Option(help="Write to this file.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say below the table how its figures came about.")] = False,
     verdict: Annotated[bool, typer.Option("--verdict", help="Only what to take, in sentences; with --json as data.")] = False,
     as_json: JsonOption = False,
     check: Annotated[bool, typer.Option("--check", help="Rebuild the published boards and compare.")] = False,
@@ -64,7 +66,7 @@ def leaderboard(
     if format == Format.table and output is None:
         from drnn_bench.board.terminal import print_board
 
-        print_board(make_console(), groups, answers)
+        print_board(board_console(), groups, answers, explain)
         return
     render = {Format.csv: renderings.to_csv, Format.json: renderings.to_json}
     if format in render:
@@ -115,7 +117,7 @@ def _verdicts(groups: list[BoardGroup], runs_dir: str, format: Format, output: s
         parts = [f"### {markdown(heading(x))}\n\n{verdict_markdown(y)}\n" for x, y in pairs]
         _write("\n".join(parts), output)
         return
-    console = make_console()
+    console = board_console()
     for group, answer in pairs:
         console.print(rich(heading(group), "dim"))
         print_verdict(console, answer)

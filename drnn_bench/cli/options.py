@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -33,12 +34,18 @@ StorageOption = Annotated[
 ]
 
 
-def make_console() -> Console:
-    """Standard output; where it is no terminal, lines are as long as they need to be."""
+def make_console(width: int = 250) -> Console:
+    """Standard output; where it is no terminal, `width` columns, which is as long as any line."""
     from rich.console import Console
 
     # Without markup: `[red]` in a name is a name.
-    return Console(width=None if sys.stdout.isatty() else 250, markup=False, emoji=False)
+    return Console(width=None if sys.stdout.isatty() else width, markup=False, emoji=False)
+
+
+def board_console() -> Console:
+    """The same for boards, whose tables choose their columns by the width: COLUMNS, or 100."""
+    columns = os.environ.get("COLUMNS", "")
+    return make_console(int(columns) if columns.isdecimal() and int(columns) > 0 else 100)
 
 
 def say(line: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 
 from rich.console import Console
 
 from drnn_bench.board.terminal import print_board
+from drnn_bench.board.verdict import by_board
 from drnn_bench.results.ranking import rank_rows
 from tests.support.searched import (
     GOOD,
@@ -27,10 +29,28 @@ def test_a_terminal_of_80_columns_shows_whole_cells_and_says_what_it_dropped():
     head = next(x for x in text.splitlines() if "family" in x)
     assert "test accuracy % ↑" in head
     assert "train seq/s ↑" in head
-    assert "Not shown at this width: infer seq/s ↑" in text
+    assert "state bytes" in head
+    assert re.search(r"--explain says how; --format markdown has \d+ more columns", text)
+    below = text.splitlines()[text.splitlines().index(head) + 3]
+    assert below.strip() == "cell=gru base=2 start=0 depth=9 width=8"
     cells = [x.split()[:2] for x in text.splitlines() if "fresh seeds" not in x]
     ranked = [x for x in cells if x[:1] in (["1"], ["2"], ["3"])]
     assert ranked == [[str(i), family] for i, family in enumerate(order, 1)]
+
+
+def test_the_whole_caption_is_said_on_request_and_the_verdict_stands_last():
+    board = rank_rows(flat(three()[0]))
+    said = []
+    for explain in (False, True):
+        console = Console(width=80, record=True, file=io.StringIO())
+        print_board(console, board, by_board(board, "runs"), explain)
+        said.append(console.export_text())
+    short, whole = said
+    assert "Holm" not in short
+    assert "Holm" in whole
+    caption = short.partition("Mean of 3")[2].partition("Take dilated_rnn (")[0]
+    assert len(caption.strip().splitlines()) == 3
+    assert short.rstrip().endswith("bench report --task pixel_digits")
 
 
 def test_a_terminal_marks_ties_and_what_is_best():
