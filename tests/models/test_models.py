@@ -45,7 +45,7 @@ def oracle_output(family, options, model, x):
     if family in ("dilated_rnn", "rnn", "lstm", "gru"):
         for layer in model.layers:
             h, _ = oracles.dilated_layer(
-                layer.cell, h, layer.w_ih, layer.w_hh, layer.bias, layer.dilation
+                layer.cell.name, h, layer.w_ih, layer.w_hh, layer.bias, layer.dilation
             )
     elif family == "skip_rnn":
         for layer in model.layers:
