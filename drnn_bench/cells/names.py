@@ -10,6 +10,9 @@ CELLS = {
     "gru": ("gru", "GRU"),
     "lstm": ("lstm", "LSTM"),
     "min_gru": ("min_gru", "MinGRU"),
+    "min_lstm": ("min_lstm", "MinLSTM"),
+    "indrnn": ("indrnn", "IndRNN"),
+    "lem": ("lem", "LEM"),
 }
 
 CELL = Kind(

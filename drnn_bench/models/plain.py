@@ -67,3 +67,21 @@ class LSTM(PlainStack):
 class GRU(PlainStack):
     family: ClassVar[str] = "gru"
     cell: ClassVar[str] = "gru"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MinLSTM(PlainStack):
+    family: ClassVar[str] = "min_lstm"
+    cell: ClassVar[str] = "min_lstm"
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndRNN(PlainStack):
+    family: ClassVar[str] = "indrnn"
+    cell: ClassVar[str] = "indrnn"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LEM(PlainStack):
+    family: ClassVar[str] = "lem"
+    cell: ClassVar[str] = "lem"

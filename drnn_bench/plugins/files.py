@@ -20,7 +20,7 @@ from drnn_bench.plugins.kinds import Extension, Kind, check
 
 @lru_cache
 def classes_of(paths: str) -> dict[tuple[Kind, str], type[Extension]]:
-    """The tasks and families in the files of `paths`, which are separated as in PATH.
+    """The tasks, families and cells in the files of `paths`, which are separated as in PATH.
 
     Raises UserError where a file cannot be run, defines no such class, or takes a name that is in
     use.
@@ -29,7 +29,7 @@ def classes_of(paths: str) -> dict[tuple[Kind, str], type[Extension]]:
     for path in map(Path, filter(None, paths.split(os.pathsep))):
         defined = _defined_in(_run(path.absolute()))
         if not defined:
-            raise UserError(f"plug-in {path}: no class in it is a task or a family")
+            raise UserError(f"plug-in {path}: no class in it is a task, a family or a cell")
         for cls in defined:
             check(cls, f"plug-in {path}")
             kind = cls.kind_of_extension
@@ -83,7 +83,7 @@ def _run(path: Path) -> ModuleType:
 
 
 def _defined_in(module: ModuleType) -> list[type[Extension]]:
-    """The tasks and families that a module defines; those that it imports are not among them."""
+    """The tasks, families and cells that a module defines, without those that it imports."""
     return [
         value
         for value in vars(module).values()

@@ -1,7 +1,7 @@
 """Which code of a plug-in a result came from: a hash of its source, in rows and search identities.
 
-A name says little: the file behind it may have been edited since. So a search of a plug-in's task
-or family is one of that code; another code is another search, said when it begins, and its rows
+A name says little: the file behind it may have been edited since. So a search of a plug-in's task,
+family or cell is one of that code; another code is another search, said when it begins, and its rows
 stand beside the earlier ones under their own hash. Restoring the file continues the earlier search.
 
 A plug-in's code is its file, or every Python file of the package that an entry point belongs to:
@@ -11,10 +11,12 @@ A plug-in's code is its file, or every Python file of the package that an entry 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
 from drnn_bench import plugins
+from drnn_bench.cells.names import CELL
 from drnn_bench.errors import UserError
 from drnn_bench.models.names import FAMILY
 from drnn_bench.tasks.names import TASK
@@ -23,28 +25,32 @@ Code = dict[str, str]
 KINDS = {"task": TASK, "family": FAMILY}
 
 
-def codes(task: str, family: str) -> dict[str, Code]:
-    """The code of a task (its name, options may follow) and a family, of those that are brought by
-    a plug-in. Raises UserError where one of them is unknown or broken."""
+def codes(task: str, family: str, cells: Iterable[str] = ()) -> dict[str, Code]:
+    """The code of a task (its name, options may follow), a family and cells, of those that are
+    brought by a plug-in; that of a cell under `cell NAME`. Raises UserError where one of them is
+    unknown or broken."""
     by_kind = {}
     for word, name in (("task", task.partition(":")[0]), ("family", family)):
         kind = plugins.find(KINDS[word], name) if name else None
         if kind is not None:
             by_kind[word] = _code(kind)
+    for name in cells:
+        kind = plugins.find(CELL, name)
+        if kind is not None:
+            by_kind[f"cell {name}"] = _code(kind)
     return by_kind
 
 
 def changes(known: dict[str, Code], task: str, family: str) -> list[str]:
     """A line on each plug-in whose code is another here than it was. `known`: what `codes` gave."""
-    lines, here = [], codes(task, family) if known else {}
+    cells = [word.removeprefix("cell ") for word in known if word.startswith("cell ")]
+    lines, here = [], codes(task, family, cells) if known else {}
     for word, then in known.items():
         now = here.get(word)
         if now is None or now["sha256"] != then["sha256"]:
             present = f"has {now['sha256']}" if now else f"brings no {word} here"
-            lines.append(
-                f"{word} {family if word == 'family' else task}: the code of {named(then)} was "
-                f"{then['sha256']} and {present}"
-            )
+            what = {"family": f"family {family}", "task": f"task {task}"}.get(word, word)
+            lines.append(f"{what}: the code of {named(then)} was {then['sha256']} and {present}")
     return lines
 
 

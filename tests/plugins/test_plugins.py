@@ -225,9 +225,9 @@ WRONG = {
     ),
     "lines in what it raises": ("raise ValueError('one\\ntwo')\n", "line 1: ValueError: one two"),
     "leaves": ("import sys\nsys.exit(3)\n", ", line 2: SystemExit: 3"),
-    "nothing in it": ("x = 1\n", "no class in it is a task or a family"),
+    "nothing in it": ("x = 1\n", "no class in it is a task, a family or a cell"),
     "only another's": (
-        "from drnn_bench.models.plain import LSTM\n", "no class in it is a task or a family",
+        "from drnn_bench.models.plain import LSTM\n", "no class in it is a task, a family or a cell",
     ),
     "no name": (changed("tone.py", '    name = "tone"\n', ""), 'class Tone lacks name = "..."'),
     "facts": (
