@@ -1,4 +1,4 @@
-"""Tasks, families and cells that a user brings: Python files, and entry points of installed packages.
+"""Tasks, families and cells that a user brings: Python files, entry points of installed packages.
 
 A file is named by `bench --plugin FILE` or by the variable DRNN_BENCH_PLUGINS (absolute paths,
 separated as in PATH), which trainers inherit. Every class in it that is a task, a family

@@ -1,8 +1,9 @@
 """Which code of a plug-in a result came from: a hash of its source, in rows and search identities.
 
 A name says little: the file behind it may have been edited since. So a search of a plug-in's task,
-family or cell is one of that code; another code is another search, said when it begins, and its rows
-stand beside the earlier ones under their own hash. Restoring the file continues the earlier search.
+family or cell is one of that code; another code is another search, said when it begins, and its
+rows stand beside the earlier ones under their own hash. Restoring the file continues the earlier
+search.
 
 A plug-in's code is its file, or every Python file of the package that an entry point belongs to:
 `{"file": name, "sha256": 16 digits}` or `{"package": name, "sha256": ...}`. Never a path.

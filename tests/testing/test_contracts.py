@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from drnn_bench.testing import FamilyContract, TaskContract
+from drnn_bench.testing import CellContract, FamilyContract, TaskContract
 from tests.support.command import ENV, ROOT
 from tests.support.page import COMMANDS
 
@@ -25,10 +25,11 @@ def run_tests(folder: Path, *words: str) -> str:
 def test_the_pages_task_and_family_keep_the_contracts(page):
     assert "pytest test_mine.py" in COMMANDS
     checks = {kind: len([c for c in dir(kind) if c.startswith("test_")])
-              for kind in (TaskContract, FamilyContract)}  # fmt: skip
+              for kind in (TaskContract, FamilyContract, CellContract)}  # fmt: skip
     assert min(checks.values()) >= 10
     said = run_tests(page, "test_mine.py")
-    assert f"{checks[TaskContract] + 2 * checks[FamilyContract]} passed" in said
+    passed = checks[TaskContract] + 2 * checks[FamilyContract] + checks[CellContract]
+    assert f"{passed} passed" in said
     assert re.search(r"failed|skipped|warning|error", said) is None
 
 
