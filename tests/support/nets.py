@@ -8,7 +8,7 @@ NETS = {
         {"cell": "rnn", "base": 2, "depth": 4, "width": 5},
         {"cell": "gru", "base": 3, "depth": 3, "start": 1, "width": 4},
         {"cell": "lstm", "base": 2, "depth": 3, "start": 2, "fusion": True, "width": (4, 3, 3)},
-        {"cell": "min_lstm", "base": 3, "depth": 3, "width": (4, 3, 3)},
+        {"cell": "min_lstm", "base": 2, "depth": 3, "width": (4, 3, 3)},
         {"cell": "lem", "base": 2, "depth": 2, "start": 1, "fusion": True, "width": 3},
         {"cell": "gru", "dilations": (4, 6, 3), "fusion": True, "width": 3, "init": "paper"},
     ],
