@@ -57,7 +57,7 @@ class CellContract:
             for name in ("reference", "torch"):
                 with kernels.forced(name):
                     y, left = kernels.scan(cell, x, weights, dilation, state)
-                total = sum(t.sin().sum() for t in (y, *left))
+                total = torch.stack([t.sin().sum() for t in (y, *left)]).sum()
                 outcomes.append([y, *left, *torch.autograd.grad(total, (x, *weights, *state))])
             for slow, fast in zip(*outcomes, strict=True):
                 assert close(fast, slow, 1e-10)
@@ -147,12 +147,11 @@ class CellContract:
 def _case(cell: Cell, dilation: int) -> tuple[Tensor, Weights, State]:
     """Inputs [T, B, I], weights and a state in double precision, with gradients."""
     torch.manual_seed(0)
-    double = {"dtype": torch.float64}
-    weights = tuple(
-        (torch.randn(shape, **double) * 0.5).requires_grad_()
-        for shape in cell.shapes(I, H).values()
-    )
-    state = tuple(
-        torch.rand(dilation, B, H, **double, requires_grad=True) for _ in range(cell.states)
-    )
-    return torch.randn(T, B, I, **double, requires_grad=True), weights, state
+    shapes = cell.shapes(I, H).values()
+    weights = tuple((_normal(*shape) / 2).requires_grad_() for shape in shapes)
+    state = tuple(_normal(dilation, B, H).requires_grad_() for _ in range(cell.states))
+    return _normal(T, B, I).requires_grad_(), weights, state
+
+
+def _normal(*shape: int) -> Tensor:
+    return torch.randn(shape, dtype=torch.float64)
