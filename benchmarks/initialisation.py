@@ -18,8 +18,8 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from drnn_bench.cells.inits import INITS
 from drnn_bench.models.build import configure
-from drnn_bench.models.layers import INITS
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.tasks.prepared import prepare
 from drnn_bench.tasks.registry import parse_task

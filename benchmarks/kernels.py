@@ -33,6 +33,7 @@ import torch
 from torch import nn
 
 from drnn_bench import kernels
+from drnn_bench.cells.registry import find_cell
 from drnn_bench.kernels import fused
 from drnn_bench.kernels.compiled import helper
 from drnn_bench.kernels.layout import empty
@@ -106,7 +107,7 @@ def timed(run: Callable[[], None]) -> float:
 def floor(cell: str, point: tuple, train: bool, rate: tuple[float, float]) -> float:
     """The floor in seconds, of all layers at all steps."""
     steps, batch, units, layers = point
-    rows = kernels.gates(cell) * units
+    rows = find_cell(cell).gates * units
     first, other = rows * (1 + units), (layers - 1) * rows * 2 * units
     forward = steps * batch * (first + other)
     backward = 2 * forward - steps * batch * rows  # without the gradient of the inputs

@@ -10,7 +10,7 @@ The public API, each part imported when it is first used:
     leaderboard            the ranked table of what has been run
     replay                 a recorded final trained again: did it come out the same?
     load                   a net that `bench export` wrote
-    plugin                 a Python file of yours, with its tasks and families
+    plugin                 a Python file of yours: tasks, families, metrics, cells
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ _PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.EI
 
 @app.callback()
 def everywhere(
-    plugin: Annotated[list[str] | None, typer.Option(help="A Python file with tasks or families of yours.")] = None,
+    plugin: Annotated[list[str] | None, typer.Option(help="A Python file with tasks, families or cells of yours.")] = None,
 ) -> None:  # fmt: skip
     """Options that come before the command."""
     from drnn_bench import plugins

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from drnn_bench.cells.names import CELL
 from drnn_bench.cli.options import (
     JsonOption,
     make_console,
@@ -23,7 +24,7 @@ from drnn_bench.tasks.names import DEFAULT_TASK, TASK
 Row = dict[str, Any]
 
 ls = typer.Typer(
-    help="What there is: tasks, families, search spaces, and how your data is data_summary."
+    help="What there is: tasks, families, cells, search spaces, and how your data is data_summary."
 )
 
 
@@ -122,6 +123,26 @@ def ls_families(as_json: JsonOption = False) -> None:
 
     notes = plugins.overruled(FAMILY)
     _list(family_names(), row, notes, as_json)
+
+
+@ls.command("cells")
+def ls_cells(as_json: JsonOption = False) -> None:
+    """The cells that a dilated RNN may have (`cell=NAME`)."""
+    from drnn_bench import plugins
+    from drnn_bench.cells.registry import cell_names, find_cell
+
+    def row(name: str) -> Row:
+        cell = find_cell(name)
+        return {
+            "cell": name,
+            "gates": cell.gates,
+            "states": cell.states,
+            "inits": ", ".join(cell.inits),
+            "fused": "yes" if cell.fused else "no",
+            "what": cell.summary,
+        }
+
+    _list(cell_names(), row, plugins.overruled(CELL), as_json)
 
 
 def _list(names: list[str], row: Callable[[str], Row], notes: list[str], as_json: bool) -> None:

@@ -154,7 +154,7 @@ def make_plan(request: Request, say: Callable[[str], None] = lambda line: None) 
             space=space.table,
             seed=request.seed + search,
             warm_start=request.warm_start,
-            plugins=codes(task.name, space.family),
+            plugins=codes(task.name, space.family, space.cells),
         )
         for budget in budgets
         for space in spaces

@@ -16,15 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drnn_bench.errors import UserError, nearest
+from drnn_bench.cells.cell import Cell, Weights
+from drnn_bench.cells.rnn import RNN
+from drnn_bench.errors import UserError
 from drnn_bench.kernels.observed import numbers, observed
-from drnn_bench.kernels.torch_scan import STATES, gates
 
 
 def check_stack(
-    cell: str,
+    cell: Cell,
     x_TBI: Tensor,
-    weights: Sequence[Sequence[Tensor]],
+    weights: Sequence[Weights],
     dilations: Sequence[int],
     rows: Sequence[np.ndarray | None],
     last: int | None,
@@ -32,8 +33,8 @@ def check_stack(
 ) -> None:
     """The arguments of `dispatch.stack`. Raises UserError, one line, where they do not fit one
     another."""
-    if cell not in STATES:
-        raise UserError(f"unknown cell {cell!r}: {nearest(str(cell), list(STATES))}")
+    if not isinstance(cell, Cell):
+        raise UserError(f"a kernel takes a cell, an object such as GRU(), got {cell!r}")
     if not weights:
         raise UserError("a stack has at least one layer, got none")
     for name, entries in (("dilations", dilations), ("rows", rows), ("states", states)):
@@ -46,13 +47,13 @@ def check_stack(
     steps, batch, *inputs = x_TBI.shape
     below = inputs[0] if inputs else sample.shape[-1]
     for i, (layer, dilation, taken) in enumerate(zip(weights, dilations, rows, strict=True), 1):
-        where = f"layer {i} of {cell}"
+        where = f"layer {i} of {cell.name}"
         _check_weights(where, cell, layer, below, sample)
         check_count(f"{where}: the dilation", dilation)
         steps = _check_rows(where, taken, steps)
-        below = layer[1].shape[1]
+        below = cell.units(layer)
         if states is not None:
-            shapes = ((dilation, batch, below),) * STATES[cell]
+            shapes = ((dilation, batch, below),) * cell.states
             _check_shapes(f"{where}: state", dict(enumerate(states[i - 1])), shapes, sample)
     if last is not None:
         check_count("last", last, steps)
@@ -62,7 +63,7 @@ def check_stack(
 
 def check_clockwork(
     x_TBI: Tensor,
-    weights: Sequence[Sequence[Tensor]],
+    weights: Sequence[Weights],
     periods: Sequence[int],
     clock: int,
     hidden: Sequence[Tensor],
@@ -77,9 +78,9 @@ def check_clockwork(
     steps, batch, below = x_TBI.shape
     for i in reversed(range(len(weights))):
         where = f"module {i + 1}"
-        _check_weights(where, "rnn", weights[i], below, sample)
+        _check_weights(where, RNN(), weights[i], below, sample)
         check_count(f"{where}: the period", periods[i])
-        units = weights[i][1].shape[1]
+        units = weights[i][0].shape[0]
         _check_shapes(where, {"hidden": hidden[i]}, [(batch, units)], sample)
         below += units
     if type(clock) is not int or clock < 0:
@@ -138,17 +139,13 @@ def _check_input(x: Tensor, sample: Tensor, symbols: bool) -> None:
         raise UserError(f"the weights are on {sample.device}, the inputs on {x.device}")
 
 
-def _check_weights(
-    where: str, cell: str, layer: Sequence[Tensor], below: int, sample: Tensor
-) -> None:
-    names = ("w_ih", "w_hh", "bias", *(["w_last"] if cell == "skip" else []))
-    if len(layer) != len(names) or layer[1].dim() != 2 or 0 in layer[1].shape[1:]:
-        shapes = ", ".join(str(tuple(w.shape)) for w in layer)
-        raise UserError(f"{where}: the weights are {', '.join(names)}, got the shapes {shapes}")
-    units = layer[1].shape[1]
-    rows = gates(cell) * units
-    shapes = [(rows, below), (0 if cell == "min_gru" else rows, units), (rows,), (units, units)]
-    _check_shapes(where, dict(zip(names, layer, strict=True)), shapes[: len(names)], sample)
+def _check_weights(where: str, cell: Cell, layer: Weights, below: int, sample: Tensor) -> None:
+    units = cell.units(layer) if layer and layer[0].dim() == 2 else 0
+    shapes = cell.shapes(below, units)
+    if len(layer) != len(shapes) or units < 1:
+        got = ", ".join(str(tuple(w.shape)) for w in layer)
+        raise UserError(f"{where}: the weights are {', '.join(shapes)}, got the shapes {got}")
+    _check_shapes(where, dict(zip(shapes, layer, strict=True)), [*shapes.values()], sample)
 
 
 def _check_shapes(

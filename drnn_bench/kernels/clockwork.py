@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drnn_bench.kernels.torch_scan import Weights
+from drnn_bench.cells.cell import Weights
+from drnn_bench.cells.rnn import RNN
 
 
 class Schedule:
@@ -71,7 +72,7 @@ def scan(
         if len(when.fires[i]):
             inputs = [select(x_TBI, when.fires[i])]
             inputs += [select(h, rows) for h, rows in zip(slower, reads[i], strict=True)]
-            y, _ = run("rnn", torch.cat(inputs, 2), weights[i], 1, (history,))
+            y, _ = run(RNN(), torch.cat(inputs, 2), weights[i], 1, (history,))
             history = torch.cat([history, y])
         slower.insert(0, history)
     out = [select(h, when.held(i, steps)) for i, h in enumerate(slower)]

@@ -6,18 +6,19 @@
 compute c_t = f(x_t, c_{t-s}) for s = dilation (Chang et al. 2017, eq. 1), of one layer, and of
 layers that each take the outputs of the one below.
 
-Legend: T steps, B batch, I inputs, H units, G gates (rnn 1, gru 3, lstm 4, min_gru 2), s dilation.
-weights = (w_ih [G*H, I], w_hh [G*H, H], bias [G*H]): one bias per gate. The cell `skip` is an rnn
-          with a second edge and a fourth weight: tanh(W x + U h_{t-s} + b + V h_{t-1}). The gates
-          of a `min_gru` do not read the state, so its w_hh is [0, H].
+Legend: T steps, B batch, I inputs, H units, G gates, s dilation.
+cell    = what a step computes (drnn_bench/cells)
+weights = of the cell's shapes and in their order, such as (w_ih [G*H, I], w_hh [G*H, H],
+          bias [G*H])
 state   = a tuple of [s, B, H] tensors, one per state variable of the cell, oldest step first:
           entry j is the state that step j of this call continues. None means zeros.
 
 Three kernels compute the same:
 reference  a loop over the steps in plain torch, against which the others are tested
-torch      torch's own recurrent kernels on the reshaped sequence, on any device; for a min_gru, a
-           parallel scan
-fused      all gates of a unit in vector registers, forward and backward (CPU, float32)
+torch      on the reshaped sequence, on any device: torch's own recurrent kernels for the cells that
+           it has, a parallel scan for linear cells, for others a loop over the steps of a chain
+fused      all gates of a unit in vector registers, forward and backward (CPU, float32), for the
+           cells that have it
 Device, dtype and shape decide which one runs. DRNN_BENCH_KERNEL, or `forced`, names it instead.
 Torch's runs wherever the fused kernel cannot, and where the call is traced or transformed
 (`observed`); the reference runs under transforms that torch's kernels do not support (`vmap`).
@@ -36,33 +37,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from drnn_bench.cells.cell import Cell, Fused, State, Weights
+from drnn_bench.cells.rnn import RNN
 from drnn_bench.kernels import reference, torch_scan
 from drnn_bench.kernels.checks import check_clockwork, check_stack
 from drnn_bench.kernels.clockwork import scan as clockwork_scan
 from drnn_bench.kernels.clockwork import schedule
 from drnn_bench.kernels.observed import observed, pointwise
 from drnn_bench.kernels.settings import forced, note_use, wanted
-from drnn_bench.kernels.torch_scan import (
-    State,
-    Weights,
-)
 
 SHORT = 8  # steps below which a call of the fused kernel costs more than it saves
-# Per cell, pairs (units, share): for up to so many units, the fused kernel is faster than torch's
-# where the sequences fill at least this share of its blocks' columns (benchmarks/kernels.py). Of
-# torch's kernels, the LSTM is the fastest.
-_MOST = ((32, 0.0), (64, 0.25), (float("inf"), 0.5))
-FILLED = {
-    "rnn": _MOST,
-    "gru": _MOST,
-    "skip": _MOST,
-    "min_gru": ((float("inf"), 0.25),),
-    "lstm": ((8, 0.25), (48, 0.75), (float("inf"), 0.95)),
-}
 
 
 def scan(
-    cell: str, x_TBI: Tensor, weights: Weights, dilation: int = 1, state: State | None = None
+    cell: Cell, x_TBI: Tensor, weights: Weights, dilation: int = 1, state: State | None = None
 ) -> tuple[Tensor, State]:
     """One layer: the outputs [T, B, H], and the state after the last step."""
     y, states = stack(cell, x_TBI, [weights], [dilation], states=None if state is None else [state])
@@ -70,7 +58,7 @@ def scan(
 
 
 def stack(
-    cell: str,
+    cell: Cell,
     x_TBI: Tensor,
     weights: Sequence[Weights],
     dilations: Sequence[int],
@@ -99,7 +87,8 @@ def stack(
     if name == "fused":
         from drnn_bench.kernels import fused
 
-        return fused.stack(cell, x_TBI, weights, dilations, rows, last, states, return_states)
+        layers = [cell.fused_weights(layer) for layer in weights]
+        return fused.stack(cell, x_TBI, layers, dilations, rows, last, states, return_states)
     run = torch_scan.scan if name == "torch" else reference.scan
     h_TBH, after = one_hot(x_TBI, weights[0][0]), []
     for i, (taken, layer, dilation) in enumerate(zip(rows, weights, dilations, strict=True)):
@@ -110,12 +99,16 @@ def stack(
     return h_TBH[steps - last :], after
 
 
-def step(cell: str, x_1BI: Tensor, weights: Weights, state: State) -> tuple[Tensor, State]:
+def step(cell: Cell, x_1BI: Tensor, weights: Weights, state: State) -> tuple[Tensor, State]:
     """One step of one layer: the output [1, B, H] and the state after it.
 
     Computes what `scan` does, but never fused, and without its checks: a net checks its inputs, and
     torch's kernels check theirs.
     """
+    if cell.linear:  # a parallel scan would be several times the work
+        note_use("torch")
+        new = cell.step(cell.project(x_1BI, weights), state, weights)
+        return new[0], new
     name = _choose(cell, x_1BI, [weights])
     note_use("torch" if name == "fused" else name)
     run = reference.scan if name == "reference" else torch_scan.scan
@@ -140,7 +133,7 @@ def clockwork(
     """
     check_clockwork(x_TBI, weights, periods, clock, hidden, last)
     when = schedule(tuple(periods), clock, int(x_TBI.shape[0]))
-    name = _choose("rnn", x_TBI, weights)
+    name = _choose(RNN(), x_TBI, weights)
     if name == "fused":
         note_use(name)
         from drnn_bench.kernels import fused_clockwork
@@ -162,38 +155,39 @@ def one_hot(x: Tensor, w_ih: Tensor) -> Tensor:
 
 
 def to_compile(model: torch.nn.Module) -> list[str]:
-    """The cells of a model whose fused kernels are not yet compiled on this machine. Compiling
-    takes seconds, once."""
-    cells = FILLED.keys() & {getattr(layer, "cell", None) for layer in model.modules()}
-    if not cells or wanted() != "auto" or not _fused_runs():
+    """The fused kernels of a model that are not yet compiled on this machine. Compiling takes
+    seconds, once."""
+    cells = {getattr(layer, "cell", None) for layer in model.modules()}
+    names = {cell.fused.name for cell in cells if isinstance(cell, Cell) and cell.fused}
+    if not names or wanted() != "auto" or not _fused_runs():
         return []
     from drnn_bench.kernels.compiled import is_compiled
 
-    return sorted(cell for cell in cells if not is_compiled(cell))
+    return sorted(name for name in names if not is_compiled(name))
 
 
-def _choose(cell: str, x_TBI: Tensor, weights: Sequence[Weights]) -> str:
+def _choose(cell: Cell, x_TBI: Tensor, weights: Sequence[Weights]) -> str:
     name = wanted()
     steps, batch, *_ = x_TBI.shape
     if pointwise():
         return "reference"
     if name in ("reference", "torch"):
         return name
-    if x_TBI.device.type != "cpu" or weights[0][0].dtype != torch.float32:
+    if cell.fused is None or x_TBI.device.type != "cpu" or weights[0][0].dtype != torch.float32:
         return "torch"
     if observed([x_TBI, *(w for layer in weights for w in layer)]):
         return "torch"
     if (name == "auto" and steps < SHORT) or not _fused_runs():
         return "torch"
-    return "fused" if name == "fused" or _pays(cell, batch, weights) else "torch"
+    return "fused" if name == "fused" or _pays(cell, cell.fused, batch, weights) else "torch"
 
 
-def _pays(cell: str, batch: int, weights: Sequence[Weights]) -> bool:
+def _pays(cell: Cell, fused: Fused, batch: int, weights: Sequence[Weights]) -> bool:
     from drnn_bench.kernels.registers import COLUMNS
 
-    units = max(w_hh.shape[1] for _, w_hh, *_ in weights)
+    units = max(map(cell.units, weights))
     share = batch / (-(-batch // COLUMNS) * COLUMNS)
-    return share >= next(least for most, least in FILLED[cell] if units <= most)
+    return share >= next(least for most, least in fused.pays if units <= most)
 
 
 @lru_cache

@@ -17,19 +17,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from drnn_bench.cells.cell import Cell, State, Weights
 from drnn_bench.kernels import layout
-from drnn_bench.kernels.cells import KERNELS
 from drnn_bench.kernels.checks import check_gradients
 from drnn_bench.kernels.compiled import prepare
 from drnn_bench.kernels.fused_backward import Backward
+from drnn_bench.kernels.fused_cells import KERNELS
 from drnn_bench.kernels.fused_forward import Forward
 from drnn_bench.kernels.layer import Layer
-from drnn_bench.kernels.torch_scan import State, Weights
 from drnn_bench.kernels.workspace import Workspace, chunks
 
 
 def stack(
-    cell: str,
+    cell: Cell,
     x_TBI: Tensor,
     weights: Sequence[Weights],
     dilations: Sequence[int],
@@ -38,10 +38,10 @@ def stack(
     states: Sequence[State] | None,
     return_states: bool,
 ) -> tuple[Tensor, list[State]]:
-    """See `dispatch.stack`."""
-    ready("layout")
-    ready(KERNELS[cell][0].__name__.removesuffix("_forward"))
+    """See `dispatch.stack`; the weights are as the fused kernel takes them."""
     workspace = Workspace(cell, x_TBI.shape, weights, dilations, rows, last, return_states)
+    ready("layout")
+    ready(workspace.fused.name)
     flat = [tensor for layer in weights for tensor in layer]
     flat += [tensor for state in states or () for tensor in state]
     y, *after = _Stack.apply(workspace, x_TBI, *flat)

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from drnn_bench.kernels.blocks import each_block, threads
-from drnn_bench.kernels.cells import KERNELS
-from drnn_bench.kernels.layer import GATES, Layer
+from drnn_bench.kernels.fused_cells import KERNELS
+from drnn_bench.kernels.layer import Layer
 from drnn_bench.kernels.layout import (
     add_to_block,
     as_array,
@@ -53,7 +53,7 @@ class Backward:
         self.workspace, self.memory, self.symbols = workspace, memory.numpy(), symbols
         self.weights, self.states_before = workspace.split(tensors)
         self.places, _ = workspace.for_training()
-        self.kernel = KERNELS[workspace.cell][1]
+        self.kernel = KERNELS[workspace.fused.name][1]
         self.dy, *d_after = gradients
         zeros = [None] * workspace.states * workspace.depth
         self.d_after = chunks(d_after or zeros, workspace.states)
@@ -143,7 +143,7 @@ class Backward:
         workspace, at = self.workspace, self.at
         return workspace.layer(i, self.weights[i]) | {
             "dx_fresh": int(self._writes_below(i)),
-            "gates_step": GATES[workspace.cell] * workspace.units[i] * ROW,
+            "gates_step": workspace.fused.gates * workspace.units[i] * ROW,
             "work_step": at.work_rows * ROW,
             "onward": int(self.of_states),
             "chunk": at.chunk,

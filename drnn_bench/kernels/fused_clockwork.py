@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from drnn_bench.cells.cell import Weights
 from drnn_bench.kernels.blocks import each_block, threads
-from drnn_bench.kernels.cells import rnn_backward, rnn_forward
 from drnn_bench.kernels.checks import check_gradients
 from drnn_bench.kernels.clockwork import Schedule
 from drnn_bench.kernels.fused import ready
+from drnn_bench.kernels.fused_cells import rnn_backward, rnn_forward
 from drnn_bench.kernels.layer import Layer
 from drnn_bench.kernels.layout import (
     add_to_block,
@@ -30,7 +31,6 @@ from drnn_bench.kernels.layout import (
     to_block,
 )
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
-from drnn_bench.kernels.torch_scan import Weights
 from drnn_bench.kernels.workspace import (
     CHUNK,
     NOTHING,

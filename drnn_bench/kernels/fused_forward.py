@@ -11,8 +11,8 @@ import numpy as np
 from torch import Tensor
 
 from drnn_bench.kernels.blocks import each_block, threads
-from drnn_bench.kernels.cells import KERNELS
-from drnn_bench.kernels.layer import GATES, Layer
+from drnn_bench.kernels.fused_cells import KERNELS
+from drnn_bench.kernels.layer import Layer
 from drnn_bench.kernels.layout import as_array, empty, fresh, from_block, numbers, to_block
 from drnn_bench.kernels.registers import COLUMNS, ROW
 from drnn_bench.kernels.workspace import Workspace, addresses, view
@@ -35,7 +35,7 @@ class Forward:
         memories = workspace.blocks if training else threads(workspace.blocks)
         self.memory = empty(memories, rows, COLUMNS)
         self.layers = [workspace.layer(i, weights[i]) for i in range(workspace.depth)]
-        self.kernel = KERNELS[workspace.cell][0]
+        self.kernel = KERNELS[workspace.fused.name][0]
         self.x = as_array(x_TBI)
         self.y = empty(workspace.last, workspace.batch, workspace.units[-1])
         self.states_after = [
@@ -80,7 +80,7 @@ class Forward:
         layer = self.layers[i] | addresses(
             base, x=x_place, h=places.h, c=places.c, gates=places.gates
         )
-        layer["gates_step"] = GATES[workspace.cell] * units * ROW * self.training
+        layer["gates_step"] = workspace.fused.gates * units * ROW * self.training
         if self.symbols is not None and i == 0:
             layer |= {"symbols": self.symbols[block].ctypes.data, "work": base}
         self.kernel(Layer(**layer))

@@ -49,9 +49,6 @@ Layer = namedtuple(
     "work work_step chunk count",
 )
 SOURCE = 40  # bytes
-# Rows of `gates` per unit, and of `work`.
-GATES = {"rnn": 0, "skip": 0, "gru": 4, "lstm": 4, "min_gru": 2}
-WORK = {"rnn": 1, "skip": 1, "gru": 4, "lstm": 4, "min_gru": 2}
 
 
 @inline

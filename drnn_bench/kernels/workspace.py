@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from drnn_bench.kernels.layer import GATES, WORK, Layer
+from drnn_bench.cells.cell import Cell
+from drnn_bench.kernels.layer import Layer
 from drnn_bench.kernels.layout import numbers
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
-from drnn_bench.kernels.torch_scan import STATES
 
 CACHE = 384 * 1024  # bytes of gate gradients that wait for the weights' gradients
 CHUNK = (8, 16)  # fewest and most steps of gate gradients that wait
@@ -76,7 +76,7 @@ class Workspace:
 
     def __init__(
         self,
-        cell: str,
+        cell: Cell,
         x_shape: Sequence[int],
         weights: Sequence[Sequence[Tensor]],
         dilations: Sequence[int],
@@ -84,9 +84,10 @@ class Workspace:
         last: int,
         return_states: bool,
     ):
-        self.cell, self.dilations, self.rows, self.last = cell, dilations, rows, last
+        assert cell.fused is not None, f"{cell.name} has no fused kernel"
+        self.fused, self.dilations, self.rows, self.last = cell.fused, dilations, rows, last
         self.return_states = return_states
-        self.depth, self.states = len(weights), STATES[cell]
+        self.depth, self.states = len(weights), cell.states
         self.weights_per_layer = len(weights[0])
         # Of symbols [T, B], only the gates that they give lie in the workspace.
         self.input_steps, self.batch, *inputs = x_shape
@@ -110,7 +111,7 @@ class Workspace:
         for i, rows in enumerate(self.histories):
             gates = start + self.states * rows
             places.append(LayerPlaces(h=start, c=gates - rows, gates=gates))
-            start = gates + GATES[self.cell] * self.units[i] * self.steps[i]
+            start = gates + self.fused.gates * self.units[i] * self.steps[i]
         return places, start
 
     def for_inference(self) -> tuple[list[LayerPlaces], int]:
@@ -119,13 +120,13 @@ class Workspace:
         start, longest = self.input_rows, max(self.histories)
         c, gates = start + 2 * longest, start + (1 + self.states) * longest
         places = [LayerPlaces(start + i % 2 * longest, c, gates) for i in range(self.depth)]
-        return places, gates + GATES[self.cell] * max(self.units)
+        return places, gates + self.fused.gates * max(self.units)
 
     def for_gradients(self, of_inputs: bool) -> GradientPlaces:
         """The places that backward needs beside those of forward."""
-        per_step = pitch(WORK[self.cell] * max(self.units))
+        per_step = pitch(self.fused.work * max(self.units))
         chunk = min(max(CACHE // (per_step * ROW), CHUNK[0]), CHUNK[1])
-        longest, biases = max(self.histories), WORK[self.cell] * max(self.units) * LANES
+        longest, biases = max(self.histories), self.fused.work * max(self.units) * LANES
         ring = max(s * pitch(units) for s, units in zip(self.dilations, self.units, strict=True))
         sizes = [longest, longest, of_inputs * self.input_rows, ring * (self.states > 1)]
         sizes += [chunk * per_step + LANES, -(-biases // COLUMNS)]

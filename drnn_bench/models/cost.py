@@ -27,6 +27,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from drnn_bench.cells.cell import Cell
     from drnn_bench.models.architecture import Architecture
 
 FLOAT = 4  # bytes of a number in float32
@@ -57,18 +58,17 @@ def weight_bytes(architecture: Architecture) -> int:
     return sum(tensor.nbytes for tensor in {id(tensor): tensor for tensor in tensors}.values())
 
 
-def stack_macs(net: Architecture, gates: int, edges: int, kernel: int = 1) -> int:
-    """MACs a step of a stack of recurrent layers and its head of `kernel` taps. A layer has `gates`
-    matrices [H, I], and for each of them `edges` matrices [H, H] of earlier states."""
+def stack_macs(net: Architecture, cell: Cell, kernel: int = 1) -> int:
+    """MACs a step of a stack of layers of one cell, and its head of `kernel` taps."""
     macs, inputs = 0, net.inputs
     for units in net.widths:
-        macs += gates * units * (inputs + edges * units)
+        macs += cell.macs(inputs, units)
         inputs = units
     return macs + kernel * inputs * net.output_size
 
 
-def stack_state(net: Architecture, variables: int, back: Sequence[int], kernel: int = 1) -> int:
-    """State bytes of a stack of layers, each with so many state variables of its last `back` steps,
-    and of the inputs that the head's older taps read."""
-    held = sum(variables * units * steps for units, steps in zip(net.widths, back, strict=True))
+def stack_state(net: Architecture, cell: Cell, back: Sequence[int], kernel: int = 1) -> int:
+    """State bytes of a stack of layers of one cell, each with its last `back` steps, and of the
+    inputs that the head's older taps read."""
+    held = sum(cell.states * units * steps for units, steps in zip(net.widths, back, strict=True))
     return FLOAT * (held + (kernel - 1) * net.widths[-1])

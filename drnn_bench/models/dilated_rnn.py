@@ -12,25 +12,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from drnn_bench import kernels
+from drnn_bench.cells.registry import find_cell
 from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import (
     Architecture,
     Paths,
     at_least,
     max_levels,
-    one_of,
 )
 from drnn_bench.models.cost import stack_macs, stack_state
 from drnn_bench.models.layers import RecurrentStack, check_init, recurrent_stack
-
-CELLS = ("rnn", "gru", "lstm")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DilatedRNN(Architecture):
     """base M, depth L and start l0 give the dilations M^(l-1+l0), l = 1..L. `dilations` lists them
-    instead, from the lowest layer up."""
+    instead, from the lowest layer up. `cell` is one of cells/names.py, or of a plug-in."""
 
     cell: str = "gru"
     base: int = 2
@@ -44,8 +41,7 @@ class DilatedRNN(Architecture):
     family: ClassVar[str] = "dilated_rnn"
 
     def __post_init__(self) -> None:
-        one_of("cell", self.cell, CELLS)
-        check_init(self.cell, self.init, self.memory)
+        check_init(find_cell(self.cell), self.init, self.memory)
         if self.dilations is not None:
             self._take_list(self.dilations)
         at_least("base", self.base, 1)
@@ -104,16 +100,16 @@ class DilatedRNN(Architecture):
         return 1.0
 
     def sequential_steps(self, length: int) -> int:
-        return sum(-(-length // dilation) for dilation in self.layer_dilations)
+        cell = find_cell(self.cell)
+        return sum(cell.sequential_steps(-(-length // s)) for s in self.layer_dilations)
 
     @property
     def macs_per_step(self) -> int:
-        return stack_macs(self, kernels.gates(self.cell), edges=1, kernel=self.kernel)
+        return stack_macs(self, find_cell(self.cell), self.kernel)
 
     @property
     def state_bytes(self) -> int:
-        variables = kernels.STATES[self.cell]
-        return stack_state(self, variables, self.layer_dilations, self.kernel)
+        return stack_state(self, find_cell(self.cell), self.layer_dilations, self.kernel)
 
     @classmethod
     def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drnn_bench import kernels
+from drnn_bench.cells.cell import Cell
+from drnn_bench.cells.inits import INITS, NEEDS
+from drnn_bench.cells.registry import find_cell
 from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import at_least, one_of
 from drnn_bench.models.needed import (
@@ -24,35 +27,22 @@ from drnn_bench.models.needed import (
 )
 from drnn_bench.models.streaming import Ring, single_step
 
-# How recurrent layers and their output layer are initialised:
-# orthogonal  Glorot weights of the inputs, orthogonal weights of the states, biases zero. The
-#             LSTM's gates have a bias of 1, and its candidate twice the weights of the inputs: with
-#             an input gate and an output gate of one half, every layer of a deep stack would
-#             quarter the signal
-# uniform     torch's own: everything uniform within 1/sqrt(units)
-# paper       the official code's: Glorot over inputs and states together, GRU gates 1, LSTM forget
-#             gate 1, output layer N(0, 1)
-# chrono      as orthogonal, but the gates that keep the state are biased for memories of up to T
-#             steps (Tallec and Ollivier 2018, arXiv 1804.11188): LSTM forget log U(1, T-1), input
-#             minus that; GRU update, which keeps the state in torch's form, log U(1, T-1). T is
-#             `memory`, in steps of the layer's dilation
-# identity    as orthogonal, but a tanh cell reads its own state through the identity, so that the
-#             state is kept at first (Le, Jaitly and Hinton 2015, arXiv 1504.00941)
-INITS = ("orthogonal", "uniform", "paper", "chrono", "identity")
-GATED = ("gru", "lstm")
+
+def as_cell(cell: Cell | str) -> Cell:
+    """A cell, given itself or by its name. Raises UserError for an unknown name."""
+    return cell if isinstance(cell, Cell) else find_cell(cell)
 
 
-def check_init(cell: str, init: str, memory: int | None) -> None:
+def check_init(cell: Cell, init: str, memory: int | None) -> None:
     """Raises UserError for an initialisation that a cell does not have."""
     one_of("init", init, INITS)
-    if init == "identity" and cell != "rnn":
-        raise UserError(f"init=identity needs a cell whose state is a tanh: rnn, got {cell}")
+    if init not in cell.inits:
+        has = f"{cell.name}, which has {', '.join(cell.inits)}"
+        raise UserError(f"init={init} needs {NEEDS.get(init, 'another cell')}: not {has}")
     if init != "chrono":
         if memory is not None:
             raise UserError(f"memory belongs to init=chrono, here init={init}")
         return
-    if cell not in GATED:
-        raise UserError(f"init=chrono needs gates that keep a state: cell gru or lstm, got {cell}")
     if memory is None:
         raise UserError("init=chrono needs memory=N: the longest memory to begin with, in steps")
     at_least("memory", memory, 2)
@@ -72,20 +62,33 @@ class Layer(nn.Module):
 L = TypeVar("L", bound=Layer)
 
 
-class CellLayer(Layer):
-    """A layer that the kernels compute: one cell of `kernels.STATES`, `width` units.
+class RecurrentLayer(Layer):
+    """c_t = f(x_t, c_{t-s}) for one cell (Chang et al. 2017, eq. 1). Its parameters are the cell's
+    weights, by the names that the cell gives them."""
 
-    A subclass makes the weights, and gives them in the kernels' order.
-    """
-
-    def __init__(self, cell: str, width: int, dilation: int = 1):
+    def __init__(
+        self,
+        cell: Cell | str,
+        input_size: int,
+        width: int,
+        dilation: int = 1,
+        init: str = "orthogonal",
+        memory: int | None = None,
+    ):
         super().__init__()
-        self.cell, self.width, self.dilation = cell, width, dilation
+        self.cell, self.width, self.dilation = as_cell(cell), width, dilation
+        shapes = self.cell.shapes(input_size, width)
+        self.names = tuple(shapes)
+        for name, shape in shapes.items():
+            self.register_parameter(name, nn.Parameter(torch.empty(shape)))
+        with torch.no_grad():
+            of_chain = None if memory is None else memory / dilation
+            self.cell.initialise(self.weights, init, of_chain)
 
     @property
     def weights(self) -> kernels.Weights:
-        """As `kernels.dispatch` describes them."""
-        raise NotImplementedError
+        """In the cell's order."""
+        return tuple(getattr(self, name) for name in self.names)
 
     @property
     def back(self) -> int:
@@ -111,70 +114,7 @@ class CellLayer(Layer):
     def empty(self, x_TBI: Tensor) -> Ring:
         """The state before the first step of a batch like x."""
         zeros = x_TBI.new_zeros(self.back, x_TBI.shape[1], self.width)
-        return Ring((zeros,) * kernels.STATES[self.cell])
-
-
-class RecurrentLayer(CellLayer):
-    """c_t = f(x_t, c_{t-s}) for one cell (Chang et al. 2017, eq. 1), one bias per gate.
-
-    rnn  h = tanh(W x + U h' + b)
-    gru  torch's form, the reset gate after the product, with only the input bias trained:
-         n = tanh(W_n x + b_n + r * (U_n h')). The paper's cell resets h' before the product.
-    lstm torch's form, without peepholes.
-    Gate order is torch's: (r, z, n) and (i, f, g, o).
-    """
-
-    def __init__(
-        self,
-        cell: str,
-        input_size: int,
-        width: int,
-        dilation: int = 1,
-        init: str = "orthogonal",
-        memory: int | None = None,
-    ):
-        super().__init__(cell, width, dilation)
-        rows = kernels.gates(cell) * width
-        self.w_ih = nn.Parameter(torch.empty(rows, input_size))
-        self.w_hh = nn.Parameter(torch.empty(rows, width))
-        self.bias = nn.Parameter(torch.empty(rows))
-        self.reset_parameters(init, memory)
-
-    @torch.no_grad()
-    def reset_parameters(self, init: str, memory: int | None = None) -> None:
-        width = self.width
-        if init == "uniform":
-            for parameter in self.parameters():
-                nn.init.uniform_(parameter, -(width**-0.5), width**-0.5)
-            return
-        nn.init.zeros_(self.bias)
-        if init == "paper":
-            bound = math.sqrt(6 / (self.w_ih.shape[1] + width + len(self.bias)))
-            nn.init.uniform_(self.w_ih, -bound, bound)
-            nn.init.uniform_(self.w_hh, -bound, bound)
-            if self.cell == "gru":
-                self.bias[: 2 * width] = 1
-        else:
-            for w_ih, w_hh in zip(self.w_ih.split(width), self.w_hh.split(width), strict=True):
-                nn.init.xavier_uniform_(w_ih)
-                nn.init.orthogonal_(w_hh)
-            if self.cell == "lstm":
-                self.w_ih[2 * width : 3 * width] *= 2
-                self.bias[:] = 1
-                self.bias[2 * width : 3 * width] = 0
-        if init == "identity":
-            nn.init.eye_(self.w_hh)
-        if self.cell == "lstm":
-            self.bias[width : 2 * width] = 1
-        if memory is not None:  # init chrono
-            keep = self.bias[width : 2 * width]
-            keep.uniform_(1, max(1.0, memory / self.dilation - 1)).log_()
-            if self.cell == "lstm":
-                self.bias[:width] = -keep
-
-    @property
-    def weights(self) -> kernels.Weights:
-        return self.w_ih, self.w_hh, self.bias
+        return Ring((zeros,) * self.cell.states)
 
 
 class CausalHead(nn.Module):
@@ -270,7 +210,7 @@ class SequenceModel(nn.Module, Generic[L]):
         return x_TBI
 
 
-class RecurrentStack(SequenceModel[CellLayer]):
+class RecurrentStack(SequenceModel[RecurrentLayer]):
     """Layers of one cell, which the kernels compute as one stack.
 
     It takes symbols x_BT (whole numbers) as well as their one-hot vectors x_BTI.
@@ -311,7 +251,7 @@ class RecurrentStack(SequenceModel[CellLayer]):
 
 
 def recurrent_stack(
-    cell: str,
+    cell: Cell | str,
     input_size: int,
     widths: tuple[int, ...],
     dilations: tuple[int, ...],
@@ -321,6 +261,7 @@ def recurrent_stack(
     memory: int | None = None,
 ) -> RecurrentStack:
     """Recurrent layers of these widths and dilations, and an output layer of this kernel."""
+    cell = as_cell(cell)
     sizes = (input_size, *widths)
     layers = [
         RecurrentLayer(cell, sizes[i], width, dilation, init, memory)

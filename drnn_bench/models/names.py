@@ -15,15 +15,27 @@ FAMILIES = {
     "tcn": ("tcn", "TCN", "residual blocks of dilated convolutions (Bai et al. 2018)"),
     "clockwork_rnn": ("clockwork_rnn", "ClockworkRNN", "modules that tick at different periods"),
     "min_gru": ("min_gru", "MinGRU", "gates without state, a parallel scan (Feng et al. 2024)"),
+    "min_lstm": ("plain", "MinLSTM", "as min_gru, with normalised gates (Feng et al. 2024)"),
+    "indrnn": ("plain", "IndRNN", "units that read only their own state (Li et al. 2018)"),
+    "lem": ("plain", "LEM", "long expressive memory, two time scales (Rusch et al. 2022)"),
     "s4d": ("s4d", "S4D", "diagonal state space model (Gu et al. 2022)"),
     "lru": ("lru", "LRU", "linear recurrent units, complex (Orvieto et al. 2023)"),
     "transformer": ("transformer", "Transformer", "causal attention with rotary positions"),
 }
 # `--family GROUP` means all families of a group; each family is in one.
 GROUPS = {
-    "recurrent": ("dilated_rnn", "rnn", "lstm", "gru", "skip_rnn", "clockwork_rnn"),
+    "recurrent": (
+        "dilated_rnn",
+        "rnn",
+        "lstm",
+        "gru",
+        "skip_rnn",
+        "clockwork_rnn",
+        "indrnn",
+        "lem",
+    ),
     "convolution": ("dilated_cnn", "tcn"),
-    "linear": ("min_gru", "s4d", "lru"),  # recurrences that are linear in their state
+    "linear": ("min_gru", "min_lstm", "s4d", "lru"),  # recurrences that are linear in their state
     "attention": ("transformer",),
 }
 DEFAULT_FAMILIES = ("dilated_rnn", "lstm", "dilated_cnn", "clockwork_rnn")

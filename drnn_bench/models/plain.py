@@ -1,6 +1,6 @@
 """Plain stacks of one cell, whose layers read the step before.
 
-rnn (Elman 1990, tanh), lstm (Hochreiter and Schmidhuber 1997), gru (Cho et al. 2014).
+A stack of any cell is a class like those below: its family, and its cell.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from drnn_bench import kernels
+from drnn_bench.cells.registry import find_cell
 from drnn_bench.models.architecture import Stepwise
 from drnn_bench.models.cost import stack_macs, stack_state
 from drnn_bench.models.layers import RecurrentStack, check_init, recurrent_stack
@@ -16,22 +16,27 @@ from drnn_bench.models.layers import RecurrentStack, check_init, recurrent_stack
 
 @dataclass(frozen=True, kw_only=True)
 class PlainStack(Stepwise):
+    """`cell` names one of cells/names.py, or one of a plug-in."""
+
     init: str = "orthogonal"
     memory: int | None = None  # steps; of init=chrono
 
     cell: ClassVar[str]
 
     def __post_init__(self) -> None:
-        check_init(self.cell, self.init, self.memory)
+        check_init(find_cell(self.cell), self.init, self.memory)
         super().__post_init__()
+
+    def sequential_steps(self, length: int) -> int:
+        return self.depth * find_cell(self.cell).sequential_steps(length)
 
     @property
     def macs_per_step(self) -> int:
-        return stack_macs(self, kernels.gates(self.cell), edges=1)
+        return stack_macs(self, find_cell(self.cell))
 
     @property
     def state_bytes(self) -> int:
-        return stack_state(self, kernels.STATES[self.cell], (1,) * self.depth)
+        return stack_state(self, find_cell(self.cell), (1,) * self.depth)
 
     def network(self) -> RecurrentStack:
         ones = (1,) * self.depth
@@ -62,3 +67,21 @@ class LSTM(PlainStack):
 class GRU(PlainStack):
     family: ClassVar[str] = "gru"
     cell: ClassVar[str] = "gru"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MinLSTM(PlainStack):
+    family: ClassVar[str] = "min_lstm"
+    cell: ClassVar[str] = "min_lstm"
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndRNN(PlainStack):
+    family: ClassVar[str] = "indrnn"
+    cell: ClassVar[str] = "indrnn"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LEM(PlainStack):
+    family: ClassVar[str] = "lem"
+    cell: ClassVar[str] = "lem"

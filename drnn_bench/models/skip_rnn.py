@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from drnn_bench import kernels
+from drnn_bench.cells.rnn import RNN
+from drnn_bench.cells.skip import Skip
 from drnn_bench.models.architecture import Architecture, Paths, at_least
 from drnn_bench.models.cost import stack_macs, stack_state
-from drnn_bench.models.layers import CausalHead, CellLayer, RecurrentStack
+from drnn_bench.models.layers import CausalHead, RecurrentLayer, RecurrentStack
 from drnn_bench.models.streaming import Ring
 
 
@@ -62,11 +64,11 @@ class SkipRNN(Architecture):
 
     @property
     def macs_per_step(self) -> int:
-        return stack_macs(self, gates=1, edges=2)
+        return stack_macs(self, Skip())
 
     @property
     def state_bytes(self) -> int:
-        return stack_state(self, 1, self.skips)
+        return stack_state(self, Skip(), self.skips)
 
     @classmethod
     def limits(cls, options: dict[str, Any], length: int) -> dict[str, int]:
@@ -85,25 +87,15 @@ class SkipRNN(Architecture):
         return RecurrentStack(layers, CausalHead(sizes[-1], self.output_size))
 
 
-class SkipLayer(CellLayer):
-    """A layer of the kernels' cell `skip`: to it, the edge from t-s is the recurrent edge of an
-    rnn, and the edge from t-1 the second one. Its dilation is 1, as every step needs the one
-    before."""
+class SkipLayer(RecurrentLayer):
+    """A layer of the skip cell, which looks `skip` steps back. Its dilation is 1, as every step
+    needs the one before."""
+
+    cell: Skip
 
     def __init__(self, input_size: int, width: int, skip: int):
-        super().__init__("skip", width)
+        super().__init__(Skip(), input_size, width)
         self.skip = skip
-        self.w_ih = nn.Parameter(torch.empty(width, input_size))
-        self.w_hh = nn.Parameter(torch.empty(width, width))
-        self.w_skip = nn.Parameter(torch.empty(width, width))
-        self.bias = nn.Parameter(torch.zeros(width))
-        nn.init.xavier_uniform_(self.w_ih)
-        for weight in (self.w_hh, self.w_skip):
-            nn.init.orthogonal_(weight, gain=2**-0.5)  # their sum keeps the state's size
-
-    @property
-    def weights(self) -> kernels.Weights:
-        return self.w_ih, self.w_skip, self.bias, self.w_hh
 
     @property
     def back(self) -> int:
@@ -114,7 +106,6 @@ class SkipLayer(CellLayer):
 
     def step(self, x_TBI: Tensor, ring: Ring) -> Tensor:
         x = torch.cat([x_TBI, *ring.back(ring.size)], 2)
-        weights = (torch.cat([self.w_ih, self.w_skip], 1), self.w_hh, self.bias)
-        y, newest = kernels.step("rnn", x, weights, ring.back(1))
+        y, newest = kernels.step(RNN(), x, self.cell.as_rnn(self.weights), ring.back(1))
         ring.push(newest)
         return y

@@ -20,7 +20,7 @@ from drnn_bench.plugins.kinds import Extension, Kind, check
 
 @lru_cache
 def classes_of(paths: str) -> dict[tuple[Kind, str], type[Extension]]:
-    """The tasks, families and metrics in the files of `paths`, which are separated as in PATH.
+    """The tasks, families, metrics and cells in the files of `paths`, separated as in PATH.
 
     Raises UserError where a file cannot be run, defines no such class, or takes a name that is in
     use.
@@ -28,7 +28,9 @@ def classes_of(paths: str) -> dict[tuple[Kind, str], type[Extension]]:
     classes: dict[tuple[Kind, str], type[Extension]] = {}
     for path, defined in defined_by(paths).items():
         if not defined:
-            raise UserError(f"plug-in {path}: no class in it is a task, a family or a metric")
+            raise UserError(
+                f"plug-in {path}: no class in it is a task, a family, a metric or a cell"
+            )
         for cls in defined:
             check(cls, f"plug-in {path}")
             kind = cls.kind_of_extension
@@ -89,7 +91,7 @@ def _run(path: Path) -> ModuleType:
 
 
 def _defined_in(module: ModuleType) -> list[type[Extension]]:
-    """The tasks, families and metrics that a module defines, not those that it imports."""
+    """The tasks, families, metrics and cells that a module defines, without what it imports."""
     return [
         value
         for value in vars(module).values()

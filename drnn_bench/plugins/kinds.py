@@ -15,7 +15,7 @@ from drnn_bench.errors import UserError
 class Kind:
     """A kind of class that a plug-in may define.
 
-    word      how errors call it: task, family
+    word      how errors call it: task, family, cell
     label     the class attribute that holds the name of such a class
     group     the entry points of installed packages
     base      the dotted name of the base class
@@ -36,7 +36,7 @@ class Kind:
 @dataclass(frozen=True)
 class Extension:
     """Base of the classes that a plug-in may define; their fields are options of the user's. The
-    base class of a kind (a task, a family) has `kind_of_extension = Kind(...)`."""
+    base class of a kind (a task, a family, a cell) has `kind_of_extension = Kind(...)`."""
 
     kind_of_extension: ClassVar[Kind]
 

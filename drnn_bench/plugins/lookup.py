@@ -14,12 +14,12 @@ VARIABLE = "DRNN_BENCH_PLUGINS"
 
 
 def plugin(path: str | os.PathLike[str]) -> None:
-    """Adds a Python file's tasks, families and metrics to this process and the trainers it starts.
+    """Adds a Python file's tasks, families, metrics and cells to this process and its trainers.
 
         >>> drnn_bench.plugin("my_nets.py")
 
     Raises ValueError where there is no such file. Errors in the file are raised when a task, a
-    family or a metric is first asked for.
+    family, a metric or a cell is first asked for.
     """
     path = Path(path).absolute()
     if not path.is_file():

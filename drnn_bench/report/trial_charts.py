@@ -213,7 +213,7 @@ def importances(group: Group) -> Chart:
 def _first_dilation(config: Row) -> int | None:
     """The dilation of a dilated RNN's lowest layer; None where its config does not say."""
     dilations, base, start = (config.get(key) for key in ("dilations", "base", "start"))
-    if config.get("cell") not in CELLS:
+    if not isinstance(config.get("cell"), str):
         return None
     if isinstance(dilations, list) and dilations:
         return dilations[0]
@@ -241,7 +241,9 @@ def starting_dilation(group: Group) -> list[Chart]:
         (cell, f"{start}", group.shown(value), MISSING if seconds is None else f"{seconds:.1f}")
         for cell, start, value, seconds, _ in sorted(trials, key=lambda t: (t[0], t[1], t[2]))
     )
-    cells = [cell for cell in CELLS if cell in {cell for cell, *_ in trials}]
+    others = sorted({cell for cell, *_ in trials} - set(CELLS))
+    looks = {cell: look for look, cell in enumerate((*CELLS, *others))}
+    cells = [cell for cell in looks if cell in {cell for cell, *_ in trials}]
 
     def series(y: int) -> tuple[Series, ...]:
         return tuple(
@@ -252,8 +254,8 @@ def starting_dilation(group: Group) -> list[Chart]:
                     for t in trials
                     if t[0] == cell and t[y] is not None
                 ),
-                CELLS.index(cell),
-                CELLS.index(cell),
+                looks[cell],
+                looks[cell],
             )
             for cell in cells
             if any(t[0] == cell and t[y] is not None for t in trials)

@@ -1,9 +1,9 @@
 """Which code of a plug-in a result came from: a hash of its source, in rows and search identities.
 
 A name says little: the file behind it may have been edited since. So a search of a plug-in's task,
-metric or family is one of that code; another code is another search, said when it begins, and its
-rows stand beside the earlier ones under their own hash. Restoring the file continues the earlier
-search.
+metric, family or cell is one of that code; another code is another search, said when it begins, and
+its rows stand beside the earlier ones under their own hash. Restoring the file continues the
+earlier search.
 
 A plug-in's code is its file, or every Python file of the package that an entry point belongs to:
 `{"file": name, "sha256": 16 digits}` or `{"package": name, "sha256": ...}`. Never a path.
@@ -12,10 +12,12 @@ A plug-in's code is its file, or every Python file of the package that an entry 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
 from drnn_bench import plugins
+from drnn_bench.cells.names import CELL
 from drnn_bench.errors import UserError
 from drnn_bench.metrics.names import METRIC
 from drnn_bench.models.names import FAMILY
@@ -26,14 +28,19 @@ Code = dict[str, str]
 KINDS = {"task": TASK, "family": FAMILY, "metric": METRIC}
 
 
-def codes(task: str, family: str) -> dict[str, Code]:
-    """The code of a task (its name, options may follow), of its metric and of a family, of those
-    that are brought by a plug-in. Raises UserError where one of them is unknown or broken."""
+def codes(task: str, family: str, cells: Iterable[str] = ()) -> dict[str, Code]:
+    """The code of a task (its name, options may follow), of its metric, of a family and of cells,
+    of those that are brought by a plug-in; that of a cell under `cell NAME`. Raises UserError where
+    one of them is unknown or broken."""
     by_kind = {}
     for word, name in _names(task, family).items():
         kind = plugins.find(KINDS[word], name) if name else None
         if kind is not None:
             by_kind[word] = _code(kind)
+    for name in cells:
+        kind = plugins.find(CELL, name)
+        if kind is not None:
+            by_kind[f"cell {name}"] = _code(kind)
     return by_kind
 
 
@@ -46,16 +53,15 @@ def _names(task: str, family: str) -> dict[str, str]:
 
 def changes(known: dict[str, Code], task: str, family: str) -> list[str]:
     """A line on each plug-in whose code is another here than it was. `known`: what `codes` gave."""
-    lines, here = [], codes(task, family) if known else {}
+    cells = [word.removeprefix("cell ") for word in known if word.startswith("cell ")]
+    lines, here = [], codes(task, family, cells) if known else {}
     names = _names(task, family) | {"task": task} if known else {}
     for word, then in known.items():
         now = here.get(word)
         if now is None or now["sha256"] != then["sha256"]:
             present = f"has {now['sha256']}" if now else f"brings no {word} here"
-            lines.append(
-                f"{word} {names[word]}: the code of {named(then)} was "
-                f"{then['sha256']} and {present}"
-            )
+            what = f"{word} {names[word]}" if word in names else word
+            lines.append(f"{what}: the code of {named(then)} was {then['sha256']} and {present}")
     return lines
 
 

@@ -94,6 +94,14 @@ class SearchSpace:
     recipe: Recipe
     table: dict[str, Any]  # the `[space]` table as read: part of a study's identity
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The names of the cells that a draw may have; of a family of one cell, that one."""
+        of_family = getattr(architecture_type(self.family), "cell", None)
+        chosen = next((entry.choices for entry in self.entries if entry.name == "cell"), None)
+        names = (of_family,) if chosen is None else chosen
+        return tuple(name for name in names if isinstance(name, str))
+
     def draw(
         self,
         trial: optuna.Trial,

@@ -14,10 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drnn_bench import kernels
+from drnn_bench.cells.gru import GRU
+from drnn_bench.cells.min_gru import MinGRU
+from drnn_bench.cells.rnn import RNN
 from drnn_bench.errors import UserError
 from tests.support.cells import CELLS, fused_or_skip, weights_of
 from tests.support.command import ENV, ROOT
 
+FUSED = [cell for cell in CELLS if cell.fused]
 OUTPUTS, GRADIENTS = 2e-6, 1e-5  # largest error over the largest magnitude of a tensor
 
 
@@ -62,7 +66,7 @@ def test_a_stack_of_any_shape(name, cell, steps, batch, inputs, units, seed, car
     x, weights = torch.randn(steps, batch, inputs), weights_of(cell, (inputs, *units))
     states = None
     if carried:
-        each = kernels.STATES[cell]
+        each = cell.states
         states = [
             tuple(torch.rand(s, batch, h) - 0.5 for _ in range(each))
             for s, h in zip(dilations, units, strict=True)
@@ -81,7 +85,7 @@ def test_a_stack_of_any_shape(name, cell, steps, batch, inputs, units, seed, car
     assert_close(gradients, slow[1], GRADIENTS)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED, ids=repr)
 def test_a_deep_stack_over_a_long_sequence(cell):
     """Errors do not grow with the steps; torch's own are as large."""
     fused_or_skip("fused")
@@ -98,15 +102,15 @@ def test_a_memory_of_a_thousand_steps():
     """Where z is 1e-3 at every step, its error is the same at every step and adds up."""
     fused_or_skip("fused")
     torch.manual_seed(0)
-    x, ((w_ih, w_hh, bias),) = torch.randn(400, 64, 1), weights_of("min_gru", (1, 20))
-    call = ("min_gru", x, [(w_ih, w_hh, bias - 7)], [1])
+    x, ((weight, bias),) = torch.randn(400, 64, 1), weights_of(MinGRU(), (1, 20))
+    call = (MinGRU(), x, [(weight, bias - 7)], [1])
     outputs, gradients = run("fused", *call)
     slow = run("reference", *call, dtype=torch.float64)
     assert_close(outputs, slow[0], OUTPUTS, 1e-9)
     assert_close(gradients, slow[1], GRADIENTS, 1e-9)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED, ids=repr)
 @pytest.mark.parametrize(("batch", "symbols", "units"), [(3, 2, 1), (70, 50, 9), (130, 5, 21)])
 def test_symbols_are_one_hot_inputs(cell, batch, symbols, units):
     fused_or_skip("fused")
@@ -129,7 +133,7 @@ def test_symbols_are_one_hot_inputs(cell, batch, symbols, units):
     assert_close(gradients, slow[1], GRADIENTS)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED, ids=repr)
 def test_threads_change_no_bit(cell):
     fused_or_skip("fused")
     from drnn_bench.kernels import blocks
@@ -149,12 +153,12 @@ def test_threads_change_no_bit(cell):
         assert all(torch.equal(a, b) for a, b in zip(seen[0], other, strict=True))
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED, ids=repr)
 def test_any_strides_are_read(cell):
     fused_or_skip("fused")
     torch.manual_seed(0)
     x, (weights,) = torch.randn(5, 66, 4), weights_of(cell, (4, 6))
-    state = tuple(torch.rand(2, 66, 6) for _ in range(kernels.STATES[cell]))
+    state = tuple(torch.rand(2, 66, 6) for _ in range(cell.states))
     plain = run("fused", cell, x, [weights], [2], [state])
     x = x.transpose(0, 2).contiguous().transpose(0, 2)
     state = tuple(t.transpose(0, 1).contiguous().transpose(0, 1) for t in state)
@@ -166,7 +170,7 @@ def test_any_strides_are_read(cell):
 
 
 @pytest.mark.parametrize("name", ["torch", "fused"])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED, ids=repr)
 def test_nan_and_infinity_go_where_they_go_in_the_reference(name, cell):
     fused_or_skip(name)
     torch.manual_seed(0)
@@ -189,21 +193,21 @@ def test_nan_and_infinity_go_where_they_go_in_the_reference(name, cell):
 
 def test_a_graph_can_be_walked_twice_and_graphs_share_nothing():
     fused_or_skip("fused")
-    x, ((w_ih, *others),) = torch.randn(9, 64, 2), weights_of("gru", (2, 8))
+    x, ((w_ih, *others),) = torch.randn(9, 64, 2), weights_of(GRU(), (2, 8))
     w_ih.requires_grad_()
     with kernels.forced("fused"):
-        first, _ = kernels.scan("gru", x, (w_ih, *others))
-        kernels.scan("gru", 2 * x, (w_ih, *others))[0].sum().backward()
+        first, _ = kernels.scan(GRU(), x, (w_ih, *others))
+        kernels.scan(GRU(), 2 * x, (w_ih, *others))[0].sum().backward()
     once = torch.autograd.grad(first.sum(), w_ih, retain_graph=True)[0]
     again = torch.autograd.grad(first.sum(), w_ih)[0]
     assert torch.equal(once, again)
-    alone, _ = kernels.reference.scan("gru", x, (w_ih, *others))
+    alone, _ = kernels.reference.scan(GRU(), x, (w_ih, *others))
     assert_close([once], [torch.autograd.grad(alone.sum(), w_ih)[0]], GRADIENTS)
 
 
 def test_the_choice_is_by_dtype_and_batch_and_can_be_forced():
     fused_or_skip("fused")
-    weights, wide = weights_of("rnn", (2, 4))[0], weights_of("rnn", (2, 70))[0]
+    weights, wide = weights_of(RNN(), (2, 4))[0], weights_of(RNN(), (2, 70))[0]
     double = tuple(w.double() for w in weights)
     kernels.used()
     for x, w, chosen in (
@@ -213,11 +217,11 @@ def test_the_choice_is_by_dtype_and_batch_and_can_be_forced():
         (torch.randn(8, 64, 2), wide, "fused"),
         (torch.randn(1, 64, 2), weights, "torch"),
     ):
-        kernels.scan("rnn", x, w)
+        kernels.scan(RNN(), x, w)
         assert kernels.used() == chosen
     for name in ("reference", "torch", "fused"):
         with kernels.forced(name):
-            kernels.scan("rnn", torch.randn(8, 2, 2), weights)
+            kernels.scan(RNN(), torch.randn(8, 2, 2), weights)
         assert kernels.used() == name
     with pytest.raises(UserError, match="fusd"), kernels.forced("fusd"):
         pass
@@ -226,9 +230,10 @@ def test_the_choice_is_by_dtype_and_batch_and_can_be_forced():
 CALL = """
 import sys, torch
 from drnn_bench import kernels
+from drnn_bench.cells.rnn import RNN
 w = tuple(torch.randn(*s) for s in ((4, 2), (4, 4), (4,)))
 assert "numba" not in sys.modules
-kernels.scan("rnn", torch.randn(8, 64, 2), w)
+kernels.scan(RNN(), torch.randn(8, 64, 2), w)
 print(kernels.used())
 """
 

@@ -79,7 +79,7 @@ def test_the_length_of_the_sequences_is_the_memory():
         (
             "dilated_rnn",
             {"cell": "rnn", "init": "chrono", "memory": 9},
-            "gru or lstm, got rnn",
+            "needs gates that keep a state: not rnn, which has orthogonal",
         ),
     ],
 )

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 import drnn_bench
 from drnn_bench import kernels
+from drnn_bench.cells.gru import GRU
+from drnn_bench.cells.rnn import RNN
 from drnn_bench.errors import UserError
 from drnn_bench.kernels.linear import linear_scan
 from drnn_bench.models.build import configure
@@ -263,22 +265,19 @@ class _double_by_default:
 # -- kernels -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", CELLS, ids=repr)
 @pytest.mark.parametrize("kernel", ["torch", "reference", "fused"])
 def test_a_call_of_the_kernels_that_does_not_fit_is_refused(cell, kernel):
     weights = weights_of(cell, (3, 5, 4))
     x = torch.randn(12, 3, 3)
-    states = [
-        tuple(torch.zeros(s, 3, h) for _ in range(kernels.STATES[cell]))
-        for s, h in ((2, 5), (3, 4))
-    ]
+    states = [tuple(torch.zeros(s, 3, h) for _ in range(cell.states)) for s, h in ((2, 5), (3, 4))]
 
     def call(x=x, weights=weights, dilations=(2, 3), **options):
         with kernels.forced(kernel):
             return kernels.stack(cell, x, weights, dilations, **options)
 
     call(states=states, rows=[None, np.array([3, 3, 0])], last=2)  # unsorted, repeated: as it is
-    (w_ih, w_hh, *rest), top = weights
+    (w_ih, *rest), top = weights
     wrong = [
         {"x": torch.randn(12, 3, 4)},
         {"x": torch.randn(12, 3)},
@@ -289,11 +288,11 @@ def test_a_call_of_the_kernels_that_does_not_fit_is_refused(cell, kernel):
         {"x": torch.full((12, 3), 3)},
         {"x": torch.full((12, 3), -1)},
         {"x": torch.ones(12, 3, dtype=torch.bool)},
-        {"weights": [(w_ih[:-1], w_hh, *rest), top]},
-        {"weights": [(w_ih, w_hh, *rest[:-1], rest[-1][:-1]), top]},
-        {"weights": [(w_ih, w_hh[:, :-1], *rest), top]},
-        {"weights": [(w_ih.double(), w_hh, *rest), top]},
-        {"weights": [(w_ih, w_hh), top]},
+        {"weights": [(w_ih[:-1], *rest), top]},
+        {"weights": [(w_ih, *rest[:-1], rest[-1][:-1]), top]},
+        {"weights": [(w_ih, rest[0][..., :-1], *rest[1:]), top]},
+        {"weights": [(w_ih.double(), *rest), top]},
+        {"weights": [(w_ih, *rest[:-1]), top]},
         {"weights": [top, weights[0]]},
         {"weights": []},
         {"dilations": (0, 1)},
@@ -316,13 +315,13 @@ def test_a_call_of_the_kernels_that_does_not_fit_is_refused(cell, kernel):
     ]
     for options in wrong:
         refusal(lambda options=options: call(**options))
-    refusal(kernels.stack, "gru2", x, weights, (2, 3))
+    refusal(kernels.stack, "gru", x, weights, (2, 3))
 
 
 @pytest.mark.parametrize("kernel", ["torch", "fused"])
 def test_a_call_of_the_clockwork_that_does_not_fit_is_refused(kernel):
     x = torch.randn(12, 3, 2)
-    weights = [weights_of("rnn", (2 + 4, 5))[0], weights_of("rnn", (2, 4))[0]]
+    weights = [weights_of(RNN(), (2 + 4, 5))[0], weights_of(RNN(), (2, 4))[0]]
     hidden = [torch.zeros(3, 5), torch.zeros(3, 4)]
 
     def call(x=x, weights=weights, periods=(1, 2), clock=0, hidden=hidden, last=12):
@@ -363,20 +362,20 @@ def test_negative_views_are_read_with_their_sign():
     z = torch.randn(20, 64, INPUTS, dtype=torch.complex64)
     x = z.conj().imag
     assert x.is_neg()
-    (weights,) = weights_of("gru", (INPUTS, 5))
+    (weights,) = weights_of(GRU(), (INPUTS, 5))
     with kernels.forced("fused"):
-        wanted, _ = kernels.scan("gru", -z.imag, weights)
-        got, _ = kernels.scan("gru", x, weights)
+        wanted, _ = kernels.scan(GRU(), -z.imag, weights)
+        got, _ = kernels.scan(GRU(), x, weights)
     assert torch.equal(got, wanted)
 
 
 def test_gradients_of_the_fused_kernels_come_one_at_a_time():
     fused_or_skip()
     x = torch.randn(20, 64, INPUTS, requires_grad=True)
-    (weights,) = weights_of("gru", (INPUTS, 5))
+    (weights,) = weights_of(GRU(), (INPUTS, 5))
     many = torch.eye(2)
     with kernels.forced("fused"):
-        y, _ = kernels.scan("gru", x, weights)
+        y, _ = kernels.scan(GRU(), x, weights)
     said = refusal(lambda: torch.autograd.grad(y[-1, 0, :2], x, many, is_grads_batched=True))
     assert "one gradient at a time" in said
 

@@ -47,10 +47,14 @@ def oracle_output(family, options, model, x):
     """The slow reference of a family, on the model's own parameters."""
     config = architecture_of(family, options)
     h = x
-    if family in ("dilated_rnn", "rnn", "lstm", "gru"):
+    cell = getattr(config, "cell", family)
+    if cell in oracles.STEPS:
+        for layer in model.layers:
+            h = oracles.layer_of_steps(cell, h, layer.weights, layer.dilation)
+    elif family in ("dilated_rnn", "rnn", "lstm", "gru"):
         for layer in model.layers:
             h, _ = oracles.dilated_layer(
-                layer.cell, h, layer.w_ih, layer.w_hh, layer.bias, layer.dilation
+                layer.cell.name, h, layer.w_ih, layer.w_hh, layer.bias, layer.dilation
             )
     elif family == "skip_rnn":
         for layer in model.layers:

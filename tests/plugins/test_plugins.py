@@ -33,6 +33,11 @@ def test_every_command_of_the_page_runs_as_it_stands(page, bench):
     assert re.search(r"tone:T=64,noise=0.5 +64 +accuracy +2,000", said["tasks"])
     assert re.search(r"leaky_rnn +linear +depth, slowest, learning_rate", said["families"])
     assert re.search(r"parameters +19\d\d\n", said["2k"])
+    assert re.search(r"leaky +1 +1 +orthogonal, uniform", said["cells"])
+    assert re.search(r"parameters +2,?[89]\d\d\n", said["3k"])
+
+    rows, _ = records.read(page / "leaky_runs" / "records.jsonl")
+    assert {tuple(row["plugins"]) for row in rows if row["role"] == "study"} == {("cell leaky",)}
 
     rows, _ = records.read(page / "runs" / "records.jsonl")
     finals = {row["family"]: row for row in rows if row["role"] == "final"}
@@ -60,7 +65,7 @@ def package(page) -> dict[str, str]:
     folder = page / "site" / "my_package"
     folder.mkdir(parents=True)
     (folder / "__init__.py").touch()
-    for name in ("tone.py", "leaky_rnn.py", "leaky_rnn.toml"):
+    for name in ("tone.py", "leaky_rnn.py", "leaky_rnn.toml", "leaky.py"):
         (page / name).rename(folder / name)
     groups = tomllib.loads(FILES["pyproject.toml"])["project"]["entry-points"]
     lines = [
@@ -225,10 +230,10 @@ WRONG = {
     ),
     "lines in what it raises": ("raise ValueError('one\\ntwo')\n", "line 1: ValueError: one two"),
     "leaves": ("import sys\nsys.exit(3)\n", ", line 2: SystemExit: 3"),
-    "nothing in it": ("x = 1\n", "no class in it is a task, a family or a metric"),
+    "nothing in it": ("x = 1\n", "no class in it is a task, a family, a metric or a cell"),
     "only another's": (
         "from drnn_bench.models.plain import LSTM\n",
-        "no class in it is a task, a family or a metric",
+        "no class in it is a task, a family, a metric or a cell",
     ),
     "no name": (changed("tone.py", '    name = "tone"\n', ""), 'class Tone lacks name = "..."'),
     "facts": (

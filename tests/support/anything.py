@@ -171,7 +171,7 @@ def test_a_kernel_answers_or_refuses(cell, kernel, graded, data):
     states = None
     if draw(st.booleans()):
         states = [
-            tuple(spoilt(torch.rand(s, batch, h)) for _ in range(kernels.STATES[cell]))
+            tuple(spoilt(torch.rand(s, batch, h)) for _ in range(cell.states))
             for s, h in zip(dilations, sizes[1:], strict=True)
         ]
     dilations = [draw(rarely(st.just(s), st.integers(-2, 50))) for s in dilations]

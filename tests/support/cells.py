@@ -7,9 +7,12 @@ import itertools
 import pytest
 import torch
 
-from drnn_bench import kernels
+from drnn_bench.cells.cell import Cell
+from drnn_bench.cells.names import CELLS as NAMES
+from drnn_bench.cells.registry import find_cell
+from drnn_bench.cells.skip import Skip
 
-CELLS = ("rnn", "gru", "lstm", "skip", "min_gru")
+CELLS = (*map(find_cell, NAMES), Skip())
 
 
 def fused_or_skip(name: str = "fused") -> None:
@@ -20,12 +23,12 @@ def fused_or_skip(name: str = "fused") -> None:
             pytest.skip("this processor has neither AVX-512 nor AVX2")
 
 
-def weights_of(cell: str, sizes: tuple[int, ...]) -> list[tuple[torch.Tensor, ...]]:
+def weights_of(cell: Cell, sizes: tuple[int, ...]) -> list[tuple[torch.Tensor, ...]]:
     """A stack's weights, small enough that no rounding is amplified over the steps."""
-    layers, rows = [], kernels.gates(cell)
-    for inputs, units in itertools.pairwise(sizes):
-        heard = 0 if cell == "min_gru" else rows * units
-        shapes = [(rows * units, inputs), (heard, units), (rows * units,)]
-        shapes += [(units, units)] if cell == "skip" else []
-        layers.append(tuple(torch.empty(*s).uniform_(-0.6, 0.6) * units**-0.5 for s in shapes))
-    return layers
+    return [
+        tuple(
+            torch.empty(*shape).uniform_(-0.6, 0.6) * units**-0.5
+            for shape in cell.shapes(inputs, units).values()
+        )
+        for inputs, units in itertools.pairwise(sizes)
+    ]

@@ -8,6 +8,8 @@ NETS = {
         {"cell": "rnn", "base": 2, "depth": 4, "width": 5},
         {"cell": "gru", "base": 3, "depth": 3, "start": 1, "width": 4},
         {"cell": "lstm", "base": 2, "depth": 3, "start": 2, "fusion": True, "width": (4, 3, 3)},
+        {"cell": "min_lstm", "base": 2, "depth": 3, "width": (4, 3, 3)},
+        {"cell": "lem", "base": 2, "depth": 2, "start": 1, "fusion": True, "width": 3},
         {"cell": "gru", "dilations": (4, 6, 3), "fusion": True, "width": 3, "init": "paper"},
     ],
     "rnn": [{"depth": 2, "width": 5, "init": "uniform"}],
@@ -26,6 +28,9 @@ NETS = {
         {"base": 3, "depth": 2, "kernel": 4, "width": 5},
     ],
     "min_gru": [{"depth": 1, "width": 6}, {"depth": 3, "width": (5, 4, 4)}],
+    "min_lstm": [{"depth": 2, "width": (5, 4)}],
+    "indrnn": [{"depth": 2, "width": 6, "init": "uniform"}],
+    "lem": [{"depth": 2, "width": (4, 3)}],
     "s4d": [{"depth": 2, "states": 3, "width": 5}],
     "lru": [
         {"depth": 2, "width": 5},

@@ -40,6 +40,41 @@ def cell_step(cell, x_BI, state, w_ih, w_hh, bias):
     return (o * torch.tanh(c_BH), c_BH)
 
 
+def min_lstm_step(x_BI, state, weight, bias):
+    """Feng et al. 2024: f and i from the input alone, each divided by their sum; rows f, i, n."""
+    f, i, n = (x_BI @ weight.T + bias).chunk(3, dim=1)
+    f, i = torch.sigmoid(f), torch.sigmoid(i)
+    return (f / (f + i) * state[0] + i / (f + i) * n,)
+
+
+def indrnn_step(x_BI, state, w_ih, u, bias):
+    """Li et al. 2018, eq. 2: h = relu(W x + u * h' + b)."""
+    return (torch.relu(x_BI @ w_ih.T + u * state[0] + bias),)
+
+
+def lem_step(x_BI, state, w_ih, w_y, w_z, bias):
+    """Rusch et al. 2022, eq. 3, Delta t = 1. The state is (y, z); rows: both time steps, z, y."""
+    y, z = state
+    x1, x2, xz, xy = (x_BI @ w_ih.T + bias).chunk(4, dim=1)
+    y1, y2, yz = (y @ w_y.T).chunk(3, dim=1)
+    short, long = torch.sigmoid(x1 + y1), torch.sigmoid(x2 + y2)
+    z = (1 - short) * z + short * torch.tanh(xz + yz)
+    return (1 - long) * y + long * torch.tanh(xy + z @ w_z.T), z
+
+
+STEPS = {"min_lstm": min_lstm_step, "indrnn": indrnn_step, "lem": lem_step}
+
+
+def layer_of_steps(cell, x_BTI, weights, dilation):
+    """c_t = f(x_t, c_{t-s}) for a cell of STEPS, from zeros. Returns h_BTH."""
+    batch, steps, _ = x_BTI.shape
+    zero_BH = x_BTI.new_zeros(batch, weights[0].shape[0] // {"min_lstm": 3, "lem": 4}.get(cell, 1))
+    past = [(zero_BH, zero_BH)] * dilation
+    for t in range(steps):
+        past.append(STEPS[cell](x_BTI[:, t], past[t], *weights))
+    return torch.stack([entry[0] for entry in past[dilation:]], dim=1)
+
+
 def dilated_layer(cell, x_BTI, w_ih, w_hh, bias, dilation, state=None):
     """c_t = f(x_t, c_{t-s}). Returns h_BTH and the state that the steps after T continue.
 

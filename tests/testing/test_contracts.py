@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from drnn_bench.testing import FamilyContract, TaskContract
+from drnn_bench.testing import CellContract, FamilyContract, TaskContract
 from tests.support.command import ENV, ROOT
 from tests.support.page import COMMANDS
 
@@ -25,10 +25,11 @@ def run_tests(folder: Path, *words: str) -> str:
 def test_the_pages_task_and_family_keep_the_contracts(page):
     assert "pytest test_mine.py" in COMMANDS
     checks = {kind: len([c for c in dir(kind) if c.startswith("test_")])
-              for kind in (TaskContract, FamilyContract)}  # fmt: skip
+              for kind in (TaskContract, FamilyContract, CellContract)}  # fmt: skip
     assert min(checks.values()) >= 10
     said = run_tests(page, "test_mine.py")
-    assert f"{checks[TaskContract] + 2 * checks[FamilyContract]} passed" in said
+    passed = checks[TaskContract] + 2 * checks[FamilyContract] + checks[CellContract]
+    assert f"{passed} passed" in said
     assert re.search(r"failed|skipped|warning|error", said) is None
 
 
@@ -45,7 +46,7 @@ from drnn_bench.models.layers import CausalHead, SequenceModel
 @dataclass(frozen=True, kw_only=True)
 class LRU(ParallelScan):
     conjugates: bool = True
-    family = "lru"
+    family = "my_lru"
     summary = "linear recurrent units with complex states"
 
     def network(self):
@@ -97,19 +98,19 @@ class Unconjugated(torch.autograd.Function):
 TESTS_OF_LRU = """
 import drnn_bench
 from drnn_bench.testing import FamilyContract
-drnn_bench.plugin("lru.py")
+drnn_bench.plugin("my_lru.py")
 
 class TestRight(FamilyContract):
-    family, options = "lru", {"depth": 2, "width": 5}
+    family, options = "my_lru", {"depth": 2, "width": 5}
 
 class TestWrong(FamilyContract):
-    family, options = "lru", {"depth": 2, "width": 5, "conjugates": False}
+    family, options = "my_lru", {"depth": 2, "width": 5, "conjugates": False}
 """
 
 
 def test_a_family_of_complex_numbers_keeps_the_contract_and_wrong_gradients_do_not(tmp_path):
-    (tmp_path / "lru.py").write_text(LRU)
-    (tmp_path / "lru.toml").write_text('family = "lru"\n[space]\nlearning_rate = 0.01\n')
+    (tmp_path / "my_lru.py").write_text(LRU)
+    (tmp_path / "my_lru.toml").write_text('family = "my_lru"\n[space]\nlearning_rate = 0.01\n')
     (tmp_path / "test_lru.py").write_text(TESTS_OF_LRU)
     said = run_tests(tmp_path, "--tb=short")
     failed = re.findall(r"FAILED test_lru.py::Test(\w+)::test_(\w+)", said)

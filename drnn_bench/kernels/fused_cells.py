@@ -276,7 +276,6 @@ def rnn_backward(a):
 
 KERNELS = {
     "rnn": (rnn_forward, rnn_backward),
-    "skip": (rnn_forward, rnn_backward),
     "gru": (gru_forward, gru_backward),
     "lstm": (lstm_forward, lstm_backward),
     "min_gru": (min_gru_forward, min_gru_backward),
