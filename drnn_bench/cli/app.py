@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from drnn_bench.cli.boards import compare, leaderboard
+from drnn_bench.cli.check import check
 from drnn_bench.cli.describe import describe
 from drnn_bench.cli.doctor import doctor
 from drnn_bench.cli.export import export
@@ -56,6 +57,7 @@ app.command()(report)
 app.command()(export)
 app.command()(replay)
 app.command()(status)
+app.command()(check)
 app.command()(doctor)
 app.add_typer(ls, name="ls")
 

@@ -21,7 +21,7 @@ May import errors and system; knows neither tasks nor models.
 
 from drnn_bench.plugins.files import Loader, source_file
 from drnn_bench.plugins.kinds import Extension, Kind
-from drnn_bench.plugins.lookup import VARIABLE, find, names, overruled, plugin
+from drnn_bench.plugins.lookup import VARIABLE, find, names, names_in, overruled, plugin
 
 __all__ = [
     "VARIABLE",
@@ -30,6 +30,7 @@ __all__ = [
     "Loader",
     "find",
     "names",
+    "names_in",
     "overruled",
     "plugin",
     "source_file",

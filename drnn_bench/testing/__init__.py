@@ -1,4 +1,4 @@
-"""The contracts of tasks and families, as pytest classes to inherit from.
+"""The contracts of tasks and families: classes of checks, which pytest runs where inherited.
 
     import drnn_bench
     from drnn_bench.testing import FamilyContract, TaskContract
@@ -12,12 +12,14 @@
         family = "my_family"
         options = {"depth": 2, "width": 5}
 
-They need pytest. May import the rooms up to jobs.
+`bench check FILE` runs them without pytest. May import the rooms up to jobs.
 """
 
-import pytest
+import sys
 
-pytest.register_assert_rewrite("drnn_bench.testing.tasks", "drnn_bench.testing.families")
+_pytest = sys.modules.get("pytest")
+if _pytest:  # it then shows the values of an assert that fails
+    _pytest.register_assert_rewrite("drnn_bench.testing.tasks", "drnn_bench.testing.families")
 
 from drnn_bench.testing.families import FamilyContract  # noqa: E402
 from drnn_bench.testing.tasks import TaskContract  # noqa: E402

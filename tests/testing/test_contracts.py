@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from drnn_bench import plugins
 from drnn_bench.testing import FamilyContract, TaskContract
+from drnn_bench.testing.checks import FAILED, PASSED, checks_of, run_check
+from drnn_bench.testing.tasks import Source
 from tests.support.command import ENV, ROOT
 from tests.support.page import COMMANDS
 
@@ -307,31 +310,34 @@ CAUGHT = {
 }
 
 
-TESTS = """
-import drnn_bench
-from drnn_bench.testing import FamilyContract, TaskContract
-drnn_bench.plugin("family.py")
-drnn_bench.plugin("task.py")
-for i, fault in enumerate({families}):
-    globals()[f"TestFamily{{i}}"] = type(f"TestFamily{{i}}", (FamilyContract,), dict(
-        family="faulty", options=dict(depth=1, width=5, fault=fault)))
-for i, fault in enumerate({tasks}):
-    globals()[f"TestTask{{i}}"] = type(f"TestTask{{i}}", (TaskContract,), dict(
-        task=f"faulty:fault={{fault}}"))
-"""
+def failures(contract, given, faults, path):
+    """What must fail of a contract and does not; of what is right, what fails though it must not.
+    A faulty class runs the checks that must catch it, a right one all of them."""
+    for fault, caught in faults.items():
+        for check in caught or [name.removeprefix("test_") for name in checks_of(contract)]:
+            result, why = run_check(contract, f"test_{check}", given(fault), path)
+            if result != (FAILED if caught else PASSED):
+                yield fault, check, result, why
 
 
-def test_the_contracts_catch_what_is_wrong(tmp_path):
-    (tmp_path / "family.py").write_text(FAULTY_FAMILY)
+def test_the_contracts_catch_what_is_wrong_with_a_family(tmp_path, monkeypatch):
+    path = tmp_path / "family.py"
+    monkeypatch.setenv(plugins.VARIABLE, str(path))
+    path.write_text(FAULTY_FAMILY)
     (tmp_path / "faulty.toml").write_text('family = "faulty"\n[space]\nlearning_rate = 0.01\n')
-    (tmp_path / "task.py").write_text(FAULTY_TASK)
-    lists = {"families": [*CAUGHT["family"]], "tasks": [*CAUGHT["task"]]}
-    (tmp_path / "test_faulty.py").write_text(TESTS.format(**lists))
-    said = run_tests(tmp_path, "--tb=no")
-    failed = re.findall(r"FAILED test_faulty.py::Test(Family|Task)(\d+)::test_(\w+)", said)
-    for kind, faults in CAUGHT.items():
-        for i, (fault, checks) in enumerate(faults.items()):
-            fell = {name for of, at, name in failed if (of.lower(), int(at)) == (kind, i)}
-            assert checks <= fell, (kind, fault)
-            assert checks or not fell, (kind, fell)
-    assert "ERROR" not in said
+
+    def given(fault):
+        return {"family": "faulty", "options": {"depth": 1, "width": 5, "fault": fault}}
+
+    assert [*failures(FamilyContract, given, CAUGHT["family"], path)] == []
+
+
+def test_the_contracts_catch_what_is_wrong_with_a_task(tmp_path, monkeypatch):
+    path = tmp_path / "task.py"
+    monkeypatch.setenv(plugins.VARIABLE, str(path))
+    path.write_text(FAULTY_TASK)
+
+    def given(fault):
+        return {"source": Source(f"faulty:fault={fault}")}
+
+    assert [*failures(TaskContract, given, CAUGHT["task"], path)] == []
