@@ -14,6 +14,7 @@ A name stands for one class. A plug-in cannot take a name that comes with drnn_b
     kinds         the kinds of class (task, family), and what a class of a kind must define
     files         the classes of plug-in files
     entry_points  the classes of installed packages
+    new           writes a file to begin with, from a template
     foreign_code  runs code that is not ours: its output, its errors, Ctrl-C
 
 May import errors and system; knows neither tasks nor models.

@@ -61,7 +61,7 @@ def check(cls: type[Extension], where: str) -> None:
     if lacking:
         raise UserError(f"{where} lacks {', '.join(lacking)}")
     name = getattr(cls, kind.label)
-    if not (isinstance(name, str) and re.fullmatch(r"[a-z]\w*", name, re.ASCII)) or name == "all":
+    if not is_name(name):
         raise UserError(
             f"{where}: {kind.label} = {name!r} must be lower-case letters, digits and _"
         )
@@ -73,6 +73,12 @@ def check(cls: type[Extension], where: str) -> None:
         if not has_default and field.name not in inherited:
             raise UserError(f"{where}: option {field.name} needs a default")
     cls.check_class(where)
+
+
+def is_name(name: Any) -> bool:
+    """Whether a class may have this name: lower-case letters, digits and _, and not `all`."""
+    named = isinstance(name, str) and re.fullmatch(r"[a-z]\w*", name, re.ASCII)
+    return bool(named) and name != "all"
 
 
 def _overrides(cls: type, base: type, name: str) -> bool:
