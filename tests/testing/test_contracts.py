@@ -9,10 +9,12 @@ from pathlib import Path
 
 from drnn_bench import plugins
 from drnn_bench.testing import FamilyContract, TaskContract
-from drnn_bench.testing.checks import FAILED, PASSED, checks_of, run_check
+from drnn_bench.testing.checks import FAILED, LEFT_OUT, PASSED, checks_of, run_check
 from drnn_bench.testing.tasks import Source
 from tests.support.command import ENV, ROOT
 from tests.support.page import COMMANDS
+
+GRADIENTS = "test_the_gradients_are_what_differences_show"
 
 
 def run_tests(folder: Path, *words: str) -> str:
@@ -97,26 +99,26 @@ class Unconjugated(torch.autograd.Function):
 """
 
 
-TESTS_OF_LRU = """
-import drnn_bench
-from drnn_bench.testing import FamilyContract
-drnn_bench.plugin("lru.py")
-
-class TestRight(FamilyContract):
-    family, options = "lru", {"depth": 2, "width": 5}
-
-class TestWrong(FamilyContract):
-    family, options = "lru", {"depth": 2, "width": 5, "conjugates": False}
-"""
-
-
-def test_a_family_of_complex_numbers_keeps_the_contract_and_wrong_gradients_do_not(tmp_path):
-    (tmp_path / "lru.py").write_text(LRU)
+def test_a_family_of_complex_numbers_keeps_the_contract_and_wrong_gradients_do_not(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "lru.py"
+    monkeypatch.setenv(plugins.VARIABLE, str(path))
+    path.write_text(LRU)
     (tmp_path / "lru.toml").write_text('family = "lru"\n[space]\nlearning_rate = 0.01\n')
-    (tmp_path / "test_lru.py").write_text(TESTS_OF_LRU)
-    said = run_tests(tmp_path, "--tb=short")
-    failed = re.findall(r"FAILED test_lru.py::Test(\w+)::test_(\w+)", said)
-    assert failed == [("Wrong", "the_gradients_are_what_differences_show")], said
+    claims = {f"test_the_claimed_{what}" for what in ("macs_are_those_that_torch_computes",
+                                                      "state_is_what_a_stream_holds")}  # fmt: skip
+    for conjugates, fails in ((True, set()), (False, {GRADIENTS})):
+        options = {"depth": 2, "width": 5, "conjugates": conjugates}
+        given = {"family": "lru", "options": options}
+        results = {
+            check: run_check(FamilyContract, check, given, path)[0]
+            for check in (checks_of(FamilyContract) if conjugates else fails)
+        }
+        assert {check for check, result in results.items() if result == FAILED} == fails
+        assert {check for check, result in results.items() if result == LEFT_OUT} == (
+            claims if conjugates else set()
+        )
 
 
 FAULTY_FAMILY = """
