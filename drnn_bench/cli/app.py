@@ -12,11 +12,13 @@ from typing import Annotated
 import typer
 
 from drnn_bench.cli.boards import compare, leaderboard
+from drnn_bench.cli.check import check
 from drnn_bench.cli.describe import describe
 from drnn_bench.cli.doctor import doctor
 from drnn_bench.cli.export import export
 from drnn_bench.cli.ls import ls
 from drnn_bench.cli.measure import measure
+from drnn_bench.cli.new import new
 from drnn_bench.cli.options import say_error
 from drnn_bench.cli.replay import replay
 from drnn_bench.cli.report import report
@@ -56,6 +58,8 @@ app.command()(report)
 app.command()(export)
 app.command()(replay)
 app.command()(status)
+app.command()(new)
+app.command()(check)
 app.command()(doctor)
 app.add_typer(ls, name="ls")
 

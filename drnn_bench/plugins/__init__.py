@@ -15,6 +15,7 @@ A name stands for one class. A plug-in cannot take a name that comes with drnn_b
     kinds         the kinds of class (task, family, metric, cell), and what each must define
     files         the classes of plug-in files
     entry_points  the classes of installed packages
+    new           writes a file to begin with, from a template
     foreign_code  runs code that is not ours: its output, its errors, Ctrl-C
 
 May import errors and system; knows no task, model or metric.
@@ -22,7 +23,15 @@ May import errors and system; knows no task, model or metric.
 
 from drnn_bench.plugins.files import Loader, source_file
 from drnn_bench.plugins.kinds import Extension, Kind
-from drnn_bench.plugins.lookup import VARIABLE, find, find_unchecked, names, overruled, plugin
+from drnn_bench.plugins.lookup import (
+    VARIABLE,
+    find,
+    find_unchecked,
+    names,
+    names_in,
+    overruled,
+    plugin,
+)
 
 __all__ = [
     "VARIABLE",
@@ -32,6 +41,7 @@ __all__ = [
     "find",
     "find_unchecked",
     "names",
+    "names_in",
     "overruled",
     "plugin",
     "source_file",

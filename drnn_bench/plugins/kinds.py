@@ -63,7 +63,7 @@ def check(cls: type[Extension], where: str) -> None:
     if lacking:
         raise UserError(f"{where} lacks {', '.join(lacking)}")
     name = getattr(cls, kind.label)
-    if not (isinstance(name, str) and re.fullmatch(r"[a-z]\w*", name, re.ASCII)):
+    if not is_name(name):
         raise UserError(
             f"{where}: {kind.label} = {name!r} must be lower-case letters, digits and _"
         )
@@ -78,6 +78,11 @@ def check(cls: type[Extension], where: str) -> None:
         if not has_default and field.name not in inherited:
             raise UserError(f"{where}: option {field.name} needs a default")
     cls.check_class(where)
+
+
+def is_name(name: Any) -> bool:
+    """Whether a class may have this name: lower-case letters, digits and _."""
+    return isinstance(name, str) and bool(re.fullmatch(r"[a-z]\w*", name, re.ASCII))
 
 
 def _overrides(cls: type, base: type, name: str) -> bool:

@@ -31,6 +31,16 @@ def plugin(path: str | os.PathLike[str]) -> None:
     os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys(paths))
 
 
+def names_in(path: str | os.PathLike[str]) -> list[tuple[Kind, str]]:
+    """Adds a Python file, and gives the kind and the name of each class that it defines.
+
+    Raises UserError where it cannot be loaded, alone or beside the files that were added before.
+    """
+    plugin(path)
+    _from_files()
+    return list(classes_of(str(Path(path).absolute())))
+
+
 def find(kind: Kind, name: str) -> type | None:
     """The class of a plug-in by name; None where no plug-in has it.
 

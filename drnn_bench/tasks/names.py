@@ -12,6 +12,8 @@ TASKS = {
     "pixel_mnist_noisy": ("pixels", "PixelMNISTNoisy"),
     "adding": ("adding", "Adding"),
     "copy_memory": ("copy_memory", "CopyMemory"),
+    "selective_copy": ("selective_copy", "SelectiveCopy"),
+    "mqar": ("mqar", "MQAR"),
     "char_ptb": ("characters", "CharPTB"),
     "char_text": ("characters", "CharText"),
     "speaker_fsdd": ("speakers", "SpeakerFSDD"),

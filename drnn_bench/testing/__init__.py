@@ -1,4 +1,5 @@
-"""The contracts of tasks, families, metrics and cells, as pytest classes to inherit from.
+"""The contracts of tasks, families, metrics and cells: classes of checks, which pytest runs where
+inherited.
 
     import drnn_bench
     from drnn_bench.testing import CellContract, FamilyContract, MetricContract, TaskContract
@@ -18,14 +19,16 @@
     class TestMyCell(CellContract):
         cell = "my_cell"
 
-They need pytest. May import the rooms up to jobs.
+`bench check FILE` runs them without pytest. May import the rooms up to jobs.
 """
 
-import pytest
+import sys
 
-pytest.register_assert_rewrite(
-    *(f"drnn_bench.testing.{kind}" for kind in ("tasks", "families", "metrics", "cells"))
-)
+_pytest = sys.modules.get("pytest")
+if _pytest:  # it then shows the values of an assert that fails
+    _pytest.register_assert_rewrite(
+        *(f"drnn_bench.testing.{kind}" for kind in ("tasks", "families", "metrics", "cells"))
+    )
 
 from drnn_bench.testing.cells import CellContract  # noqa: E402
 from drnn_bench.testing.families import FamilyContract  # noqa: E402

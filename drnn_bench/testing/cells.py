@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from typing import ClassVar
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from drnn_bench.kernels import reference
 from drnn_bench.models.layers import RecurrentLayer
 from drnn_bench.testing.costs import MacCounter
 from drnn_bench.testing.nets import close
+from drnn_bench.testing.stand_ins import fixture
 
 I, H, B, T = 3, 5, 2, 17  # noqa: E741
 DILATIONS = (1, 2, 3, 5)  # of which none but 1 divides T
@@ -26,11 +26,11 @@ MEMORY = 100
 
 
 class CellContract:
-    """Inherit from it and set `cell`, the name of a registered cell; pytest runs the tests."""
+    """Inherit from it and set `cell`, the name of a registered cell; pytest runs the checks."""
 
     cell: ClassVar[str]
 
-    @pytest.fixture(name="cell")
+    @fixture("cell")
     def cell_of_the_class(self) -> Cell:
         return find_cell(self.cell)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import pytest
 import torch
 
 from drnn_bench.tasks.checks import check_arrays
@@ -24,6 +22,7 @@ from drnn_bench.tasks.task import (
     Task,
     data_hash,
 )
+from drnn_bench.testing.stand_ins import fixture
 from drnn_bench.training.scoring import inputs, targets
 
 
@@ -58,7 +57,7 @@ def _hash(source: Source) -> str:
 
 
 class TaskContract:
-    """Inherit from it and set `task`; pytest runs the tests.
+    """Inherit from it and set `task`; pytest runs the checks.
 
     task:      as `--task` takes it, with options: "my_task:T=100"
     data_dir:  as `--data-dir` takes it
@@ -67,14 +66,9 @@ class TaskContract:
     task: ClassVar[str]
     data_dir: ClassVar[str | None] = None
 
-    @pytest.fixture
-    def source(self) -> Source:
+    @fixture("source")
+    def source_of_the_class(self) -> Source:
         return Source(self.task, self.data_dir and str(self.data_dir))
-
-    @pytest.fixture
-    def cache_dir(self, tmp_path: Path) -> Iterator[Path]:
-        yield tmp_path / "data"
-        shutil.rmtree(tmp_path / "data", ignore_errors=True)  # data may be large
 
     def test_says_what_it_is(self, source):
         task = source.task
@@ -172,28 +166,30 @@ class TaskContract:
             changed[part].reshape(-1).view(np.uint8)[-1] ^= 1
             assert data_hash(arrays | {"validation": tuple(changed)}) != source.hash
 
-    def test_is_the_same_when_mapped_from_disk(self, source, cache_dir):
-        prepared = prepare(parse_task(source.spec), source.folder, cache_dir)
-        assert prepared.task == source.task
-        assert prepared.data_hash == source.hash
-        assert open_prepared(prepared.folder).facts == prepared.facts  # JSON values
-        assert Path(prepared.folder).parent == cache_dir
-        again = open_prepared(prepared.folder)
-        assert (again.task.key, again.data_hash) == (source.task.key, source.hash)
-        assert again.task.output_size == source.task.output_size
-        mapped = prepared.arrays()
-        for split, parts in source.load().items():
-            for array, other in zip(parts, mapped[split], strict=True):
-                assert isinstance(other, np.memmap)
-                assert other.dtype == array.dtype
-                np.testing.assert_array_equal(other, array)
+    def test_is_the_same_when_mapped_from_disk(self, source):
+        with tempfile.TemporaryDirectory() as folder:
+            prepared = prepare(parse_task(source.spec), source.folder, Path(folder))
+            assert prepared.task == source.task
+            assert prepared.data_hash == source.hash
+            assert open_prepared(prepared.folder).facts == prepared.facts  # JSON values
+            assert Path(prepared.folder).parent == Path(folder)
+            again = open_prepared(prepared.folder)
+            assert (again.task.key, again.data_hash) == (source.task.key, source.hash)
+            assert again.task.output_size == source.task.output_size
+            mapped = prepared.arrays()
+            for split, parts in source.load().items():
+                for array, other in zip(parts, mapped[split], strict=True):
+                    assert isinstance(other, np.memmap)
+                    assert other.dtype == array.dtype
+                    np.testing.assert_array_equal(other, array)
 
-    def test_is_written_once(self, source, cache_dir):
+    def test_is_written_once(self, source):
         task = parse_task(source.spec)
-        first = prepare(task, source.folder, cache_dir)
-        before = _state(cache_dir)
-        assert prepare(task, source.folder, cache_dir) == first
-        assert _state(cache_dir) == before
+        with tempfile.TemporaryDirectory() as folder:
+            first = prepare(task, source.folder, Path(folder))
+            before = _state(Path(folder))
+            assert prepare(task, source.folder, Path(folder)) == first
+            assert _state(Path(folder)) == before
 
 
 def _state(folder: Path) -> list[tuple[str, int, int]]:

@@ -7,9 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from drnn_bench import plugins
 from drnn_bench.testing import CellContract, FamilyContract, TaskContract
+from drnn_bench.testing.checks import FAILED, LEFT_OUT, PASSED, checks_of, run_check
+from drnn_bench.testing.tasks import Source
 from tests.support.command import ENV, ROOT
 from tests.support.page import COMMANDS
+
+GRADIENTS = "test_the_gradients_are_what_differences_show"
 
 
 def run_tests(folder: Path, *words: str) -> str:
@@ -95,26 +100,26 @@ class Unconjugated(torch.autograd.Function):
 """
 
 
-TESTS_OF_LRU = """
-import drnn_bench
-from drnn_bench.testing import FamilyContract
-drnn_bench.plugin("my_lru.py")
-
-class TestRight(FamilyContract):
-    family, options = "my_lru", {"depth": 2, "width": 5}
-
-class TestWrong(FamilyContract):
-    family, options = "my_lru", {"depth": 2, "width": 5, "conjugates": False}
-"""
-
-
-def test_a_family_of_complex_numbers_keeps_the_contract_and_wrong_gradients_do_not(tmp_path):
-    (tmp_path / "my_lru.py").write_text(LRU)
+def test_a_family_of_complex_numbers_keeps_the_contract_and_wrong_gradients_do_not(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "my_lru.py"
+    monkeypatch.setenv(plugins.VARIABLE, str(path))
+    path.write_text(LRU)
     (tmp_path / "my_lru.toml").write_text('family = "my_lru"\n[space]\nlearning_rate = 0.01\n')
-    (tmp_path / "test_lru.py").write_text(TESTS_OF_LRU)
-    said = run_tests(tmp_path, "--tb=short")
-    failed = re.findall(r"FAILED test_lru.py::Test(\w+)::test_(\w+)", said)
-    assert failed == [("Wrong", "the_gradients_are_what_differences_show")], said
+    claims = {f"test_the_claimed_{what}" for what in ("macs_are_those_that_torch_computes",
+                                                      "state_is_what_a_stream_holds")}  # fmt: skip
+    for conjugates, fails in ((True, set()), (False, {GRADIENTS})):
+        options = {"depth": 2, "width": 5, "conjugates": conjugates}
+        given = {"family": "my_lru", "options": options}
+        results = {
+            check: run_check(FamilyContract, check, given, path)[0]
+            for check in (checks_of(FamilyContract) if conjugates else fails)
+        }
+        assert {check for check, result in results.items() if result == FAILED} == fails
+        assert {check for check, result in results.items() if result == LEFT_OUT} == (
+            claims if conjugates else set()
+        )
 
 
 FAULTY_FAMILY = """
@@ -308,31 +313,34 @@ CAUGHT = {
 }
 
 
-TESTS = """
-import drnn_bench
-from drnn_bench.testing import FamilyContract, TaskContract
-drnn_bench.plugin("family.py")
-drnn_bench.plugin("task.py")
-for i, fault in enumerate({families}):
-    globals()[f"TestFamily{{i}}"] = type(f"TestFamily{{i}}", (FamilyContract,), dict(
-        family="faulty", options=dict(depth=1, width=5, fault=fault)))
-for i, fault in enumerate({tasks}):
-    globals()[f"TestTask{{i}}"] = type(f"TestTask{{i}}", (TaskContract,), dict(
-        task=f"faulty:fault={{fault}}"))
-"""
+def failures(contract, given, faults, path):
+    """What must fail of a contract and does not; of what is right, what fails though it must not.
+    A faulty class runs the checks that must catch it, a right one all of them."""
+    for fault, caught in faults.items():
+        for check in caught or [name.removeprefix("test_") for name in checks_of(contract)]:
+            result, why = run_check(contract, f"test_{check}", given(fault), path)
+            if result != (FAILED if caught else PASSED):
+                yield fault, check, result, why
 
 
-def test_the_contracts_catch_what_is_wrong(tmp_path):
-    (tmp_path / "family.py").write_text(FAULTY_FAMILY)
+def test_the_contracts_catch_what_is_wrong_with_a_family(tmp_path, monkeypatch):
+    path = tmp_path / "family.py"
+    monkeypatch.setenv(plugins.VARIABLE, str(path))
+    path.write_text(FAULTY_FAMILY)
     (tmp_path / "faulty.toml").write_text('family = "faulty"\n[space]\nlearning_rate = 0.01\n')
-    (tmp_path / "task.py").write_text(FAULTY_TASK)
-    lists = {"families": [*CAUGHT["family"]], "tasks": [*CAUGHT["task"]]}
-    (tmp_path / "test_faulty.py").write_text(TESTS.format(**lists))
-    said = run_tests(tmp_path, "--tb=no")
-    failed = re.findall(r"FAILED test_faulty.py::Test(Family|Task)(\d+)::test_(\w+)", said)
-    for kind, faults in CAUGHT.items():
-        for i, (fault, checks) in enumerate(faults.items()):
-            fell = {name for of, at, name in failed if (of.lower(), int(at)) == (kind, i)}
-            assert checks <= fell, (kind, fault)
-            assert checks or not fell, (kind, fell)
-    assert "ERROR" not in said
+
+    def given(fault):
+        return {"family": "faulty", "options": {"depth": 1, "width": 5, "fault": fault}}
+
+    assert [*failures(FamilyContract, given, CAUGHT["family"], path)] == []
+
+
+def test_the_contracts_catch_what_is_wrong_with_a_task(tmp_path, monkeypatch):
+    path = tmp_path / "task.py"
+    monkeypatch.setenv(plugins.VARIABLE, str(path))
+    path.write_text(FAULTY_TASK)
+
+    def given(fault):
+        return {"source": Source(f"faulty:fault={fault}")}
+
+    assert [*failures(TaskContract, given, CAUGHT["task"], path)] == []
