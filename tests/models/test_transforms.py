@@ -67,7 +67,7 @@ def test_jit_trace(family, options):
 ONE_LAYER = {
     **{
         family: {"depth": 1, "width": 4}
-        for family in ("rnn", "lstm", "gru", "min_gru", "s4d", "lru")
+        for family in ("rnn", "lstm", "gru", "min_gru", "min_lstm", "indrnn", "lem", "s4d", "lru")
     },
     "dilated_rnn": {"dilations": (3,), "width": 4},
     "skip_rnn": {"depth": 1, "skip": 4, "width": 4},
