@@ -1,10 +1,10 @@
 """Linear Recurrent Unit (Orvieto et al. 2023, arXiv 2303.06349).
 
-    x_t = lambda * x_{t-1} + gamma * (B u_t),   y_t = Re(C x_t) + D * u_t        (equations 6, 7)
+    x_t = lambda * x_{t-1} + gamma * (B u_t),   y_t = Re(C x_t) + D * u_t
 
 with N complex states, lambda = exp(-exp(nu) + i exp(theta)), so that |lambda| < 1 whatever the
 parameters are. At the start lambda is uniform on the ring from r_min to r_max, its phase uniform
-from 0 to max_phase (lemma 3.2), and gamma = sqrt(1 - |lambda|^2), so that white noise keeps its
+from 0 to max_phase (its lemma 3.2), and gamma = sqrt(1 - |lambda|^2), so that white noise keeps its
 norm. gamma is trained in the exponent, as nu and theta are.
 
 A layer is the residual block of the paper's figure 1, u + GLU(gelu(LRU(norm(u)))); a linear layer
@@ -14,8 +14,7 @@ a complex number counts two.
 
 As lambda is the same at all steps, a sequence is cut into chunks of Q steps (models/chunks.py): one
 product with the powers of lambda computes the states of all chunks, from zeros, and what enters a
-chunk is then added to its steps. On one core this is about twice as fast as a scan of log2(T)
-rounds, each of which passes over memory.
+chunk is then added to its steps. A scan of log2(T) rounds would pass over memory in each.
 
 Legend: B batch, I inputs, H channels, N complex states, 2 real and imaginary parts, Q steps of a
 chunk, C chunks, X all of some axes in one.
@@ -44,7 +43,7 @@ from drnn_bench.models.chunks import (
 )
 from drnn_bench.models.cost import FLOAT
 
-CHUNK = 32  # steps at most; as fast as 16, and faster than 64
+CHUNK = 32  # steps at most
 TINY = 1e-6  # keeps the logarithms at the start finite where a radius is 0 or 1
 
 
