@@ -64,6 +64,6 @@ def _sentence(budgets: Sequence[Best]) -> str:
 
 
 def _counts(bests: Sequence[BoardLine], better: int, worse: int) -> bool:
-    """Whether a difference is beyond the task's margin."""
+    """Whether anybody would choose a net for the difference. Protocol 1 had no margin."""
     by = gain(bests[0].direction, bests[better].test_mean, bests[worse].test_mean)
-    return by is not None and by > bests[0].margin
+    return by is not None and by > (bests[0].margin or bests[0].shown_as.margin)
