@@ -41,22 +41,38 @@ class Pruner(optuna.pruners.BasePruner):
         self.scale, self.rungs, self.cut = scale, frozenset(rungs), cut
         self.complete, self.least = complete, least
         self.standard_error = 0.0
+        # Rung -> trial -> value, of all that came so far. It is read from the storage once: every
+        # later value comes by here, and a reading costs as much as there are trials that run.
+        self._seen: dict[int, dict[int, float]] | None = None
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         rung = trial.last_step
         if rung not in self.rungs:
             return False
-        states = (TrialState.COMPLETE,) if self.complete else None
-        others = [
-            t.intermediate_values[rung]
-            for t in study.get_trials(deepcopy=False, states=states)
-            if rung in t.intermediate_values and t.number != trial.number
-        ]
+        value = trial.intermediate_values[rung]
+        others = self._others(study, trial, rung)
         if len(others) < self.least:
             return False
-        value = trial.intermediate_values[rung]
         values = others if self.complete else [*others, value]
         return self.worse(value, values)
+
+    def _others(self, study: optuna.Study, trial: FrozenTrial, rung: int) -> list[float]:
+        """The values of the other trials at a rung."""
+        if self.complete:
+            done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            values = [(t.number, t.intermediate_values.get(rung)) for t in done]
+            return [x for number, x in values if x is not None and number != trial.number]
+        if self._seen is None:
+            trials = study.get_trials(deepcopy=False)
+            self._seen = {
+                r: {
+                    t.number: t.intermediate_values[r] for t in trials if r in t.intermediate_values
+                }
+                for r in self.rungs
+            }
+        seen = self._seen[rung]
+        seen[trial.number] = trial.intermediate_values[rung]
+        return [value for number, value in seen.items() if number != trial.number]
 
     def worse(self, value: float, values: Sequence[float]) -> bool:
         """Whether a value is surely on the wrong side of the cut through all."""

@@ -6,7 +6,7 @@ import statistics
 
 import optuna
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drnn_bench.search.pruning import Scale, better_half, make_pruner
@@ -16,14 +16,18 @@ LOSS = Scale(sign=-1, margin=0.01, guessing=2.0794)
 VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
 
-def search(name: str, scale: Scale, curves: list[list[float]], error: float = 0.0) -> list[int]:
-    """After how many evaluations each of some trials ended, one after the other."""
+def search(
+    name: str, scale: Scale, curves: list[list[float]], error: float = 0.0, anew: bool = False
+) -> list[int]:
+    """After how many evaluations each of some trials ended, one after the other. `anew`: each by a
+    pruner that has seen none before, as where the driver is another one."""
     direction = "maximize" if scale.sign > 0 else "minimize"
-    pruner = make_pruner(name, scale, evaluations=len(curves[0]), startup=2)
-    study = optuna.create_study(direction=direction, pruner=pruner)
-    pruner.standard_error = error
+    study = optuna.create_study(direction=direction)
     ended = []
-    for curve in curves:
+    for number, curve in enumerate(curves):
+        if anew or number == 0:
+            study.pruner = make_pruner(name, scale, evaluations=len(curves[0]), startup=2)
+            study.pruner.standard_error = error
         trial = study.ask()
         for number, value in enumerate(curve, 1):
             trial.report(value, number)
@@ -69,6 +73,13 @@ def test_the_second_rung_is_at_a_half():
 
 def test_a_trial_of_one_evaluation_is_never_stopped():
     assert search("asha", ACCURACY, [[0.5], [0.5], [0.2]]) == [1, 1, 1]
+
+
+@settings(max_examples=25)
+@given(st.lists(st.lists(st.floats(0, 1), min_size=8, max_size=8), min_size=3, max_size=8))
+@pytest.mark.parametrize("name", ["asha", "median"])
+def test_a_driver_that_continues_decides_as_one_that_saw_all(name, curves):
+    assert search(name, ACCURACY, curves) == search(name, ACCURACY, curves, anew=True)
 
 
 @given(VALUES)
