@@ -12,6 +12,7 @@ TASKS = {
     "pixel_mnist_noisy": ("pixels", "PixelMNISTNoisy"),
     "adding": ("adding", "Adding"),
     "copy_memory": ("copy_memory", "CopyMemory"),
+    "mackey_glass": ("mackey_glass", "MackeyGlass"),
     "char_ptb": ("characters", "CharPTB"),
     "char_text": ("characters", "CharText"),
     "speaker_fsdd": ("speakers", "SpeakerFSDD"),
