@@ -66,12 +66,12 @@ def classes_in_words(names: list, often: str) -> str:
     return f"{len(names)} classes{often} ({shown})"
 
 
-def summary_in_words(name: str, facts: dict, targets: str) -> str:
+def summary_in_words(name: str, facts: dict, targets: str, what: str = "sequences") -> str:
     """`targets` says what is to be told of each sequence or step."""
     low, high = facts["length_min"], facts["length_max"]
     splits = ", ".join(f"{count:,} {split}" for split, count in facts["splits"].items())
     return (
-        f"{name}: {facts['sequences']:,} sequences of {low if low == high else f'{low} to {high}'} "
+        f"{name}: {facts['sequences']:,} {what} of {low if low == high else f'{low} to {high}'} "
         f"steps, {facts['channels']} channel{'s' if facts['channels'] > 1 else ''}, "
         f"{targets}; {splits}"
     )

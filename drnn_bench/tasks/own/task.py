@@ -13,6 +13,10 @@ one class is rare, balanced_accuracy, macro_f1 and auroc say more. With mse, rms
 targets are real numbers, one or several (`target=A+B`) of each sequence or of each step, and nets
 predict them; a step without a target is not scored.
 
+`horizon=H` forecasts: a table is one long series (with `id` several), and of each window of `input`
+steps the next H values of the column `target` are predicted (forecasting.py). `season=N` is the
+period of the seasonal naive forecast.
+
 Protocol: splitting.py says which sequence is in which split, scaling.py how channels are scaled and
 missing values filled in, targets.py how real targets are scaled. Sequences of different lengths are
 padded and masked: nets never see what is beyond an end.
@@ -32,6 +36,7 @@ from drnn_bench.formats.options import MISSING, names_in
 from drnn_bench.formats.reading import Options, Sequences, read
 from drnn_bench.metrics.names import METRICS
 from drnn_bench.metrics.registry import metric_fault
+from drnn_bench.tasks.own.forecasting import Forecast, default_input, read_windows
 from drnn_bench.tasks.own.padding import beginnings, padded, pieces_of
 from drnn_bench.tasks.own.scaling import scaling_of
 from drnn_bench.tasks.own.splitting import (
@@ -66,6 +71,7 @@ from drnn_bench.tasks.task import (
     check_range,
 )
 
+MOST_AHEAD = 10_000  # steps of a forecast
 T = TypeVar("T")
 
 
@@ -80,11 +86,20 @@ class Own(Task):
     time: str | None = None
     ignore: str | None = None  # A+B
     group: str | None = None
+    horizon: int | None = None
+    input: int | None = None  # of a forecast; once the data is read it is `length`
+    season: int | None = None
     missing: str = field(default="refuse", metadata={"quiet": True})
     metric: str = field(  # pyright: ignore[reportIncompatibleVariableOverride]
         default="accuracy", metadata={"quiet": True}
     )
     channels: int | None = field(default=None, metadata={"learned": True, "quiet": True})
+    naive_error: float | None = field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        default=None, metadata={"learned": True, "quiet": True}
+    )
+    naive_value: float | None = field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        default=None, metadata={"learned": True, "quiet": True}
+    )
     classes: int | None = field(default=None, metadata={"learned": True, "quiet": True})
     targets: int | None = field(default=None, metadata={"learned": True, "quiet": True})
     target_offset: tuple[float, ...] = field(  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -109,6 +124,7 @@ class Own(Task):
     def __post_init__(self) -> None:
         check_range(self, "length", 2, LONGEST)
         check_range(self, "rate", 1, LONGEST)
+        self._check_forecast()
         if self.missing not in MISSING:
             raise UserError(
                 f"task own: missing must be one of {', '.join(MISSING)}, got {self.missing!r}"
@@ -121,6 +137,40 @@ class Own(Task):
             words = f"{fault}{more}" if fault else f"metric {self.metric!r} is a plug-in"
             raise UserError(f"task own: {words}")
 
+    def _check_forecast(self) -> None:
+        check_range(self, "horizon", 1, MOST_AHEAD)
+        check_range(self, "input", 2, LONGEST)
+        check_range(self, "season", 1, LONGEST)
+        if self.horizon is None:
+            for name in ("input", "season"):
+                if getattr(self, name) is not None:
+                    raise UserError(f"task own: {name} is for forecasts, which need horizon=N")
+            return
+        for name in ("group", "rate"):
+            if getattr(self, name) is not None:
+                raise UserError(f"task own: {name} is not for forecasts; leave it out")
+        if self.input and self.length and self.input != self.length:
+            raise UserError("task own: input and length are one thing in a forecast; give input")
+        if self.season and self.asked.input < self.season:
+            raise UserError(
+                f"task own: season={self.season} is longer than input={self.asked.input}, and the "
+                f"seasonal naive forecast needs a season"
+            )
+        if self.metric == "accuracy":  # the default, of classes
+            object.__setattr__(self, "metric", "rmse")
+        if not self.real:
+            raise UserError(
+                f"task own: horizon=N forecasts numbers; metric must be one of "
+                f"{', '.join(LOSSES)}, got {self.metric!r}"
+            )
+
+    @property
+    def asked(self) -> Forecast:
+        """What a forecast is to be."""
+        horizon = self._known(self.horizon)
+        seen = self.input or self.length or default_input(horizon, self.season)
+        return Forecast(horizon, seen, self.season, self.metric)
+
     @property
     def real(self) -> bool:
         """Whether targets are real numbers; else they are classes."""
@@ -132,7 +182,8 @@ class Own(Task):
 
     @property
     def other_metrics(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return tuple(name for name in BESIDE if self.real and name != self.metric)
+        beside = (*BESIDE, "mase") if self.naive_error else BESIDE
+        return tuple(name for name in beside if self.real and name != self.metric)
 
     @property
     def options(self) -> Options:
@@ -170,7 +221,15 @@ class Own(Task):
     def read(self, data_dir: str | None) -> Reading:
         path = find(Path(data_dir or ".") / self._known(self.path))
         with naming_memory_errors(path):
-            return self._read(path)
+            return self._read_windows(path) if self.horizon else self._read(path)
+
+    def _read_windows(self, path: Path) -> Reading:
+        windows = read_windows(path, self.options, self.asked)
+        data = recorded_name(path)
+        task = replace(self, data=data, input=None, **windows.learned)
+        told = f"the next {task.horizon} of {', '.join(windows.facts['targets'])}"
+        words = summary_in_words(data, data_summary(task, windows.arrays), told, "windows")
+        return Reading(task, windows.arrays, (words, *windows.notes), windows.facts)
 
     def _read(self, path: Path) -> Reading:
         sequences = read(path, self.options)
