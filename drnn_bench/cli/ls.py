@@ -57,7 +57,7 @@ def ls_data(
     options: Annotated[
         list[str] | None,
         typer.Argument(
-            help="As of --task own: target=COL id=COL time=COL ignore=A+B group=COL length=N rate=HZ missing=ffill."
+            help="As of --task own: target=COL id=COL time=COL ignore=A+B group=COL length=N rate=HZ missing=ffill metric=rmse horizon=N input=N season=N."
         ),
     ] = None,
     as_json: JsonOption = False,

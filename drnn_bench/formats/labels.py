@@ -1,4 +1,7 @@
-"""Labels of any type -> whole numbers or names. A label that is neither is refused."""
+"""Labels of any type -> whole numbers or names. A label that is neither is refused.
+
+Or targets that are real numbers -> float64. Legend: M targets' places, D targets at each.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import numpy as np
 from drnn_bench.errors import UserError
 from drnn_bench.formats.number_text import is_number
 
+LARGEST = float(np.finfo(np.float32).max)  # of a real target
 UNSCORED = -100  # as the label of a step: it is not scored (torch's own number for it)
 
 MISSING = {"", "nan", "-nan", "#n/a", "n/a", "<na>", "null", "nat"}
@@ -44,11 +48,55 @@ def labels_of(parts: Sequence[np.ndarray], where: Callable[[int], str]) -> np.nd
         if real.any():
             raise UserError(
                 f"{where(first[real][0])}: the label is {distinct[real][0]:g}; classification "
-                f"needs labels, whole numbers or names, of each sequence or of each step; targets "
-                f"that are real numbers are not supported"
+                f"needs labels, whole numbers or names, of each sequence or of each step; to "
+                f"predict real numbers write metric=rmse (or mse, mae, r2)"
             )
         distinct = distinct.astype(np.int64)
     return distinct[place]
+
+
+def targets_of(parts: Sequence[np.ndarray], where: Callable[[int], str]) -> np.ndarray:
+    """Real targets, float64 [M, D]; NaN where one is missing.
+
+    `parts` are those of several files, [M] or [M, D], numbers or text; `where(i)` names the i-th
+    place in messages. Raises UserError for what is no number, or too great for float32.
+    """
+    first, ys = 0, []
+    for part in parts:
+        y = _read(part, lambda i, first=first: where(first + i))
+        y = y.reshape(len(y), -1)
+        ys.append(_as_numbers(y, lambda i, first=first: where(first + i)))
+        first += len(y)
+    widths = {y.shape[1] for y in ys}
+    if len(widths) > 1:
+        raise UserError(
+            f"{where(0)}: {sorted(widths)} targets in different files; all need as many"
+        )
+    y = np.concatenate(ys)
+    great = np.argwhere(np.abs(y) > LARGEST)
+    if len(great):
+        place, column = great[0]
+        raise UserError(
+            f"{where(place)}: the target is {y[place, column]:g}, expected numbers up to "
+            f"{LARGEST:.2g}"
+        )
+    return y
+
+
+def _as_numbers(y: np.ndarray, where: Callable[[int], str]) -> np.ndarray:
+    if y.dtype.kind in "iuf":
+        return y.astype(np.float64)
+    numbers = np.full(y.shape, np.nan)
+    for place, column in np.ndindex(y.shape):
+        word = str(y[place, column]).strip()
+        if is_number(word):
+            numbers[place, column] = float(word)
+        elif word.lower() not in MISSING | MISSING_AMONG_NUMBERS:
+            raise UserError(
+                f"{where(place)}: the target is {word[:40]!r}, no number; for classes leave out "
+                f"the metric of real numbers"
+            )
+    return numbers
 
 
 def label_text(label: str) -> str:

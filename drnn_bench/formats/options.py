@@ -16,7 +16,8 @@ MISSING = ("refuse", "ffill", "zero+mask")  # what to do with a missing value in
 class Options:
     """Names are those of columns or arrays. An option at its default says nothing."""
 
-    target: str | None = None  # the labels
+    target: str | None = None  # the labels; real targets in several columns: A+B
+    real: bool = False  # the targets are real numbers, no labels of classes
     id: str | None = None  # of which sequence a row is a step
     time: str | None = None  # what orders the steps of a sequence
     ignore: tuple[str, ...] = ()  # left out
@@ -28,6 +29,10 @@ class Options:
 # What each option is for, as a refusal says it.
 USES = {
     "target": "target is for arrays, tables and .arff; these files say which the labels are",
+    "real": (
+        "real targets (metric=mse, rmse, mae, r2) are for arrays, tables, .ts, .arff and rows of a "
+        "target and numbers"
+    ),
     "id": "id is for tables (csv, tsv, parquet)",
     "time": "time is for tables (csv, tsv, parquet)",
     "ignore": "ignore is for tables (csv, tsv, parquet)",
@@ -42,9 +47,8 @@ def check_options(options: Options, takes: Collection[str], place: Path) -> None
     for field in fields(Options):
         value = getattr(options, field.name)
         if value != field.default and field.name not in takes:
-            raise UserError(
-                f"{place}: {USES[field.name]}; leave out {field.name}={as_written(value)}"
-            )
+            out = "" if field.name == "real" else f"; leave out {field.name}={as_written(value)}"
+            raise UserError(f"{place}: {USES[field.name]}{out}")
 
 
 def names_in(text: str | None) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Sequences with their labels, and the checks that apply to files of every kind.
 
-Legend: N sequences, T steps, C channels.
+Legend: N sequences, T steps, C channels, D real targets.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from drnn_bench.errors import UserError
 from drnn_bench.formats.files import SPLIT_WORDS
-from drnn_bench.formats.labels import UNSCORED, labels_of
+from drnn_bench.formats.labels import UNSCORED, labels_of, targets_of
 from drnn_bench.formats.numbers import (
     LARGEST,
     Offsets,
@@ -37,6 +37,7 @@ class Form:
     ignored: tuple[tuple[str, str], ...] = ()  # columns that were not read, each with the reason
     id: str | None = None  # the column (or columns, A+B) that says of which sequence a row is
     time: str | None = None  # and the one that orders its steps
+    target_names: tuple[str, ...] = ()  # [D] of real targets; none where the file has none
 
     def channel(self, number: int) -> str:
         """A channel, counted from 0, as messages and facts call it: by its name, else from 1."""
@@ -48,12 +49,15 @@ class Sequences:
     """What was sequences. Arrays may be views of one another, and read-only."""
 
     x: list[np.ndarray]  # each [T, C] of whole or real numbers, T and C at least 1; NaN: missing
-    y: list  # for each: a label, str or int (of one kind in all), or an array [T] of them
+    # For each a label, str or int (of one kind in all), or an array [T] of them; where targets are
+    # real, float64 [D], or [T, D] with NaN where a step has none.
+    y: list
     split: list[str | None]  # train, validation, test; all None where the files do not say
     where: list[str]  # for messages: "GunPoint_TRAIN.ts row 12"; rows are counted from 1
     form: Form
     notes: tuple[str, ...] = ()  # what the user should be told
     per_step: bool = False  # y holds a label for each step; see labels.is_scored
+    real: bool = False  # y holds real numbers
     group: list[str] | None = None  # of each: sequences of one group belong in one split
     offset: Offsets = ()  # of each channel: the file's numbers are those in x and so much more
 
@@ -68,7 +72,8 @@ class Part:
     """Sequences as a reader finds them in one file, not yet checked."""
 
     x: np.ndarray | list[np.ndarray]  # [N, T, C], or N of [T, C]; any kind of number
-    y: np.ndarray  # [N]; where per_step all steps of all sequences, one after another
+    # [N], or [N, D] of real targets; where per_step all steps of all sequences, one after another
+    y: np.ndarray
     where: list[str]
     split: str | Sequence[str | None] | None = None  # of all of them, or of each
     per_step: bool = False
@@ -77,9 +82,11 @@ class Part:
     offset: Offsets | None = None  # of each channel, where the reader has subtracted it
 
 
-def joined(parts: Sequence[Part], form: Form, notes: Sequence[str] = ()) -> Sequences:
-    """The parts as one, checked: numbers that are not too great, labels that are labels, the same
-    channels in all. Values may be missing (NaN)."""
+def joined(
+    parts: Sequence[Part], form: Form, notes: Sequence[str] = (), real: bool = False
+) -> Sequences:
+    """The parts as one, checked: numbers that are not too great, labels that are labels (numbers,
+    where targets are `real`), the same channels in all. Values may be missing (NaN)."""
     per_step = {part.per_step for part in parts}
     if len(per_step) > 1:
         stepwise = next(part.where[0] for part in parts if part.per_step)
@@ -104,8 +111,16 @@ def joined(parts: Sequence[Part], form: Form, notes: Sequence[str] = ()) -> Sequ
     labels = [part.y for part in parts]
     if per_step == {True}:
         ends = np.cumsum([len(row) for row in x])
-        y = labels_of(labels, lambda i: where[np.searchsorted(ends, i, "right")])
+        read = targets_of if real else labels_of
+        y = read(labels, lambda i: where[np.searchsorted(ends, i, "right")])
         y = np.split(y, ends[:-1])
+    elif real:
+        targets_ND = targets_of(labels, where.__getitem__)
+        if missing := np.argwhere(np.isnan(targets_ND)).tolist():
+            raise UserError(
+                f"{where[missing[0][0]]}: the target is missing; leave the sequence out"
+            )
+        y = list(targets_ND)
     else:
         y = labels_of(labels, where.__getitem__).tolist()
         if UNSCORED in y:
@@ -121,6 +136,7 @@ def joined(parts: Sequence[Part], form: Form, notes: Sequence[str] = ()) -> Sequ
         form=form,
         notes=tuple(notes),
         per_step=per_step == {True},
+        real=real,
         group=[name for part in parts for name in part.group or ()] or None,
         offset=offset,
     )

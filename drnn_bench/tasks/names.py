@@ -14,6 +14,7 @@ TASKS = {
     "copy_memory": ("copy_memory", "CopyMemory"),
     "selective_copy": ("selective_copy", "SelectiveCopy"),
     "mqar": ("mqar", "MQAR"),
+    "mackey_glass": ("mackey_glass", "MackeyGlass"),
     "char_ptb": ("characters", "CharPTB"),
     "char_text": ("characters", "CharText"),
     "speaker_fsdd": ("speakers", "SpeakerFSDD"),

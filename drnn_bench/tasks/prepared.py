@@ -82,7 +82,7 @@ class Prepared:
 
     @property
     def guessing(self) -> float:
-        """The task's metric where nothing is learned, by its training targets."""
+        """The task's metric where nothing is learned, on its training split."""
         return _guessing(self.task, self.arrays())
 
     def verified(self) -> Arrays:
@@ -127,7 +127,7 @@ class InMemory:
 
     @property
     def guessing(self) -> float:
-        """The task's metric where nothing is learned, by its training targets."""
+        """The task's metric where nothing is learned, on its training split."""
         return _guessing(self.task, self.arrays())
 
     def verified(self) -> Arrays:
@@ -144,7 +144,10 @@ class InMemory:
 
 def _guessing(task: Task, arrays: Arrays) -> float:
     form = task.target_form
-    return task.metrics[0].guess(steps_of(arrays["train"][1], form, task.stream), form)
+    constant = task.metrics[0].guess(steps_of(arrays["train"][1], form, task.stream), form)
+    if task.naive_value is None:
+        return constant
+    return (max if task.direction == "max" else min)(constant, task.naive_value)
 
 
 def _in_memory(name: str, saved: dict[str, Any], data_hash: str, values: Arrays) -> InMemory:

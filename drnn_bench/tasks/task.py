@@ -74,6 +74,9 @@ class Task(Extension):
     other_metrics: ClassVar[tuple[str, ...]] = ()  # shown beside it
     quantiles: ClassVar[tuple[float, ...]] = (0.1, 0.5, 0.9)  # levels of the quantile loss
     naive_error: ClassVar[float | None] = None  # what mase divides by, from the training split
+    # The metric of the naive forecast on the training split; guessing is the better of it and the
+    # best constant answer.
+    naive_value: ClassVar[float | None] = None
     # Real targets: nets are trained on (target - offset) / scale, a number for all targets or one
     # for each of the D; metrics are in the targets' own unit.
     target_offset: ClassVar[float | tuple[float, ...]] = 0.0

@@ -35,7 +35,7 @@ from tests.support.hub import serving
 from tests.support.recordings import as_092, noise, small_vctk
 from tests.support.refused import refusal
 
-UNAIDED = "pixel_digits and copy_memory need no data"
+UNAIDED = "pixel_digits, copy_memory, adding and mackey_glass need no data"
 MNIST, PTB, VCTK = "ylecun/mnist", "ptb-text-only/ptb_text_only", "CSTR-Edinburgh/vctk"
 
 MNIST_COLUMNS = Features(

@@ -208,7 +208,7 @@ def test_real_targets_are_refused_with_what_is_supported(tmp_path):
         said = refusal(read, saved(tmp_path, X, y))
         assert "the label is 0" in said
         assert "needs labels, whole numbers or names, of each sequence or of each step" in said
-        assert "real numbers are not supported" in said
+        assert "to predict real numbers write metric=rmse" in said
 
 
 # -- leaks -----------------------------------------------------------------------------------------

@@ -268,7 +268,7 @@ def test_the_metric_that_ranks_is_an_option(tmp_path):
     assert "metric" not in read(path)[0].key
 
 
-@pytest.mark.parametrize("metric", ["f1", "mse", "", "none"])
+@pytest.mark.parametrize("metric", ["f1", "mase", "", "none"])
 def test_a_metric_that_is_none_of_classes_is_refused(metric):
     said = refusal(parse_task, f"own:path=mine.npz,metric={metric}")
     assert "balanced_accuracy" in said or "needs a value" in said

@@ -51,7 +51,7 @@ from drnn_bench.formats.sequences import (
     joined,
 )
 
-OPTIONS = ("target", "missing")
+OPTIONS = ("target", "missing", "real")
 QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 NUMERIC = ("numeric", "real", "integer")
 RELATIONAL = "relational"
@@ -69,7 +69,7 @@ def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
     """One file, or NAME_TRAIN.arff and NAME_TEST.arff, either of which finds the other."""
     files, notes = with_partner(place, files)
     parts = [_part(path, split, options.target) for path, split in by_split(place, files)]
-    return joined(parts, Form("arff"), notes)
+    return joined(parts, Form("arff"), notes, options.real)
 
 
 def _part(path: Path, split: str | None, target: str | None) -> Part:

@@ -51,7 +51,7 @@ from drnn_bench.formats.sequences import (
     joined,
 )
 
-OPTIONS = ("missing",)
+OPTIONS = ("missing", "real")
 Lines = list[tuple[int, str]]  # the number of a line in its file, and the line
 
 
@@ -71,21 +71,21 @@ def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
     files, notes = with_partner(place, files)
     parts, spacing = [], None
     for path, split in by_split(place, files):
-        part, spacing = _part(path, split, spacing, notes)
+        part, spacing = _part(path, split, spacing, notes, options.real)
         parts.append(part)
-    return joined(parts, Form("ts"), notes)
+    return joined(parts, Form("ts"), notes, options.real)
 
 
 def _part(
-    path: Path, split: str | None, spacing: Spacing | None, notes: list[str]
+    path: Path, split: str | None, spacing: Spacing | None, notes: list[str], real: bool
 ) -> tuple[Part, Spacing | None]:
     """The rows of a file, and how the time stamps so far are spaced, if there are any."""
     lines = [(number, line.strip()) for number, line in lines_of(read_text(path))]
-    header, rows = _header(path, lines)
+    header, rows = _header(path, lines, real)
     channels, length = header.channels, header.length
     where = [f"{path} row {row} (line {line})" for row, (line, _) in enumerate(rows, 1)]
     labels = [label_text(text.rpartition(":")[2]) for _, text in rows]
-    x, y = [], _classes(path, header, where, labels, notes)
+    x, y = [], labels if real else _classes(path, header, where, labels, notes)
     for name, (_, text) in zip(where, rows, strict=True):
         series, spacing = _series(name, text, header, spacing)
         channels = channels or series.shape[1]
@@ -103,8 +103,8 @@ def _part(
 # -- the header --------------------------------------------------------------------------------
 
 
-def _header(path: Path, lines: Lines) -> tuple[_Header, Lines]:
-    """The header, and the rows after it."""
+def _header(path: Path, lines: Lines, real: bool) -> tuple[_Header, Lines]:
+    """The header, and the rows after it; `real` says that targets are to be real numbers."""
     tags: dict[str, str] = {}
     for place, (line, text) in enumerate(lines):
         if not text.startswith("@"):
@@ -116,13 +116,19 @@ def _header(path: Path, lines: Lines) -> tuple[_Header, Lines]:
             break
     else:
         raise UserError(f"{path}: no @data in it; expected a header, @data and then the rows")
-    if "targetlabel" in tags and _flag(path, tags, "targetlabel"):
+    has_targets = "targetlabel" in tags and _flag(path, tags, "targetlabel")
+    if has_targets and not real:
         raise UserError(
-            f"{path}: has real-valued targets (@targetLabel); only classification is supported: "
-            f"@classLabel true and the labels"
+            f"{path}: has real-valued targets (@targetLabel); to predict them write metric=rmse "
+            f"(or mse, mae, r2)"
         )
     classes = tags.get("classlabel", "").partition(" ")[2].strip()
-    if not _flag(path, tags, "classlabel") or not classes:
+    if real and not has_targets:
+        raise UserError(
+            f"{path}: has classes (@classLabel); real targets need @targetLabel true; for classes "
+            f"leave out the metric of real numbers"
+        )
+    if not real and not (classes and _flag(path, tags, "classlabel")):
         raise UserError(f"{path}: names no classes; expected @classLabel true and their labels")
     channels = _number(path, tags, "dimensions") or _number(path, tags, "dimension")
     if _flag(path, tags, "univariate"):

@@ -35,7 +35,7 @@ from drnn_bench.formats.sequences import (
     joined,
 )
 
-OPTIONS = ("target", "missing")
+OPTIONS = ("target", "missing", "real")
 FIRST, LAST = "first", "last"  # places of the label in a row, as `target` names them
 START = 2**20  # bytes in which a first line is looked for
 
@@ -85,7 +85,7 @@ def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
         for rows in tables
     ]
     note = f"no header: the {label} value of each row is read as its label"
-    return joined(parts, Form("ucr"), [*notes, note])
+    return joined(parts, Form("ucr"), [*notes, note], options.real)
 
 
 def has_no_header(path: Path) -> bool:

@@ -31,7 +31,7 @@ from drnn_bench.formats.sequences import (
     split_called,
 )
 
-OPTIONS = ("target", "missing")
+OPTIONS = ("target", "missing", "real")
 OBJECTS = {  # what to do with an array of Python objects, by its role
     "x": "save sequences of unequal length padded with NaN, or with an array `lengths`",
     "y": "save labels as words or whole numbers: y.astype(str) or y.astype(int)",
@@ -55,12 +55,12 @@ def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
     for path, split, arrays in stored:
         by_role = _by_role(path, arrays, options.target)
         for inner, chosen in by_role.items():
-            parts.append(_part(chosen, inner or split))
+            parts.append(_part(chosen, inner or split, options.real))
             notes += _warnings(chosen, parts[-1])
         used = [array for chosen in by_role.values() for array in chosen.values()]
         if others := [name for name, array in arrays.items() if array not in used]:
             notes.append(f"{path}: arrays not read: {some(sorted(others))}")
-    return joined(parts, Form("arrays"), notes)
+    return joined(parts, Form("arrays"), notes, options.real)
 
 
 def _by_role(path: Path, arrays: Arrays, target: str | None) -> dict[str | None, Arrays]:
@@ -119,29 +119,31 @@ def _input(path: Path, arrays: Arrays, y: StoredArray, split: str | None) -> Sto
     return arrays[could[0]]
 
 
-def _part(by_role: Arrays, split: str | None) -> Part:
+def _part(by_role: Arrays, split: str | None, real: bool) -> Part:
     stored_x, stored_y = by_role["x"], by_role["y"]
     stored_x.check(OBJECTS["x"])
-    _check_shapes(stored_x, stored_y)
+    _check_shapes(stored_x, stored_y, real)
     check_count(stored_x.shape[0], stored_x.where)
     x, y = stored_x.read(OBJECTS["x"]), stored_y.read(OBJECTS["y"])
     x = x if x.ndim == 3 else x[..., None]
     y = y[..., 0] if y.ndim > 1 and y.shape[-1] == 1 else y
     where = [f"{stored_x.where}[{i}]" for i in range(len(x))]
-    rows, per_step, padded = x, y.ndim == 2, "lengths" not in by_role
+    rows, per_step, padded = x, y.shape[1:2] == x.shape[1:2], "lengths" not in by_role
     if not padded:
         lengths = _lengths(by_role["lengths"], x)
         rows = [row[:length] for row, length in zip(x, lengths.tolist(), strict=True)]
         y = y[np.arange(x.shape[1]) < lengths[:, None]] if per_step else y
+    elif per_step:
+        y = y.reshape(-1, *y.shape[2:])
     splits = split
     if "split" in by_role:
         stored = by_role["split"]
         words = _for_each(stored, x).tolist()
         splits = [split_called(word, f"{stored.where}[{i}]") for i, word in enumerate(words)]
-    return Part(rows, y.reshape(-1), where, splits, per_step, padded=padded)
+    return Part(rows, y, where, splits, per_step, padded=padded)
 
 
-def _check_shapes(x: StoredArray, y: StoredArray) -> None:
+def _check_shapes(x: StoredArray, y: StoredArray, real: bool) -> None:
     """Refuses arrays that do not fit each other, before their values are read."""
     if len(x.shape) not in (2, 3):
         raise UserError(f"{x.where}: has shape {x.shape}, expected (N, T) or (N, T, channels)")
@@ -152,7 +154,8 @@ def _check_shapes(x: StoredArray, y: StoredArray) -> None:
             f"x.transpose(0, 2, 1)"
         )
     labels = y.shape[:-1] if len(y.shape) > 1 and y.shape[-1] == 1 else y.shape
-    if labels not in (x.shape[:1], x.shape[:2]):
+    wide = real and len(labels) > 1 and labels[:-1] in (x.shape[:1], x.shape[:2])
+    if labels not in (x.shape[:1], x.shape[:2]) and not wide:
         one_hot = len(labels) > 1 and labels[:-1] in (x.shape[:1], x.shape[:2])
         raise UserError(
             f"{y.where}: has shape {y.shape}, but {x.where} {x.shape}; expected ({x.shape[0]},), a "

@@ -63,7 +63,7 @@ def read_long(table: Table, columns: tuple[str, ...]) -> tuple[Part, Ignored]:
     ignored = _spare(table, rows)
     part = Part(
         x=np.split(x[order], starts[1:]),
-        y=table.labels(roles.target)[order],
+        y=table.targets()[order],
         where=[f"{table.path} {rows.called} {name}" for name in rows.names.tolist()],
         split=splits,
         per_step=True,
@@ -80,7 +80,7 @@ def labelled_once(parts: list[Part]) -> list[Part]:
     for part in parts:
         lengths = np.array([len(series) for series in part.x])
         y = part.y[np.cumsum(lengths) - lengths]
-        if (part.y != np.repeat(y, lengths)).any():
+        if (part.y != np.repeat(y, lengths, axis=0)).any():
             return parts
         once.append(replace(part, y=y, per_step=False))
     return once

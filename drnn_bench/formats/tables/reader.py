@@ -39,7 +39,7 @@ from drnn_bench.formats.tables.table import (
     is_list,
 )
 
-OPTIONS = ("target", "id", "time", "ignore", "group", "missing")
+OPTIONS = ("target", "id", "time", "ignore", "group", "missing", "real")
 
 
 def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
@@ -63,7 +63,7 @@ def read(place: Path, files: Sequence[Path], options: Options) -> Sequences:
         ignored |= left_out
     if tables[0][1].name == "long":
         parts = labelled_once(parts)
-    return joined(parts, _form(tables, ignored), notes)
+    return joined(parts, _form(tables, ignored), notes, options.real)
 
 
 def _read(table: Table, form: TableForm) -> tuple[Part, list[tuple[str, str]]]:
@@ -77,17 +77,20 @@ def _read(table: Table, form: TableForm) -> tuple[Part, list[tuple[str, str]]]:
 
 def _form(tables: Sequence[tuple[Table, TableForm]], ignored: dict[str, str]) -> Form:
     """How the tables were understood; `ignored` are columns, each with the reason."""
+    roles = tables[-1][0].roles
+    targets = roles.targets if roles.real else ()
     left_out = tuple(ignored.items())
     table, form = tables[-1]
     if form.name == "lists":
-        return Form("arrays", ignored=left_out)
+        return Form("arrays", ignored=left_out, target_names=targets)
     if form.name == "long":
         times = [time for one, _ in tables for time in _first_and_last(one)]
         first, last = min(times, key=lambda time: time[0]), max(times, key=lambda time: time[0])
         ids, time = "+".join(table.roles.id), table.roles.time
-        return Form("long", form.columns, first[1], last[1], left_out, ids, time)
+        return Form("long", form.columns, first[1], last[1], left_out, ids, time, targets)
     steps = form.layout.channels[0]
-    return Form("wide", form.layout.names, steps[0], steps[-1], left_out)
+    names = form.layout.names
+    return Form("wide", names, steps[0], steps[-1], left_out, target_names=targets)
 
 
 def _first_and_last(table: Table) -> list[tuple]:
@@ -106,7 +109,7 @@ def _wide(table: Table, form: TableForm) -> Part:
     x = np.concatenate([values for values, _ in channels], axis=2)
     offset = tuple(number for _, offsets in channels for number in offsets)
     where = [table.where(row) for row in range(table.rows)]
-    y = table.labels(table.roles.target)
+    y = table.targets()
     return Part(x, y, where, table.splits(), padded=True, offset=offset)
 
 
@@ -123,9 +126,13 @@ def _lists(table: Table, columns: Sequence[str]) -> Part:
     exactly = [exact(rows, rows[0].shape[1]) for rows in channels]  # a column has its own type
     x = [np.concatenate(parts, 1) for parts in zip(*(rows for rows, _ in exactly), strict=True)]
     offset = tuple(number for _, offsets in exactly for number in offsets)
-    target = table.roles.target
+    target, *others = table.roles.targets
     if not table.is_lists(target):
-        return Part(x, table.labels(target), where, table.splits(), offset=offset)
+        return Part(x, table.targets(), where, table.splits(), offset=offset)
+    if others:
+        raise UserError(
+            f"{table.path}: {target!r} holds lists; of several targets a step, save an .npz"
+        )
     labels, lengths = table.flat(table.column(target), target)
     if is_list(labels.type):
         raise UserError(f"{table.path}: column {target!r} holds lists of lists, expected labels")

@@ -61,7 +61,8 @@ INDEX = re.compile(r"Unnamed: 0(\.\d+)*|__index_level_\d+__", re.IGNORECASE)  # 
 class Roles:
     """Columns by what they are for; None or empty where there is none."""
 
-    target: str
+    targets: tuple[str, ...]  # one, but where they are real numbers
+    real: bool  # whether they are
     split: str | None
     id: tuple[str, ...]  # of which sequence a row is; several say it together
     time: str | None
@@ -72,10 +73,16 @@ class Roles:
     named_by_user: tuple[str, ...]  # those that the user named by an option
 
     @property
+    def target(self) -> str:
+        """The first of the targets."""
+        return self.targets[0]
+
+    @property
     def text(self) -> list[str]:
         """The columns whose values are read as text, so that 007 is not 7."""
         ids = (*self.id, *(name for name in self.spare if is_id_name(name)))
-        names = (self.target, self.split, self.group, *ids)
+        labels = () if self.real else self.targets
+        names = (*labels, self.split, self.group, *ids)
         return [*dict.fromkeys(name for name in names if name)]
 
 
@@ -106,12 +113,8 @@ def roles_of(
         if name not in named_by_user and (name == NAMELESS or INDEX.fullmatch(name))
     ]
     left = [name for name in names if name not in {name for name, _ in ignored}]
-    target = (
-        chosen["target"][0]
-        if chosen["target"]
-        else _target(path, left, names, named_by_user, lists)
-    )
-    left = [name for name in left if name != target]
+    targets = chosen["target"] or (_target(path, left, names, named_by_user, lists),)
+    left = [name for name in left if name not in targets]
     group = next(iter(chosen["group"]), None)
     free = {}  # canonical -> the first column called so, of those that no option names
     for name in left:
@@ -126,7 +129,8 @@ def roles_of(
     data = [name for name in left if name not in (*used, *named_so)]
     ignored += [(name, "an index") for name in data if name in index]
     return Roles(
-        target=target,
+        targets=targets,
+        real=options.real,
         split=split,
         id=id_,
         time=time,
@@ -149,8 +153,9 @@ def is_id_name(name: str) -> bool:
 
 def _chosen(path: Path, names: Sequence[str], options: Options) -> dict[str, tuple[str, ...]]:
     """The columns that each option names."""
+    one = () if options.target is None else (options.target,)
     chosen = {
-        "target": () if options.target is None else (options.target,),
+        "target": _several(options.target, names) if options.real else one,
         "id": _several(options.id, names),
         "time": () if options.time is None else (options.time,),
         "group": () if options.group is None else (options.group,),

@@ -81,6 +81,13 @@ class Table:
             )
         return self.named(name, "the label")
 
+    def targets(self) -> np.ndarray:
+        """The labels [R], or real targets [R, D], NaN where one is missing."""
+        if not self.roles.real:
+            return self.labels(self.roles.target)
+        columns = [self.numbers(name).astype(np.float64) for name in self.roles.targets]
+        return np.stack(columns, axis=1)
+
     def named(self, name: str, what: str = "") -> np.ndarray:
         """The values [R] of a column of names: of classes, sequences, groups. A word that stands
         for a missing value is none."""

@@ -49,7 +49,8 @@ def splits_of(
 ) -> tuple[np.ndarray, list[str]]:
     """The split of each sequence [N], and notes on the splits that the files did not give."""
     splits = np.array([split or "train" for split in sequences.split], dtype=object)
-    kinds = np.zeros(len(splits), int) if sequences.per_step else np.concatenate(labels)
+    alike = sequences.per_step or sequences.real
+    kinds = np.zeros(len(splits), int) if alike else np.concatenate(labels)
     made = [split for split in ("test", "validation") if split not in splits]
     rng = np.random.RandomState(0)
     notes = []
@@ -67,11 +68,12 @@ def splits_of(
             splits[rng.permutation(rows)[:held]] = split
     for split in SPLITS:
         if split not in splits:
+            more = "more" if sequences.real else "more of each class"
             raise UserError(
                 f"{path}: {_counted(sequences)} leave none for {split}; "
-                "give more of each class, or say which sequence is in which split"
+                f"give {more}, or say which sequence is in which split"
             )
-    how = ", whole groups" if sequences.group else "" if sequences.per_step else ", class by class"
+    how = ", whole groups" if sequences.group else "" if alike else ", class by class"
     notes += [f"no {s} split: a fifth of the training sequences{how}, seed 0" for s in made]
     return splits, notes
 

@@ -28,7 +28,7 @@ def data_summary(
         "length_min": int(lengths.min()),
         "length_max": int(lengths.max()),
         "channels": task.input_size,
-        "classes": task.output_size,
+        "classes": task.output_size if task.target_form.kind == "classes" else None,
         "splits": {split: len(arrays[split][0]) for split in SPLITS},
         **({} if facts is None else {key: facts.get(key) for key in SHOWN}),
     }
@@ -53,19 +53,25 @@ def form_in_words(sequences: Sequences, facts: Mapping[str, Any]) -> str:
     form = sequences.form
     by = f" by {form.id} and {form.time}" if form.id else ""
     channels = f"channels {some(form.channel_names, 12)}; " if form.channel_names else ""
+    start = f"form {form.name}{by}: steps {facts['first_step']} to {facts['last_step']}; {channels}"
+    if sequences.real:
+        return start.strip("; ")
     counts = [f"{name} {count:,}" for name, count in facts["class_counts"].items()]
-    return (
-        f"form {form.name}{by}: steps {facts['first_step']} to {facts['last_step']}; {channels}"
-        f"of each class: {some(counts, 12)}"
-    )
+    return f"{start}of each class: {some(counts, 12)}"
 
 
-def summary_in_words(name: str, facts: dict, names: list, per_step: bool) -> str:
-    low, high = facts["length_min"], facts["length_max"]
+def classes_in_words(names: list, often: str) -> str:
+    """`often` is empty, or says that every step has one."""
     shown = ", ".join(map(str, names[:12])) + (", ..." if len(names) > 12 else "")
+    return f"{len(names)} classes{often} ({shown})"
+
+
+def summary_in_words(name: str, facts: dict, targets: str, what: str = "sequences") -> str:
+    """`targets` says what is to be told of each sequence or step."""
+    low, high = facts["length_min"], facts["length_max"]
     splits = ", ".join(f"{count:,} {split}" for split, count in facts["splits"].items())
     return (
-        f"{name}: {facts['sequences']:,} sequences of {low if low == high else f'{low} to {high}'} "
+        f"{name}: {facts['sequences']:,} {what} of {low if low == high else f'{low} to {high}'} "
         f"steps, {facts['channels']} channel{'s' if facts['channels'] > 1 else ''}, "
-        f"{facts['classes']} classes{' at every step' if per_step else ''} ({shown}); {splits}"
+        f"{targets}; {splits}"
     )

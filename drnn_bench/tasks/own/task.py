@@ -9,11 +9,17 @@ they were split. `rate` is what recordings are resampled to. `missing` says what
 missing values: refuse, ffill or zero+mask. Of tables, `id` and `time` name the columns that say of
 which sequence a row is a step and when, `ignore=A+B` those to leave out, and `group` the column
 whose sequences stay in one split. `metric` names what ranks the nets: accuracy says little where
-one class is rare, balanced_accuracy, macro_f1 and auroc say more.
+one class is rare, balanced_accuracy, macro_f1 and auroc say more. With mse, rmse, mae or r2 the
+targets are real numbers, one or several (`target=A+B`) of each sequence or of each step, and nets
+predict them; a step without a target is not scored.
+
+`horizon=H` forecasts: a table is one long series (with `id` several), and of each window of `input`
+steps the next H values of the column `target` are predicted (forecasting.py). `season=N` is the
+period of the seasonal naive forecast.
 
 Protocol: splitting.py says which sequence is in which split, scaling.py how channels are scaled and
-missing values filled in. Sequences of different lengths are padded and masked: nets never see what
-is beyond an end.
+missing values filled in, targets.py how real targets are scaled. Sequences of different lengths are
+padded and masked: nets never see what is beyond an end.
 """
 
 from __future__ import annotations
@@ -25,12 +31,14 @@ from typing import ClassVar, TypeVar
 import numpy as np
 
 from drnn_bench.errors import UserError
-from drnn_bench.formats.limits import check_memory, naming_memory_errors
+from drnn_bench.formats.limits import naming_memory_errors
 from drnn_bench.formats.options import MISSING, names_in
 from drnn_bench.formats.reading import Options, Sequences, read
 from drnn_bench.metrics.names import METRICS
 from drnn_bench.metrics.registry import metric_fault
-from drnn_bench.tasks.own.scaling import Scaling, scaling_of
+from drnn_bench.tasks.own.forecasting import Forecast, default_input, read_windows
+from drnn_bench.tasks.own.padding import beginnings, padded, pieces_of
+from drnn_bench.tasks.own.scaling import scaling_of
 from drnn_bench.tasks.own.splitting import (
     check_classes,
     check_none_is_lost,
@@ -40,25 +48,31 @@ from drnn_bench.tasks.own.splitting import (
     splits_of,
 )
 from drnn_bench.tasks.own.summary import (
+    classes_in_words,
     data_summary,
     form_facts,
     form_in_words,
     summary_in_words,
+)
+from drnn_bench.tasks.own.targets import (
+    BESIDE,
+    LOSSES,
+    places_of,
+    target_names,
+    target_scaling,
 )
 from drnn_bench.tasks.own.warnings import data_warnings
 from drnn_bench.tasks.sources import find, recorded_name
 from drnn_bench.tasks.task import (
     LONGEST,
     SPLITS,
-    UNSCORED,
-    Arrays,
     Reading,
     Task,
     check_range,
 )
 
+MOST_AHEAD = 10_000  # steps of a forecast
 T = TypeVar("T")
-Piece = tuple[np.ndarray, np.ndarray, str]  # inputs [T, C], labels, and where they were read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +86,28 @@ class Own(Task):
     time: str | None = None
     ignore: str | None = None  # A+B
     group: str | None = None
+    horizon: int | None = None
+    input: int | None = None  # of a forecast; once the data is read it is `length`
+    season: int | None = None
     missing: str = field(default="refuse", metadata={"quiet": True})
     metric: str = field(  # pyright: ignore[reportIncompatibleVariableOverride]
         default="accuracy", metadata={"quiet": True}
     )
     channels: int | None = field(default=None, metadata={"learned": True, "quiet": True})
+    naive_error: float | None = field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        default=None, metadata={"learned": True, "quiet": True}
+    )
+    naive_value: float | None = field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        default=None, metadata={"learned": True, "quiet": True}
+    )
     classes: int | None = field(default=None, metadata={"learned": True, "quiet": True})
+    targets: int | None = field(default=None, metadata={"learned": True, "quiet": True})
+    target_offset: tuple[float, ...] = field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        default=(0.0,), metadata={"learned": True, "quiet": True}
+    )
+    target_scale: tuple[float, ...] = field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        default=(1.0,), metadata={"learned": True, "quiet": True}
+    )
     per_step: bool = field(default=False, metadata={"learned": True, "quiet": True})
     unequal: bool = field(  # pyright: ignore[reportIncompatibleVariableOverride]
         default=False, metadata={"learned": True, "quiet": True}
@@ -94,19 +124,73 @@ class Own(Task):
     def __post_init__(self) -> None:
         check_range(self, "length", 2, LONGEST)
         check_range(self, "rate", 1, LONGEST)
+        self._check_forecast()
         if self.missing not in MISSING:
             raise UserError(
                 f"task own: missing must be one of {', '.join(MISSING)}, got {self.missing!r}"
             )
-        fault = metric_fault(self.loss_function, (self.metric,))
+        for name in ("target_offset", "target_scale"):  # lists where they were read from JSON
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        fault = None if self.real else metric_fault(self.loss_function, (self.metric,))
         if self.metric not in METRICS or fault:
-            raise UserError(f"task own: {fault or f'metric {self.metric!r} is a plug-in'}")
+            more = f"; of real numbers {', '.join(LOSSES)}"
+            words = f"{fault}{more}" if fault else f"metric {self.metric!r} is a plug-in"
+            raise UserError(f"task own: {words}")
+
+    def _check_forecast(self) -> None:
+        check_range(self, "horizon", 1, MOST_AHEAD)
+        check_range(self, "input", 2, LONGEST)
+        check_range(self, "season", 1, LONGEST)
+        if self.horizon is None:
+            for name in ("input", "season"):
+                if getattr(self, name) is not None:
+                    raise UserError(f"task own: {name} is for forecasts, which need horizon=N")
+            return
+        for name in ("group", "rate"):
+            if getattr(self, name) is not None:
+                raise UserError(f"task own: {name} is not for forecasts; leave it out")
+        if self.input and self.length and self.input != self.length:
+            raise UserError("task own: input and length are one thing in a forecast; give input")
+        if self.season and self.asked.input < self.season:
+            raise UserError(
+                f"task own: season={self.season} is longer than input={self.asked.input}, and the "
+                f"seasonal naive forecast needs a season"
+            )
+        if self.metric == "accuracy":  # the default, of classes
+            object.__setattr__(self, "metric", "rmse")
+        if not self.real:
+            raise UserError(
+                f"task own: horizon=N forecasts numbers; metric must be one of "
+                f"{', '.join(LOSSES)}, got {self.metric!r}"
+            )
+
+    @property
+    def asked(self) -> Forecast:
+        """What a forecast is to be."""
+        horizon = self._known(self.horizon)
+        seen = self.input or self.length or default_input(horizon, self.season)
+        return Forecast(horizon, seen, self.season, self.metric)
+
+    @property
+    def real(self) -> bool:
+        """Whether targets are real numbers; else they are classes."""
+        return self.metric in LOSSES
+
+    @property
+    def loss_function(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return LOSSES.get(self.metric, "cross_entropy")
+
+    @property
+    def other_metrics(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        beside = (*BESIDE, "mase") if self.naive_error else BESIDE
+        return tuple(name for name in beside if self.real and name != self.metric)
 
     @property
     def options(self) -> Options:
         """How the files are to be read."""
         return Options(
             target=self.target,
+            real=self.real,
             id=self.id,
             time=self.time,
             ignore=names_in(self.ignore),
@@ -121,7 +205,7 @@ class Own(Task):
 
     @property
     def output_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self._known(self.classes)
+        return self._known(self.targets if self.real else self.classes)
 
     @property
     def scored(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -137,20 +221,46 @@ class Own(Task):
     def read(self, data_dir: str | None) -> Reading:
         path = find(Path(data_dir or ".") / self._known(self.path))
         with naming_memory_errors(path):
-            return self._read(path)
+            return self._read_windows(path) if self.horizon else self._read(path)
+
+    def _read_windows(self, path: Path) -> Reading:
+        windows = read_windows(path, self.options, self.asked)
+        data = recorded_name(path)
+        task = replace(self, data=data, input=None, **windows.learned)
+        told = f"the next {task.horizon} of {', '.join(windows.facts['targets'])}"
+        words = summary_in_words(data, data_summary(task, windows.arrays), told, "windows")
+        return Reading(task, windows.arrays, (words, *windows.notes), windows.facts)
 
     def _read(self, path: Path) -> Reading:
         sequences = read(path, self.options)
-        names, labels = classes_of(path, sequences)
+        names, labels = _answers(path, sequences)
         if self.length and not sequences.recordings:
             before = names
-            sequences = _beginnings(sequences, self.length)
-            names, labels = classes_of(path, sequences)
+            sequences = beginnings(sequences, self.length)
+            names, labels = _answers(path, sequences)
             check_none_is_lost(path, before, names, f"length={self.length}")
         splits, made = splits_of(path, sequences, labels)
-        parts = {s: _pieces(sequences, labels, splits == s, self.length) for s in SPLITS}
-        counts = class_counts({s: [y for _, y, _ in p] for s, p in parts.items()}, len(names))
-        check_classes(path, names, counts)
+        parts = {s: pieces_of(sequences, labels, splits == s, self.length) for s in SPLITS}
+        targets = {s: [y for _, y, _ in pieces] for s, pieces in parts.items()}
+        often = " at every step" if sequences.per_step else ""
+        if self.real:
+            numbers = target_scaling(path, target_names(sequences, labels[0].shape[1]), targets)
+            known = {
+                "targets": len(numbers.names),
+                "target_offset": numbers.offset,
+                "target_scale": numbers.scale,
+            }
+            told, told_facts = numbers.in_words(often), numbers.facts
+        else:
+            counts = class_counts(targets, len(names))
+            check_classes(path, names, counts)
+            totals = np.sum([*counts.values()], axis=0).tolist()
+            known = {"classes": len(names)}
+            told = classes_in_words(names, often)
+            told_facts = {
+                "classes": names,
+                "class_counts": dict(zip(map(str, names), totals, strict=True)),
+            }
         train, *others = ([x for x, _, _ in pieces] for pieces in parts.values())
         scaling = scaling_of(
             train,
@@ -158,7 +268,7 @@ class Own(Task):
             self.missing,
             lambda channel: f"{path}: channel {sequences.form.channel(channel)}",
         )
-        arrays = _padded(path, parts, scaling, sequences.per_step)
+        arrays = padded(path, parts, scaling, sequences)
         if len(scaling.constant) == scaling.inputs and len(arrays["train"]) == 2:
             raise UserError(
                 f"{path}: every channel has one value in all of training; a net could "
@@ -175,20 +285,18 @@ class Own(Task):
             data=data,
             length=longest,
             channels=scaling.inputs,
-            classes=len(names),
+            **known,
             per_step=sequences.per_step,
             unequal=len(arrays["train"]) == 3,
         )
-        totals = np.sum([*counts.values()], axis=0).tolist()
         facts = {
-            "classes": names,
+            **told_facts,
             **form_facts(sequences, longest),
             **scaling.facts(sequences.offset),
             "constant_channels": [sequences.form.channel(c) for c in scaling.constant],
-            "class_counts": dict(zip(map(str, names), totals, strict=True)),
             "duplicates_across_splits": duplicates_across(arrays),
         }
-        words = summary_in_words(data, data_summary(task, arrays), names, sequences.per_step)
+        words = summary_in_words(data, data_summary(task, arrays), told)
         shown = form_in_words(sequences, facts)
         notes = [words, shown, *made, *data_warnings(sequences, labels, scaling, facts, arrays)]
         if sequences.recordings and not self.length:
@@ -196,50 +304,6 @@ class Own(Task):
         return Reading(task, arrays, (*notes, *sequences.notes), facts)
 
 
-def _beginnings(sequences: Sequences, length: int) -> Sequences:
-    y = [labels[:length] for labels in sequences.y] if sequences.per_step else sequences.y
-    return replace(sequences, x=[x[:length] for x in sequences.x], y=y)
-
-
-def _pieces(
-    sequences: Sequences, labels: list[np.ndarray], chosen: np.ndarray, length: int | None
-) -> list[Piece]:
-    """Those of one split; recordings as segments of `length`, what is left at their ends dropped, a
-    shorter recording whole."""
-    pieces = []
-    for i in np.flatnonzero(chosen):
-        x, segment = sequences.x[i], length or len(sequences.x[i])
-        for start in range(0, max(1, len(x) - segment + 1), segment):
-            pieces.append((x[start : start + segment], labels[i], sequences.where[i]))
-    return pieces
-
-
-def _padded(path: Path, parts: dict[str, list[Piece]], scaling: Scaling, per_step: bool) -> Arrays:
-    """The arrays of a task, each channel shifted and scaled."""
-    lengths = {s: np.array([len(x) for x, _, _ in pieces]) for s, pieces in parts.items()}
-    longest = max(int(n.max()) for n in lengths.values())
-    equal = all((n == longest).all() for n in lengths.values())
-    count = sum(map(len, lengths.values()))
-    check_memory(
-        count * (longest * scaling.inputs * 4 + (longest if per_step else 1) * 8),
-        f"{path}: {count:,} sequences of up to {longest:,} steps",
-        "length=N takes the first N steps of each",
-    )
-    arrays = {}
-    for split, pieces in parts.items():
-        x_NTI = np.zeros((len(pieces), longest, scaling.inputs), np.float32)
-        y_NT = np.full((len(pieces), longest if per_step else 1), UNSCORED)
-        for (x, y, _), row, targets in zip(pieces, x_NTI, y_NT, strict=True):
-            row[: len(x)] = scaling.scaled(x)
-            targets[: len(y)] = y
-        if not np.isfinite(x_NTI).all():
-            row, step, channel = np.argwhere(~np.isfinite(x_NTI))[0]
-            x, _, where = pieces[row]
-            raise UserError(
-                f"{where}: {x[step, channel]:g} at step {step + 1}, channel {channel + 1}: so far "
-                f"from the training split that float32 cannot hold it once it is scaled"
-            )
-        x = x_NTI[:, :, 0] if scaling.inputs == 1 else x_NTI
-        y = y_NT if per_step else y_NT[:, 0]
-        arrays[split] = (x, y) if equal else (x, y, lengths[split])
-    return arrays
+def _answers(path: Path, sequences: Sequences) -> tuple[list, list[np.ndarray]]:
+    """The names of the classes (none where targets are real), and each sequence's labels."""
+    return ([], places_of(sequences)) if sequences.real else classes_of(path, sequences)

@@ -22,18 +22,21 @@ def data_warnings(
     arrays: Arrays,
 ) -> Iterator[str]:
     """A note on each thing that may be wrong with the data."""
-    if sequences.per_step and (left_out := sum(int((y == UNSCORED).sum()) for y in labels)):
-        yield f"{left_out:,} of {sum(map(len, labels)):,} steps are {UNSCORED}: not scored"
+    count = sum(y.size for y in labels)
+    if sequences.real and (left_out := sum(int(np.isnan(y).sum()) for y in labels)):
+        yield f"{left_out:,} of {count:,} targets of steps are missing: not scored"
+    elif sequences.per_step and (left_out := sum(int((y == UNSCORED).sum()) for y in labels)):
+        yield f"{left_out:,} of {count:,} steps are {UNSCORED}: not scored"
     if words := missing_text(sequences):
         masks = f"; {len(scaling.masked)} mask channels" if scaling.masked else ""
         yield f"{words}: missing={scaling.missing}{masks}"
     if constant := [_constant(sequences, channel, arrays) for channel in scaling.constant]:
         yield f"one value in all of training, so of no use: channel {some(constant, 12)}"
-    classes, same = len(facts["classes"]), facts["duplicates_across_splits"]
+    classes, same = len(facts.get("classes", ())), facts["duplicates_across_splits"]
     if not sequences.per_step and 2 * classes > len(sequences.x):
         yield (
             f"{classes:,} classes among {len(sequences.x):,} sequences: are the labels numbers to "
-            f"be predicted, or identifiers? They are read as classes"
+            f"be predicted, or identifiers? They are read as classes; metric=rmse predicts numbers"
         )
     if same:
         yield (
