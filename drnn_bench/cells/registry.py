@@ -20,10 +20,11 @@ def cell_names() -> list[str]:
 
 def find_cell(name: str) -> Cell:
     """The cell of a name. Raises UserError for an unknown one."""
-    of_plugin = plugins.find(CELL, name)
+    named = isinstance(name, str)  # a file from outside may have anything here
+    of_plugin = plugins.find(CELL, name) if named else None
     if of_plugin is not None:
         return of_plugin()
-    if name not in CELLS:
+    if not named or name not in CELLS:
         raise UserError(
             f"unknown cell {name!r}: {nearest(str(name), cell_names())}; one of your own needs "
             "its file: bench --plugin FILE"

@@ -65,10 +65,11 @@ class TestSignals:
         running = start(tmp_path, *LONG, "--workers", "2")
         wait_for(lambda: in_training(tmp_path), running)
         everybody = (*trainer_pids(tmp_path), running.pid)
-        for pid in everybody:
-            os.kill(pid, signal.SIGSTOP)
         (row,) = json.loads(typed("status", "--json").stdout)
         assert row["state"] == "running"
+        for pid in everybody:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(1)
         for pid in everybody:
             os.kill(pid, signal.SIGCONT)
         done = total(tmp_path, "done")

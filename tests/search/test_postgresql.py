@@ -132,7 +132,7 @@ def test_a_search_survives_a_database_that_goes_and_comes_and_its_drivers_death(
     process.communicate()
 
     another = start(second, *command_words)
-    wait_for(lambda: running(database), another)
+    wait_for(lambda: done(database) >= 2, another)
     for seconds in (0.2, 3):
         with postgres.down():
             time.sleep(seconds)

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from drnn_bench.tasks.guessing import guess
 
+from drnn_bench.tasks.prepared import InMemory
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.task import SPLITS, UNSCORED
 from drnn_bench.testing.tasks import Source
@@ -130,7 +130,7 @@ def test_the_spans_of_associative_recall_are_those_that_occur():
 @pytest.mark.parametrize(("name", "best"), [("selective_copy", 1 / 7), ("mqar", 1 / 12)])
 def test_guessing_is_one_class_for_all(name, best):
     source = TASKS[name]
-    assert guess(source.task, source.load()) == pytest.approx(best, rel=0.05)
+    assert InMemory(source.task, "", source.load()).guessing == pytest.approx(best, rel=0.05)
 
 
 @pytest.mark.parametrize(
