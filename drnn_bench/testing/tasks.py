@@ -67,7 +67,7 @@ class TaskContract:
     data_dir: ClassVar[str | None] = None
 
     @fixture("source")
-    def source_of_the_class(self) -> Source:
+    def source(self) -> Source:
         return Source(self.task, self.data_dir and str(self.data_dir))
 
     def test_says_what_it_is(self, source):

@@ -190,12 +190,14 @@ def test_no_draw_has_an_edge_that_reaches_the_length(family, seed, length):
     space = read_space(default_path(family))
     try:
         config = space.draw(asking(seed).ask(), budget=60_000, length=length, **PIXELS).config
-    except Infeasible:
-        # Below 5 steps two layers of base 4 do not fit; above, the ranges leave room for all.
-        assert length < 5
+    except Infeasible as refusal:
+        # Below 5 steps two layers of base 4 do not fit; above, the ranges leave room for all, and
+        # only a transformer's heads, of even sizes, may use too little of the budget.
+        said = str(refusal)
+        assert length < 5 or (family == "transformer" and "can use only" in said)
         assume(False)
     assert config.longest_span < length
-    assert max([*config.paths.spans, *(config.layer_dilations or ())]) < length
+    assert max([0, *config.paths.spans, *(config.layer_dilations or ())]) < length
 
 
 def test_options_that_do_not_go_together_are_refused_like_any_other_draw():

@@ -117,7 +117,7 @@ def test_a_stream_is_scored_whole_with_its_state_carried(tmp_path):
         logits = model(inputs(task, x[None], "cpu"))[0]
     nats = torch.nn.functional.cross_entropy(logits, targets(task, y[None], "cpu")[0])
     assert scores.cross_entropy == pytest.approx(float(nats), rel=1e-5)
-    assert scores.bits_per_character == pytest.approx(float(nats) / math.log(2), rel=1e-5)
+    assert scores.value == pytest.approx(float(nats) / math.log(2), rel=1e-5)
 
 
 def test_a_text_of_more_symbols_than_are_told_apart_is_refused(tmp_path):

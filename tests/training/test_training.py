@@ -121,7 +121,7 @@ def test_evaluation_does_not_depend_on_the_batches(digits):
     whole = evaluate(model, task, (x, y))
     parts = [evaluate(model, task, (x[i : i + 100], y[i : i + 100])) for i in range(0, len(x), 100)]
     sizes = [len(x[i : i + 100]) for i in range(0, len(x), 100)]
-    for key in ("accuracy", "cross_entropy", "bits_per_character", "value"):
+    for key in ("accuracy", "cross_entropy", "value"):
         mean = sum(getattr(p, key) * n for p, n in zip(parts, sizes, strict=True)) / len(x)
         assert getattr(whole, key) == pytest.approx(mean, rel=1e-5)
     assert np.concatenate([p.outcomes_N for p in parts]) == pytest.approx(whole.outcomes_N)
