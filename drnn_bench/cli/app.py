@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from drnn_bench import __version__
 from drnn_bench.cli.boards import compare, leaderboard
 from drnn_bench.cli.check import check
 from drnn_bench.cli.describe import describe
@@ -38,8 +39,15 @@ _PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.EI
           errno.EACCES, errno.EPERM, errno.EROFS)  # fmt: skip
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"bench {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def everywhere(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)] = False,
     plugin: Annotated[list[str] | None, typer.Option(help="A Python file with tasks, families or cells of yours.")] = None,
 ) -> None:  # fmt: skip
     """Options that come before the command."""

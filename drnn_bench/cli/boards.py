@@ -16,7 +16,6 @@ from drnn_bench.cli.options import (
     JsonOption,
     RunsOption,
     TaskOption,
-    board_console,
     make_console,
     say_error,
 )
@@ -66,7 +65,7 @@ def leaderboard(
     if format == Format.table and output is None:
         from drnn_bench.board.terminal import print_board
 
-        print_board(board_console(), groups, answers, explain)
+        print_board(make_console(), groups, answers, explain)
         return
     render = {Format.csv: renderings.to_csv, Format.json: renderings.to_json}
     if format in render:
@@ -117,7 +116,7 @@ def _verdicts(groups: list[BoardGroup], runs_dir: str, format: Format, output: s
         parts = [f"### {markdown(heading(x))}\n\n{verdict_markdown(y)}\n" for x, y in pairs]
         _write("\n".join(parts), output)
         return
-    console = board_console()
+    console = make_console()
     for group, answer in pairs:
         console.print(rich(heading(group), "dim"))
         print_verdict(console, answer)

@@ -24,7 +24,7 @@ from drnn_bench.tasks.names import DEFAULT_TASK, TASK
 Row = dict[str, Any]
 
 ls = typer.Typer(
-    help="What there is: tasks, families, cells, search spaces, and how your data is data_summary."
+    help="What there is: tasks, families, cells, search spaces, and how your data would be read."
 )
 
 
@@ -48,7 +48,15 @@ def ls_tasks(as_json: JsonOption = False) -> None:
             "what": task.summary,
         }
 
-    _list(task_names(), row, plugins.overruled(TASK), as_json)
+    def details(row: Row) -> str:
+        length = row["steps in sequence"]
+        return (
+            f"{'unknown' if length is None else f'{length:,}'} steps a sequence, ranked by "
+            f"{row['metric']}; default: {row['budget']:,} parameters, {row['trials']} trials of "
+            f"{row['steps']:,} training steps, {row['seeds']} seeds"
+        )
+
+    _list(task_names(), row, details, plugins.overruled(TASK), as_json)
 
 
 @ls.command("data")
@@ -121,8 +129,11 @@ def ls_families(as_json: JsonOption = False) -> None:
             searched = None
         return {"family": name, "group": group_of(name), "searched": searched, "what": what}
 
+    def details(row: Row) -> str:
+        return f"{row['group'] or 'no group'}; searches {row['searched'] or 'nothing'}"
+
     notes = plugins.overruled(FAMILY)
-    _list(family_names(), row, notes, as_json)
+    _list(family_names(), row, details, notes, as_json)
 
 
 @ls.command("cells")
@@ -142,18 +153,35 @@ def ls_cells(as_json: JsonOption = False) -> None:
             "what": cell.summary,
         }
 
-    _list(cell_names(), row, plugins.overruled(CELL), as_json)
+    def details(row: Row) -> str:
+        kernels = "fused and torch's" if row["fused"] == "yes" else "torch's"
+        return (
+            f"gates: {row['gates']}, states: {row['states']}; kernels: {kernels}; "
+            f"init: {row['inits']}"
+        )
+
+    _list(cell_names(), row, details, plugins.overruled(CELL), as_json)
 
 
-def _list(names: list[str], row: Callable[[str], Row], notes: list[str], as_json: bool) -> None:
-    """A row for each name, then the notes; a plug-in that is broken is one of them."""
+def _list(
+    names: list[str],
+    row: Callable[[str], Row],
+    details: Callable[[Row], str],
+    notes: list[str],
+    as_json: bool,
+) -> None:
+    """An entry for each name, then the notes; a plug-in that is broken is one of them."""
     rows = []
     for name in names:
         try:
             rows.append(row(name))
         except UserError as error:
             notes.append(str(error))
-    _print_rows(rows, as_json)
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        for entry in rows:
+            _print_entry(entry, details(entry))
     for note in notes:
         say_error(note)
 
@@ -166,17 +194,11 @@ def _known(fact: Callable[[], int]) -> int | None:
         return None
 
 
-def _print_rows(rows: list[Row], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(rows, indent=2))
-        return
-    from rich import box
-    from rich.table import Table
+def _print_entry(row: Row, details: str) -> None:
+    """What there is, in bold, what it is, and below it the details."""
+    from rich.padding import Padding
+    from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD)
-    for key, value in rows[0].items():
-        table.add_column(key, justify="left" if isinstance(value, str) else "right")
-    for row in rows:
-        cells = (f"{v:,}" if isinstance(v, int) else v or "–" for v in row.values())
-        table.add_row(*map(rich, cells))
-    make_console().print(table)
+    console, (name, *_), what = make_console(), row.values(), row["what"]
+    console.print(Text.assemble(rich(name, "bold"), "  ", rich(what)))
+    console.print(Padding(rich(details, "dim"), (0, 0, 0, 4), expand=False))

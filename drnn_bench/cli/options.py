@@ -34,18 +34,14 @@ StorageOption = Annotated[
 ]
 
 
-def make_console(width: int = 250) -> Console:
-    """Standard output; where it is no terminal, `width` columns, which is as long as any line."""
+def make_console() -> Console:
+    """Standard output. Where it is no terminal, tables are as wide as COLUMNS says, or 100."""
     from rich.console import Console
 
+    columns = os.environ.get("COLUMNS", "")
+    width = int(columns) if columns.isdecimal() and int(columns) > 0 else 100
     # Without markup: `[red]` in a name is a name.
     return Console(width=None if sys.stdout.isatty() else width, markup=False, emoji=False)
-
-
-def board_console() -> Console:
-    """The same for boards, whose tables choose their columns by the width: COLUMNS, or 100."""
-    columns = os.environ.get("COLUMNS", "")
-    return make_console(int(columns) if columns.isdecimal() and int(columns) > 0 else 100)
 
 
 def say(line: str) -> None:

@@ -12,7 +12,6 @@ from drnn_bench.cli.options import (
     DeviceOption,
     RunsOption,
     StorageOption,
-    board_console,
     make_console,
     say,
     say_error,
@@ -96,6 +95,6 @@ def run(
     from drnn_bench.jobs.finish import board_of, publish_run
 
     board = board_of(plan, job.records, say_error)
-    print_board(board_console(), board, by_board(board, runs_dir))
+    print_board(console, board, by_board(board, runs_dir))
     say(publish_run(plan, job.records, publish))
     job.raise_failures()

@@ -27,12 +27,7 @@ from drnn_bench.search.study import StudySpec, seed_for
 from drnn_bench.search.summary import describe_run
 from drnn_bench.speed.memory import peak_memory
 from drnn_bench.speed.reference import reference_net, reference_part
-from drnn_bench.speed.timing import (
-    IDLE,
-    idle_share,
-    spread,
-    timed,
-)
+from drnn_bench.speed.timing import BUSY, OtherWork, spread, timed
 from drnn_bench.speed.workload import STREAM_STEPS, Runner, Workload
 from drnn_bench.system.provenance import cores, provenance
 from drnn_bench.tasks.prepared import Prepared, TaskFacts
@@ -143,22 +138,23 @@ def side_by_side(
         counts = [threads]
     else:
         counts = sorted({1, cores()}) if device == "cpu" else [torch.get_num_threads()]
-    before, idle, out = torch.get_num_threads(), idle_share(), []
+    before, out, others = torch.get_num_threads(), [], 0.0
     for count in counts:
         for cell in cells:
-            if threads is None and count > 1 and device == "cpu" and idle < IDLE:
+            if threads is None and count > 1 and device == "cpu" and others > BUSY:
                 # On busy cores the threads wait for one another, a hundred times slower than one
                 # thread: the figures would tell the machine's load, not the models' speed.
                 continue
             torch.set_num_threads(count)
             first = cell[0]
             say(f"{first.length} steps, batch {first.recipe.batch_size}, threads {count}")
-            started, rows = records.now(), _rows(cell, device)
-            after = idle_share()
-            quiet = min(idle, after) >= IDLE
-            shared = {"threads": count, "machine": "idle" if quiet else "busy", "started": started}
-            out.append([row | shared for row in rows])
-            idle = after
+            started, work = records.now(), OtherWork()
+            rows = _rows(cell, device)
+            others = work.share()
+            machine = "busy" if others > BUSY else "idle"
+            out.append(
+                [row | {"threads": count, "machine": machine, "started": started} for row in rows]
+            )
     torch.set_num_threads(before)
     say("peak memory")
     peaks = [peak_memory(cell, device) for cell in cells]

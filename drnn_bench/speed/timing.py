@@ -1,4 +1,4 @@
-"""Timing of models in turns, and whether the machine was idle meanwhile.
+"""Timing of models in turns, and how busy the machine was with other work meanwhile.
 
 The models take turns, so that whatever slows the machine slows them all. `torch.utils.benchmark`
 cannot do that: its `Timer` runs one statement to its end. The rest of what it does is done here
@@ -12,6 +12,7 @@ block that is long enough, after one run that is not timed, and every round has 
 from __future__ import annotations
 
 import math
+import os
 import random
 import time
 from collections.abc import Callable
@@ -27,7 +28,8 @@ REPEATS, SECONDS, LEAST = 30, 2.0, 5
 PATIENCE = 20.0  # seconds after which two repeats are enough
 WARM_UP = {"repeats": 3, "seconds": 0.1, "least": 1}
 BLOCK = 0.005  # seconds, the shortest turn
-IDLE = 0.85  # the machine counts as idle where at least this share of its processor time is
+BUSY = 0.15  # the machine counts as busy where others take more of its processor time
+TICK = 1 / os.sysconf("SC_CLK_TCK")  # seconds, in which the system counts
 
 
 def timed(runs: list[Run], device: str) -> list[list[float]]:
@@ -96,17 +98,24 @@ def spread(seconds: list[float]) -> tuple[float, float, float]:
     return low, middle, high
 
 
-def idle_share(seconds: float = 1.0) -> float:
-    """The share of this machine's processor time that is idle; 1 where that cannot be read."""
+class OtherWork:
+    """What other processes take of this machine's processor time, from now on."""
 
-    def read() -> tuple[int, int]:
-        fields = [int(x) for x in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
-        return fields[3] + fields[4], sum(fields[:8])
+    def __init__(self) -> None:
+        self._busy, self._all, self._own = *_processor_time(), time.process_time()
 
+    def share(self) -> float:
+        """0 where the system does not say."""
+        busy, whole = _processor_time()
+        others = (busy - self._busy) - (time.process_time() - self._own)
+        return max(0.0, others) / max(TICK, whole - self._all)
+
+
+def _processor_time() -> tuple[float, float]:
+    """Seconds in which this machine's cores were at work, and those with idle ones."""
     try:
-        idle, total = read()
-        time.sleep(seconds)
-        idle_after, total_after = read()
+        fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
     except OSError:
-        return 1.0
-    return (idle_after - idle) / max(1, total_after - total)
+        return 0.0, 0.0
+    ticks = [int(field) for field in fields]
+    return TICK * (sum(ticks) - ticks[3] - ticks[4]), TICK * sum(ticks)

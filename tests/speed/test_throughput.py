@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import os
+import subprocess
 import sys
+import time
 from functools import partial
 
 import pytest
@@ -21,7 +23,7 @@ from drnn_bench.board.cells import MISSING
 from drnn_bench.cli.measure import measure
 from drnn_bench.models.names import FAMILIES
 from drnn_bench.results.recipe import Recipe
-from drnn_bench.speed import throughput
+from drnn_bench.speed import timing
 from drnn_bench.speed.compare import FIGURES, parse_candidates
 from drnn_bench.speed.memory import peak_memory
 from drnn_bench.speed.throughput import MEASURES, side_by_side
@@ -30,7 +32,7 @@ from drnn_bench.speed.timing import (
     PATIENCE,
     REPEATS,
     SECONDS,
-    idle_share,
+    OtherWork,
     in_turns,
     spread,
     timed,
@@ -99,8 +101,24 @@ def test_the_spread_is_torchs_own(times):
     assert min(times) <= low <= middle <= high <= max(times)
 
 
-def test_the_idle_share_is_a_share():
-    assert 0 <= idle_share(0.05) <= 1
+def test_other_work_is_what_other_processes_take():
+    """Half a second of another process; more where still others are at work."""
+    burn = "import time\nwhile time.process_time() < 0.5: pass"
+    began, work = time.perf_counter(), OtherWork()
+    subprocess.run([sys.executable, "-c", burn], check=True)
+    share, most = work.share(), (time.perf_counter() - began) * (os.cpu_count() or 1)
+    assert 0.4 / most < share <= 1
+
+
+def test_ones_own_work_is_no_other_work(monkeypatch):
+    """On a machine where nothing else runs."""
+    monkeypatch.setattr(
+        timing, "_processor_time", lambda: (time.process_time(), time.perf_counter())
+    )
+    work = OtherWork()
+    while time.process_time() - work._own < 0.1:
+        pass
+    assert work.share() < 0.01
 
 
 # -- what is run ---------------------------------------------------------------------------------
@@ -197,7 +215,7 @@ def test_the_peak_memory_is_the_same_in_fresh_processes():
 def test_a_busy_machine_is_said_and_all_cores_are_timed_only_where_asked(
     monkeypatch, asked, counts
 ):
-    monkeypatch.setattr(throughput, "idle_share", lambda: 0.5)
+    monkeypatch.setattr(OtherWork, "share", lambda self: 0.5)
     [rows] = side_by_side([[work("dilated_cnn", depth=1, length=8)]], "cpu", threads=asked)
     assert {row["threads"] for row in rows} == (counts or {asked})
     assert {row["machine"] for row in rows} == {"busy"}
