@@ -8,6 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from drnn_bench.jobs.estimate import LONG, Estimate
 from drnn_bench.jobs.progress import Progress, StudyProgress, duration, several_seeds
 from drnn_bench.search.candidates import candidate_trainings
 from drnn_bench.system.escape import plain, rich
@@ -15,9 +16,6 @@ from drnn_bench.system.escape import plain, rich
 if TYPE_CHECKING:
     from drnn_bench.jobs.plan import Plan
     from drnn_bench.search.trial_facts import TrialCounts
-
-ASK_ABOVE = 3600.0  # seconds of expected work above which a run at a terminal asks first
-PRUNED_SHARE = 0.75  # share of the full steps that a trial is expected to run, pruned ones included
 
 
 class Terminal:
@@ -50,28 +48,32 @@ class Terminal:
         ]
         for title in [*titles, *(["feasible"] if feasible else [])]:
             table.add_column(title, justify="left" if title == "family" else "right")
-        total = 0.0
+        estimate = Estimate(
+            [(s, c.done, pace) for s, c, pace in zip(plan.specs, counts, seconds, strict=True)],
+            plan.trials,
+            plan.seeds,
+            trainers,
+        )
+        works = estimate.core_seconds()
         for i, (spec, count, pace) in enumerate(zip(plan.specs, counts, seconds, strict=True)):
             left = max(0, plan.trials - count.done)
-            share = 1.0 if spec.pruner == "none" else PRUNED_SHARE
-            again = candidate_trainings(round(plan.trials * share))
-            work = (left * share + again + plan.seeds) * spec.steps * (pace or 0.0)
-            total += work
             todo = f"{left}" if left == plan.trials else f"{left} of {plan.trials}"
-            cost = ("–", "–") if pace is None else (f"{pace:.3f}", f"{work / 3600:.2f}")
+            cost = ("–", "–") if pace is None else (f"{pace:.3f}", f"{works[i] / 3600:.2f}")
             seed = [f"{spec.seed}"] * seeds
             cells = (spec.family, f"{spec.budget:,}", *seed, todo, f"{spec.steps:,}", *cost)
             table.add_row(*map(rich, (*cells, *feasible[i : i + 1])))
         for note in plan.notes:
             self.say(note)
         self.console.print(table)
-        wall = total / max(1, trainers)
+        wall = estimate.seconds()
         left = sum(max(0, plan.trials - t.done) for t in counts)
         finals = plan.seeds * len(plan.specs)
         self.say(
             f"{left} trials and {finals} finals on {trainers} trainers ({plan.trial_device}): "
             f"about {duration(wall)}. Recipe: {plan.specs[0].make_space().recipe.words}."
         )
+        if wall > LONG and (ways := estimate.shorter()):
+            self.say(f"To bring it to an hour: {ways}.")
         again = candidate_trainings(plan.trials)
         if again:
             self.say(
@@ -81,7 +83,7 @@ class Terminal:
         if plan.request.warm_start:
             self.say(f"Warm start: the first {plan.request.warm_start} trials are an expert's.")
         self.progress.begin(sum(t.done for t in counts))
-        return wall < ASK_ABOVE or self.confirm(f"Start {duration(wall)} of work?")
+        return wall < LONG or self.confirm(f"Start {duration(wall)} of work?")
 
     def search(self, rows: list[StudyProgress]) -> None:
         self.progress.show(rows)
