@@ -62,12 +62,17 @@ def main() -> None:
     )
     parser.add_argument("--data-dir", required=True, help="the four MNIST files")
     parser.add_argument("--runs-dir", default="paper-runs")
-    parser.add_argument("--only", action="append", choices=[x.name for x in QUEUE], help="in turn")
+    parser.add_argument(
+        "--only", action="append", choices=[x.name for x in QUEUE], help="of the queue"
+    )
     options = parser.parse_args()
     os.nice(19)
     print(f"process group {os.getpgid(0)}", flush=True)
-    for fixed in [x for x in QUEUE if not options.only or x.name in options.only]:
-        for seeds in range(1, fixed.seeds + 1):  # a board is published at the end of each run
+    chosen = [x for x in QUEUE if not options.only or x.name in options.only]
+    # A seed of each net before the second seed of any: what is wrong shows early.
+    for seeds in range(1, max(x.seeds for x in chosen) + 1):
+        for fixed in [x for x in chosen if seeds <= x.seeds]:
+            # A board is published at the end of each run.
             words = command(fixed, seeds, options.data_dir, options.runs_dir)
             began = time.monotonic()
             print(f"{fixed.name}, final {seeds} of {fixed.seeds}: {shlex.join(words)}", flush=True)
