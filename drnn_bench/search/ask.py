@@ -38,8 +38,11 @@ class DrivenStudy:
     data: TaskFacts
     device: str
     longest: float | None = None  # seconds of training of its longest trial; before one, expected
-    changed: bool = True  # since `owes` read its trials
-    known: list[FrozenTrial] = field(default_factory=list)  # its trials, as last read
+    # Its trials by number. The driver alone writes them, so it knows them without reading them
+    # again, which costs as much as there are trials that run.
+    known: dict[int, FrozenTrial] = field(default_factory=dict)
+    certain: bool = False  # `known` is what the storage holds
+    ended: bool = False  # too many draws in a row were refused
     owed: OpenPlace | None = None  # the place of its next trial
     filled: int = 0  # places filled or being filled
 
@@ -61,25 +64,27 @@ class DrivenStudy:
         return self.study.get_trials(deepcopy=False, states=states or None)
 
     def read(self) -> None:
-        """Reads the trials. That costs as much as there are trials that run: once a draw."""
-        self.known, self.changed = self.trials(), False
-        count = count_trials(self.known)
-        self.filled = count.taken - count.waiting
+        """Reads the trials: at the start, and after trouble with the storage."""
+        self.known = {trial.number: trial for trial in self.trials()}
+        self.ended = "ended" in self.study.user_attrs
+        self.certain = True
 
     def owes(self, target: int) -> bool:
-        """Whether one of so many trials is still to be drawn, as the storage says."""
-        if self.changed:
+        """Whether one of so many trials is still to be drawn."""
+        if not self.certain:
             self.read()
-            ended = "ended" in self.study.user_attrs
-            self.owed = None if ended else next_place(self.known, target)
+        trials = list(self.known.values())
+        count = count_trials(trials)
+        self.filled = count.taken - count.waiting
+        self.owed = None if self.ended else next_place(trials, target)
         return self.owed is not None
 
     def tell(
         self, trial: Trial | FrozenTrial, state: TrialState, value: float | None = None
     ) -> None:
         """Ends a trial, or does nothing where it has ended."""
-        self.study.tell(trial.number, value, state, skip_if_finished=True)
-        self.changed = True
+        told = self.study.tell(trial.number, value, state, skip_if_finished=True)
+        self.known[told.number] = told
 
     def note_seconds(self, seconds: float) -> None:
         self.longest = max(self.longest or 0.0, seconds)
@@ -99,21 +104,22 @@ class RunningTrial:
 
 def ask(study: DrivenStudy) -> RunningTrial | None:
     """Draws the next trial that a study owes; None where its draw was refused."""
-    if study.changed:  # an answer of the storage was lost, and this is called again
+    if not study.certain:  # an answer of the storage was lost, and this is called again
         study.read()
-    study.changed = True
+    study.certain = False  # until the trial is known
     owed, spec, task = study.owed, study.spec, study.task
     assert owed is not None
     sampler = study.study.sampler = make_sampler(spec, owed.place, owed.attempt)
-    if not any(t.state == TrialState.WAITING for t in study.known):
+    if not any(t.state == TrialState.WAITING for t in study.known.values()):
         _queue(study, owed, sampler)
     trial = study.study.ask()
     # Optuna gives the lowest trial that waits: its place is the one that counts.
     facts = TrialFacts.of(trial)
     place = owed.place if facts.place is None else facts.place
-    others = [t for t in study.known if t.number != trial.number and holds_place(t)]
+    others = [t for t in study.known.values() if t.number != trial.number and holds_place(t)]
     if any(TrialFacts.of(t).place == place for t in others):  # queued twice: an answer was lost
         study.tell(trial, TrialState.FAIL)
+        study.certain = True
         return None
     startup = not facts.warm and place < spec.warm_start + STARTUP
     draw: dict[str, Any] = {"place": place, "startup": startup}
@@ -126,10 +132,13 @@ def ask(study: DrivenStudy) -> RunningTrial | None:
     except Infeasible as refusal:
         trial.set_user_attr("draw", draw | {"infeasible": str(refusal)})
         _refuse(study, trial, str(refusal))
+        study.certain = True
         return None
     if trial.params and any(t.params == trial.params for t in others):
         draw["duplicate"] = True
     trial.set_user_attr("draw", draw | _described(drawn, task))
+    study.known[trial.number] = _running(trial)
+    study.certain = True
     job = TrialJob(
         spec=spec,
         config=drawn.config.config,
@@ -148,13 +157,23 @@ def _queue(study: DrivenStudy, owed: OpenPlace, sampler: optuna.samplers.BaseSam
         return  # it counts its draws in the storage: it draws when the trial is asked
     if params is None:
         memory = optuna.create_study(direction=study.study.direction, sampler=sampler)
-        memory.add_trials(study.known)
+        memory.add_trials(study.known.values())
         trial = memory.ask()
         with contextlib.suppress(Infeasible):  # what was drawn before that is refused again
             study.space.options(trial, study.task.length)
         params = trial.params
     draw = {"place": owed.place} | ({"warm": True} if owed.warm else {})
     study.study.enqueue_trial(params, user_attrs={"draw": draw})
+
+
+def _running(trial: Trial) -> FrozenTrial:
+    """A trial that runs, as the storage holds it but for what it will report."""
+    frozen = optuna.trial.create_trial(
+        state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions,
+        user_attrs=trial.user_attrs,
+    )  # fmt: skip
+    frozen.number = trial.number
+    return frozen
 
 
 def _described(drawn: Drawn, task: Task) -> dict[str, Any]:
@@ -171,6 +190,7 @@ def _described(drawn: Drawn, task: Task) -> dict[str, Any]:
 def _refuse(study: DrivenStudy, trial: Trial, why: str) -> None:
     """Stores an infeasible draw as pruned: told as failed it would teach the sampler nothing."""
     study.tell(trial, TrialState.PRUNED)
-    last = study.trials()[-REFUSALS:]
+    last = [study.known[number] for number in sorted(study.known)][-REFUSALS:]
     if len(last) == REFUSALS and all(TrialFacts.of(t).infeasible is not None for t in last):
+        study.ended = True
         study.study.set_user_attr("ended", f"{REFUSALS} infeasible draws in a row: {why}")

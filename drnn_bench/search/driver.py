@@ -72,7 +72,7 @@ class Driver:
         was lost. Their places are open again."""
         running = {one.trial._trial_id for one in self.running.values()}
         for study in self.studies:
-            study.changed = True
+            study.certain = False
             for trial in study.trials(TrialState.RUNNING):
                 if trial._trial_id not in running:
                     study.tell(trial, TrialState.FAIL)
