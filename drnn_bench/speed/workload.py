@@ -20,7 +20,7 @@ from drnn_bench.results.recipe import Recipe
 from drnn_bench.tasks.task import Task
 from drnn_bench.training.loop import flatten
 from drnn_bench.training.losses import mean_loss
-from drnn_bench.training.optimizer import make_optimizer
+from drnn_bench.training.optimizer import Optimizer
 
 STREAM_STEPS = 64  # in one timed run, as some families compute more at some steps than at others
 
@@ -105,7 +105,7 @@ class Runner:
         self.model = architecture.build().to(device)
         self.at_rest = copy.deepcopy(self.model).eval()  # without dropout
         self.weights = flatten(self.model)
-        self.optimizer = make_optimizer(work.recipe, self.weights, 1e-4)
+        self.optimizer = Optimizer(work.recipe, self.weights)
         self.x_BTI = torch.rand(batch, work.length, architecture.input_size, device=device)
         self.y = self._targets(work.scored)
         self._state: Any = None
@@ -136,10 +136,10 @@ class Runner:
     def _train(self, y: torch.Tensor, last: int | None) -> None:
         outputs_BSO = self.model(self.x_BTI, last=last)[:, -y.shape[1] :]
         loss = mean_loss(self.work.loss, self.work.form, outputs_BSO, y)
-        self.optimizer.zero_grad(set_to_none=False)
+        self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, self.work.recipe.clip_norm)
-        self.optimizer.step()
+        self.optimizer.step(1e-4)
 
     @torch.no_grad()
     def infer(self) -> None:

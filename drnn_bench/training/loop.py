@@ -25,7 +25,7 @@ from drnn_bench.models.streaming import Ring
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.tasks.task import Arrays, Task
 from drnn_bench.training.batches import SequenceBatches, StreamChunks
-from drnn_bench.training.optimizer import factor, make_optimizer
+from drnn_bench.training.optimizer import Optimizer, factor
 from drnn_bench.training.scoring import evaluate
 
 
@@ -117,8 +117,8 @@ class _Run:
         self.task, self.recipe, self.device = task, recipe, device
         self.model = architecture.build().to(device)
         self.weights = flatten(self.model)
-        self.optimizer = make_optimizer(recipe, self.weights, learning_rate)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor(recipe, steps))
+        self.optimizer = Optimizer(recipe, self.weights)
+        self.learning_rate, self.factor = learning_rate, factor(recipe, steps)
         source = StreamChunks if task.stream else SequenceBatches
         self.batches = source(self.model, task, arrays["train"], recipe.batch_size, seed, device)
         self.validation = tuple(part[: task.prefix] for part in arrays["validation"])
@@ -129,13 +129,13 @@ class _Run:
 
     def train_step(self) -> None:
         loss = self.batches.loss()
-        self.optimizer.zero_grad(set_to_none=False)  # the gradients are views of one
+        self.optimizer.zero_grad()
         loss.backward()
+        rate = self.learning_rate * self.factor(self.step)
         self.step += 1
         if not math.isfinite(nn.utils.clip_grad_norm_(self.weights, self.recipe.clip_norm)):
             raise Diverged(self.step)
-        self.optimizer.step()
-        self.schedule.step()
+        self.optimizer.step(rate)
 
     def evaluate(self) -> float:
         """The metric on the validation set. Keeps a copy of the weights where it is the best so
@@ -159,8 +159,7 @@ class _Run:
             generators["cuda"] = torch.cuda.get_rng_state(self.device)
         saved = {
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
+            "optimizer": self.optimizer.state,
             "generators": generators,
             "batches": self.batches.state,
             "step": self.step,
@@ -183,8 +182,7 @@ class _Run:
         except Exception as error:  # torch raises errors of many kinds for bytes of no snapshot
             raise UserError(f"a snapshot cannot be read ({one_line(error)})") from None
         self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.schedule.load_state_dict(saved["schedule"])
+        self.optimizer.restore(saved["optimizer"])
         torch.set_rng_state(saved["generators"]["cpu"].cpu())
         if "cuda" in saved["generators"]:
             torch.cuda.set_rng_state(saved["generators"]["cuda"].cpu(), self.device)

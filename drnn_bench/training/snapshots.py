@@ -11,10 +11,12 @@ from drnn_bench import __version__
 from drnn_bench.errors import JobError
 from drnn_bench.system.files import write_whole
 
+FORMAT = 2  # raised when a snapshot holds something else
+
 
 class Snapshots:
-    """One file for each training. A damaged file, or one of another version, counts as none, and
-    the training begins again."""
+    """One file for each training. A damaged file, or one of another version or format, counts as
+    none, and the training begins again."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -44,5 +46,9 @@ class Snapshots:
         return self.folder / f"{name}.snapshot"
 
     def _head(self, data: bytes) -> bytes:
-        facts = {"version": __version__, "sha256": hashlib.sha256(data).hexdigest()}
+        facts = {
+            "version": __version__,
+            "format": FORMAT,
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
         return json.dumps(facts, sort_keys=True).encode()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import pickle
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,12 +16,13 @@ from drnn_bench.errors import UserError
 from drnn_bench.execution.carry import drain
 from drnn_bench.models.build import build, configure
 from drnn_bench.models.names import FAMILIES
-from drnn_bench.results.recipe import Recipe
+from drnn_bench.results.recipe import OPTIMIZERS, Recipe
 from drnn_bench.tasks.prepared import prepare
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.training.loop import Diverged, flatten, train
-from drnn_bench.training.optimizer import factor, make_optimizer
+from drnn_bench.training.optimizer import Optimizer, factor
 from drnn_bench.training.scoring import evaluate
+from tests.support.command import ENV
 from tests.support.nets import NETS
 
 NET = {"input_size": 1, "output_size": 10, "width": 12}
@@ -106,12 +109,58 @@ def test_the_cosine_schedule_warms_up_and_ends_at_zero():
     assert rates[5:] == sorted(rates[5:], reverse=True)
 
 
-def test_rmsprop_is_the_papers():
-    optimizer = make_optimizer(
-        Recipe(optimizer="rmsprop"), [torch.nn.Parameter(torch.zeros(1))], 1e-3
+TORCHS = {
+    "adam": lambda weights, rate: torch.optim.Adam(weights, lr=rate, fused=True),
+    "rmsprop": lambda weights, rate: torch.optim.RMSprop(weights, lr=rate, alpha=0.9),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_step_is_torchs_to_the_last_bit(name):
+    """Of several parameters, one of them complex and one without a gradient at times."""
+
+    def weights() -> list[torch.nn.Parameter]:
+        torch.manual_seed(0)
+        # Torch's Adam takes complex ones by another of its functions, in another order.
+        kinds = (
+            torch.float32,
+            torch.float32,
+            torch.complex64 if name == "rmsprop" else torch.float32,
+        )
+        return [torch.nn.Parameter(torch.randn(3, 5, dtype=kind)) for kind in kinds]
+
+    ours, theirs = weights(), weights()
+    optimizer, rate = Optimizer(Recipe(optimizer=name), ours), factor(Recipe(), 20)
+    other = TORCHS[name](theirs, 3e-3)
+    schedule = torch.optim.lr_scheduler.LambdaLR(other, rate)
+    for step in range(20):
+        for one, two in zip(ours, theirs, strict=True):
+            one.grad = torch.randn_like(one)
+            two.grad = one.grad.clone()
+        if step % 3 == 0:
+            ours[1].grad = theirs[1].grad = None
+        optimizer.step(3e-3 * rate(step))
+        other.step()
+        schedule.step()
+        for one, two in zip(ours, theirs, strict=True):
+            assert torch.equal(one, two)
+
+
+def test_training_does_without_torchs_compiler():
+    """It takes a process two seconds to import."""
+    code = (
+        "import sys, torch\n"
+        "from drnn_bench.results.recipe import OPTIMIZERS, Recipe\n"
+        "from drnn_bench.training.optimizer import Optimizer\n"
+        "import drnn_bench.training.loop\n"
+        "weights = [torch.nn.Parameter(torch.ones(3))]\n"
+        "for name in ('adam', 'rmsprop'):\n"
+        "    optimizer = Optimizer(Recipe(optimizer=name), weights)\n"
+        "    weights[0].sum().backward()\n"
+        "    optimizer.step(0.1)\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
     )
-    assert optimizer.defaults["alpha"] == 0.9
-    assert optimizer.defaults["lr"] == 1e-3
+    subprocess.run([sys.executable, "-c", code], check=True, env=ENV)
 
 
 def test_evaluation_does_not_depend_on_the_batches(digits):
