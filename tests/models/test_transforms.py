@@ -31,7 +31,7 @@ CASES += [("transformer", NETS["transformer"][1])]  # without a window
 EVERY = pytest.mark.parametrize(
     ("family", "options"), CASES, ids=[*FAMILIES, "dilated_rnn-lstm", "transformer-all"]
 )  # fmt: skip
-STEPS = 20
+STEPS = 12
 FUSED = ("dilated_rnn", "rnn", "lstm", "gru", "skip_rnn", "clockwork_rnn", "min_gru")
 
 
@@ -100,7 +100,7 @@ def test_a_compiled_net_takes_sequences_of_other_lengths():
     model, _, x = net_and_inputs("dilated_rnn", {"dilations": (1, 3), "width": 4})
     torch.compiler.reset()
     compiled = torch.compile(model, backend="eager")
-    for steps in (STEPS, 13, 14, 9):
+    for steps in (STEPS, 10, 11, 9):
         assert close(compiled(x[:, :steps]), model(x[:, :steps]), 1e-5)
     torch.compiler.reset()
 
