@@ -13,7 +13,14 @@ from hypothesis import HealthCheck, settings
 pytest.register_assert_rewrite("tests.support")  # before it is imported
 
 from drnn_bench import plugins  # noqa: E402
-from tests.support.command import ENV, ROOT, checked, command, in_this_process  # noqa: E402
+from tests.support.command import (  # noqa: E402
+    ENV,
+    ROOT,
+    UNTIMED,
+    checked,
+    command,
+    in_this_process,
+)
 from tests.support.page import FILES  # noqa: E402
 from tests.support.postgres import database, postgres  # noqa: E402, F401  (fixtures)
 
@@ -84,13 +91,13 @@ def untimed(monkeypatch):
 
 @pytest.fixture
 def start():
-    """Starts `bench ...` in a folder; `before` stands in front of it. What still runs when the
-    test is over, however it ended, is killed."""
+    """Starts `bench ...` in a folder; `before` stands in front of it. It times no finalist. What
+    still runs when the test is over, however it ended, is killed."""
     processes: list[subprocess.Popen] = []
 
     def call(folder: Path, *words: str, before: tuple[str, ...] = (), **variables: str):
         process = subprocess.Popen(
-            [*before, *command(*words)], cwd=folder, env=ENV | variables, text=True,
+            [*before, *command(*words)], cwd=folder, text=True, env=ENV | UNTIMED | variables,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         processes.append(process)

@@ -50,9 +50,11 @@ def ls_tasks(as_json: JsonOption = False) -> None:
 
     def details(row: Row) -> str:
         length = row["steps in sequence"]
+        long = (
+            "sequences as long as its data's" if length is None else f"{length:,} steps a sequence"
+        )
         return (
-            f"{'unknown' if length is None else f'{length:,}'} steps a sequence, ranked by "
-            f"{row['metric']}; default: {row['budget']:,} parameters, {row['trials']} trials of "
+            f"{long}, ranked by {row['metric']}; default: {row['budget']:,} parameters, {row['trials']} trials of "
             f"{row['steps']:,} training steps, {row['seeds']} seeds"
         )
 

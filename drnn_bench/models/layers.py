@@ -62,6 +62,12 @@ class Layer(nn.Module):
 L = TypeVar("L", bound=Layer)
 
 
+def computes(weight: Tensor) -> bool:
+    """Whether a weight has numbers to initialise. Nets are built on the meta device to count their
+    parameters; there the first computation imports torch's compiler, which takes two seconds."""
+    return not weight.is_meta
+
+
 class RecurrentLayer(Layer):
     """c_t = f(x_t, c_{t-s}) for one cell (Chang et al. 2017, eq. 1). Its parameters are the cell's
     weights, by the names that the cell gives them."""
@@ -81,9 +87,10 @@ class RecurrentLayer(Layer):
         self.names = tuple(shapes)
         for name, shape in shapes.items():
             self.register_parameter(name, nn.Parameter(torch.empty(shape)))
-        with torch.no_grad():
-            of_chain = None if memory is None else memory / dilation
-            self.cell.initialise(self.weights, init, of_chain)
+        if computes(self.weights[0]):
+            with torch.no_grad():
+                of_chain = None if memory is None else memory / dilation
+                self.cell.initialise(self.weights, init, of_chain)
 
     @property
     def weights(self) -> kernels.Weights:

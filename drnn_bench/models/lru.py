@@ -42,6 +42,7 @@ from drnn_bench.models.chunks import (
     turned,
 )
 from drnn_bench.models.cost import FLOAT
+from drnn_bench.models.layers import computes
 
 CHUNK = 32  # steps at most
 TINY = 1e-6  # keeps the logarithms at the start finite where a radius is 0 or 1
@@ -110,16 +111,28 @@ class LRULayer(ChunkedLayer):
         super().__init__()
         width = net.widths[0]
         states = net.states * width
-        square_N = net.r_min**2 + torch.rand(states) * (net.r_max**2 - net.r_min**2)
-        square_N = square_N.clamp(TINY, 1 - TINY)
-        phase_N = (torch.rand(states) * net.max_phase).clamp(min=TINY)
-        self.log_nu = nn.Parameter((-0.5 * square_N.log()).log())
-        self.log_theta = nn.Parameter(phase_N.log())
-        self.log_gamma = nn.Parameter(0.5 * (1 - square_N).log())
-        self.b = nn.Parameter(torch.randn(states, 2, width) * (2 * width) ** -0.5)
-        self.c = nn.Parameter(torch.randn(width, states, 2) * states**-0.5)
+        self.log_nu = nn.Parameter(torch.rand(states))
+        self.log_theta = nn.Parameter(torch.rand(states))
+        self.log_gamma = nn.Parameter(torch.empty(states))
+        self.b = nn.Parameter(torch.randn(states, 2, width))
+        self.c = nn.Parameter(torch.randn(width, states, 2))
         self.d = nn.Parameter(torch.randn(width))
         self.mix = nn.Linear(width, 2 * width)
+        if computes(self.b):
+            self._initialise(net)
+
+    def _initialise(self, net: LRU) -> None:
+        """Spreads the eigenvalues over the ring, evenly by area, from the random numbers that the
+        weights have so far, and scales the others."""
+        states, width = self.b.shape[0], self.b.shape[2]
+        square_N = net.r_min**2 + self.log_nu.data * (net.r_max**2 - net.r_min**2)
+        square_N = square_N.clamp(TINY, 1 - TINY)
+        phase_N = (self.log_theta.data * net.max_phase).clamp(min=TINY)
+        self.log_nu.data = (-0.5 * square_N.log()).log()
+        self.log_theta.data = phase_N.log()
+        self.log_gamma.data = 0.5 * (1 - square_N).log()
+        self.b.data *= (2 * width) ** -0.5
+        self.c.data *= states**-0.5
 
     def forward(
         self,

@@ -34,6 +34,7 @@ from drnn_bench.models.chunks import (
     turned,
 )
 from drnn_bench.models.cost import FLOAT
+from drnn_bench.models.layers import computes
 
 CHUNK = 64  # steps at most; as fast as 32 and 96, and T = 64 is one chunk
 
@@ -83,11 +84,14 @@ class S4DLayer(ChunkedLayer):
     def __init__(self, width: int, states: int):
         super().__init__()
         # The channels' time scales are 1 to 1000 steps, evenly in the exponent.
-        self.log_dt = nn.Parameter(-torch.linspace(0, math.log(1000), width))
+        self.log_dt = nn.Parameter(torch.linspace(0, -math.log(1000), width))
         self.log_a_re = nn.Parameter(torch.full((width, states), math.log(0.5)))
-        self.a_im = nn.Parameter(math.pi * torch.arange(states).float().repeat(width, 1))
-        self.c = nn.Parameter(torch.randn(width, states, 2) * (2 * states) ** -0.5)
+        self.a_im = nn.Parameter(torch.arange(states).float().repeat(width, 1))
+        self.c = nn.Parameter(torch.randn(width, states, 2))
         self.d = nn.Parameter(torch.randn(width))
+        if computes(self.c):
+            self.a_im.data *= math.pi
+            self.c.data *= (2 * states) ** -0.5
         self.mix = nn.Linear(width, width)
 
     def forward(

@@ -25,7 +25,7 @@ from drnn_bench.models.convolution import (
     causal_conv,
     stream_conv,
 )
-from drnn_bench.models.layers import CausalHead, Layer, affine
+from drnn_bench.models.layers import CausalHead, Layer, affine, computes
 
 Convolve = Callable[["WeightNormedConv", Tensor], Tensor]
 
@@ -103,8 +103,10 @@ class WeightNormedConv(nn.Module):
     def __init__(self, input_size: int, channels: int, kernel: int):
         super().__init__()
         self.v = nn.Parameter(torch.empty(channels, input_size, kernel))
-        nn.init.kaiming_normal_(self.v, nonlinearity="relu")
-        self.g = nn.Parameter(self.v.detach().flatten(1).norm(dim=1).clone())
+        self.g = nn.Parameter(torch.empty(channels))
+        if computes(self.v):
+            nn.init.kaiming_normal_(self.v, nonlinearity="relu")
+            self.g.data = self.v.detach().flatten(1).norm(dim=1)
         self.bias = nn.Parameter(torch.zeros(channels))
 
     @property

@@ -24,7 +24,7 @@ Run = Callable[[], object]
 Turn = Callable[[], float]  # runs something -> seconds
 
 # A run is finished after REPEATS repeats, or after SECONDS seconds and LEAST repeats.
-REPEATS, SECONDS, LEAST = 30, 2.0, 5
+REPEATS, SECONDS, LEAST = 15, 2.0, 5
 PATIENCE = 20.0  # seconds after which two repeats are enough
 WARM_UP = {"repeats": 3, "seconds": 0.1, "least": 1}
 BLOCK = 0.005  # seconds, the shortest turn

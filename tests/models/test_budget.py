@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import optuna
 import pytest
 from hypothesis import given, settings
@@ -18,6 +21,7 @@ from drnn_bench.models.budget import (
 from drnn_bench.models.names import FAMILIES
 from drnn_bench.models.registry import make_architecture
 from drnn_bench.search.space_file import default_path, read_space
+from tests.support.command import ENV
 
 SIZES = {"input_size": 1, "output_size": 10}
 
@@ -85,3 +89,19 @@ def test_dilations_that_reach_the_length_are_refused():
     solve_width("dilated_rnn", options, **SIZES, budget=5_000, length=65)
     with pytest.raises(Infeasible, match="64, reaches the sequence length 64"):
         solve_width("dilated_rnn", options, **SIZES, budget=5_000, length=64)
+
+
+def test_counting_does_without_torchs_compiler():
+    """Every process counts, and the compiler takes it two seconds to import."""
+    code = (
+        "import sys\n"
+        "from drnn_bench.models.budget import count_parameters\n"
+        "from drnn_bench.models.build import configure\n"
+        "from drnn_bench.models.cost import cost\n"
+        "from drnn_bench.models.names import FAMILIES\n"
+        "for family in FAMILIES:\n"
+        "    net = configure(family, input_size=1, output_size=10, width=8)\n"
+        "    assert count_parameters(net) and cost(net, 64)\n"
+        "    assert 'torch._dynamo' not in sys.modules, family\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=ENV)

@@ -27,16 +27,16 @@ from tests.support.refused import refusal
 
 
 @pytest.mark.slow
-def test_every_command_of_the_page_runs_as_it_stands(page, typed, monkeypatch):
+def test_every_command_of_the_page_runs_as_it_stands(page, typed, untimed, monkeypatch):
     commands = [shlex.split(line)[1:] for line in COMMANDS if line.startswith("bench ")]
     said = {}
     for words in commands:
         monkeypatch.setenv(plugins.VARIABLE, "")  # as in a process of its own
         said[words[-1]] = typed(*words).stdout
-    assert re.search(r"tone:T=64,noise=0.5 +64 +accuracy +2,000", said["tasks"])
-    assert re.search(r"leaky_rnn +linear +depth, slowest, learning_rate", said["families"])
+    assert re.search(r"tone:T=64,noise=0.5  .*\n +64 steps a sequence, ranked", said["tasks"])
+    assert re.search(r"leaky_rnn  .*\n +linear; searches depth, slowest", said["families"])
     assert re.search(r"parameters +19\d\d\n", said["2k"])
-    assert re.search(r"leaky +1 +1 +orthogonal, uniform", said["cells"])
+    assert re.search(r"leaky  .*\n +gates: 1, states: 1; kernels: torch's", said["cells"])
     assert re.search(r"parameters +2,?[89]\d\d\n", said["3k"])
 
     rows, _ = records.read(page / "leaky_runs" / "records.jsonl")
@@ -183,7 +183,7 @@ def test_a_family_without_a_search_space_is_told_where_to_put_one(page, bench):
     assert refusal(default_path, "leaky_rnn") == told
     assert read_space(page / "mine.toml").family == "leaky_rnn"
     done = bench("--plugin", "leaky_rnn.py", "ls", "families")
-    assert re.search(r"leaky_rnn +linear +– +leaky integrators", done.stdout)
+    assert re.search(r"leaky_rnn  leaky integrators.*\n +linear; searches nothing", done.stdout)
     assert done.stderr == f"bench: {told}\n"
 
 
@@ -216,7 +216,8 @@ def test_a_task_whose_size_only_its_data_tells_is_listed(tmp_path, bench):
     (tmp_path / "mine.py").write_text(LEARNED)
     rows = json.loads(bench("--plugin", "mine.py", "ls", "tasks", "--json").stdout)
     assert (rows[-1]["task"], rows[-1]["steps in sequence"]) == ("mine", None)
-    assert re.search(r" mine +– +accuracy", bench("--plugin", "mine.py", "ls", "tasks").stdout)
+    listed = bench("--plugin", "mine.py", "ls", "tasks").stdout
+    assert re.search(r"\nmine  .*\n +sequences as long as its data's, ranked by accuracy", listed)
     described = bench("--plugin", "mine.py", "describe", "lstm", "width=2", "--task", "mine")
     assert re.search(r"mrl_horizon +15\n", described.stdout)
 

@@ -22,7 +22,7 @@ from drnn_bench.results.board_line import as_records
 from drnn_bench.results.ranking import rank_rows
 from drnn_bench.search.plugin_code import changes, check, codes
 from drnn_bench.search.study import StudySpec, nearly_the_same
-from tests.support.command import ENV, ROOT
+from tests.support.command import ENV, ROOT, UNTIMED
 from tests.support.page import FILES
 from tests.support.searched import GOOD, searched
 
@@ -130,7 +130,7 @@ def test_a_plug_in_that_changes_or_goes_away_is_said(page, bench, typed, monkeyp
     with_it = ("--plugin", "leaky_rnn.py")
     run = (*with_it, "run", "--family", "leaky_rnn", "--budget", "500", "--trials", "1",
            "--steps", "4", "--seeds", "1", "--workers", "1")  # fmt: skip
-    bench(*run)
+    bench(*run, **UNTIMED)
     text = (page / "leaky_rnn.py").read_text()
     bench(*with_it, "export", "--output", "net")
     assert "the code of plug-in" not in (page / "net" / "README.md").read_text()

@@ -20,6 +20,7 @@ from drnn_bench.search.database import (
     why_of,
 )
 from drnn_bench.search.storage import has_tables, open_storage
+from tests.support.command import UNTIMED
 from tests.support.refused import refusal
 
 FOLDERS = ["a?b", "a%3Fb", "a#b", "a b", "é{x}{}", "a&b=c", "a'\"b", "x%(y)s", "a\\b", "a:b@c"]
@@ -62,7 +63,7 @@ def test_a_folder_of_any_name_has_its_database_in_itself(name, tmp_path):
 def test_a_whole_run_in_such_a_folder(bench, typed, tmp_path):
     folder = "r?u%20n#s {é},="
     bench("run", "--runs-dir", folder, "--family", "lstm", "--trials", "2", "--steps", "3",
-          "--seeds", "1", "--workers", "1")  # fmt: skip
+          "--seeds", "1", "--workers", "1", **UNTIMED)  # fmt: skip
     [row] = json.loads(typed("status", "--runs-dir", folder, "--json").stdout)
     assert row["state"] == "finished"
     board = typed("leaderboard", "--runs-dir", folder, "--format", "json").stdout

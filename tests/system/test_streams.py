@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from drnn_bench.results import records
-from tests.support.command import ENV, ROOT, command
+from tests.support.command import ENV, ROOT, UNTIMED, command
 
 SMALL = ("run", "--family", "lstm", "--trials", "2", "--steps", "4", "--seeds", "1",
          "--workers", "1")  # fmt: skip
@@ -67,7 +67,7 @@ def test_a_mistake_keeps_its_exit_code_where_nobody_reads_of_it(redirection, tmp
 def assert_saved(folder: Path) -> None:
     rows, notes = records.read(folder / "runs" / "records.jsonl")
     assert not notes
-    assert {row["role"] for row in rows} == {"final", "speed", "study"}
+    assert {row["role"] for row in rows} == {"final", "study"}
     [study] = [row for row in rows if row["role"] == "study"]
     assert study["trials"]["complete"] + study["trials"]["pruned"] == 2
     assert study["trials"]["failed"] == 0
@@ -78,17 +78,17 @@ def assert_saved(folder: Path) -> None:
 @pytest.mark.parametrize("redirection", [">/dev/full 2>/dev/full", ">&- 2>&- <&-"])
 def test_a_run_that_nobody_reads_is_done_and_saved_to_its_end(redirection, tmp_path):
     line = f"bench {' '.join(SMALL)} {redirection}; exit ${{PIPESTATUS[0]}}"
-    assert shell(line, tmp_path).returncode == 1
+    assert shell(line, tmp_path, **UNTIMED).returncode == 1
     assert_saved(tmp_path)
 
 
 @pytest.mark.slow
-def test_a_board_that_nobody_reads_is_written_all_the_same(typed, tmp_path):
+def test_a_board_that_nobody_reads_is_written_all_the_same(typed, untimed, tmp_path):
     typed(*SMALL)
     for redirection, code in (("| head -1", 0), (">&- 2>said", 1)):
         shutil.rmtree(tmp_path / "leaderboards")
         line = f"bench {' '.join(SMALL)} {redirection}; exit ${{PIPESTATUS[0]}}"
-        assert shell(line, tmp_path).returncode == code
+        assert shell(line, tmp_path, **UNTIMED).returncode == code
         assert_saved(tmp_path)
 
 

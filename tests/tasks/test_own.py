@@ -198,7 +198,7 @@ def test_ls_data_shows_how_it_would_be_understood(typed, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_whole_run_on_real_sequences_of_unequal_length(typed, ucr_dir, tmp_path):
+def test_a_whole_run_on_real_sequences_of_unequal_length(typed, untimed, ucr_dir, tmp_path):
     task = f"own:path={ucr_dir / 'JapaneseVowels_TRAIN.ts'}"
     words = ("--task", task, "--budget", "3k", "--steps", "60", "--seeds", "2", "--trials", "2")
     done = typed("run", *words, "--family", "gru", "--family", "tcn")
