@@ -17,6 +17,7 @@ from drnn_bench.cli.options import (
     RunsOption,
     TaskOption,
     make_console,
+    parse_budget,
     say_error,
 )
 from drnn_bench.errors import UserError, nearest
@@ -127,7 +128,6 @@ def _groups(
 ) -> list[BoardGroup]:
     """What has been run in a folder, of what is asked for."""
     from drnn_bench.jobs import runs_folder
-    from drnn_bench.jobs.plan import parse_budget
     from drnn_bench.results.ranking import rank_rows, select
 
     rows, notes = runs_folder.read(Path(runs_dir))

@@ -11,6 +11,7 @@ from drnn_bench.cli.options import (
     BudgetOption,
     JsonOption,
     TaskOption,
+    parse_budget,
     say,
 )
 from drnn_bench.errors import UserError
@@ -25,7 +26,6 @@ def describe(
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """A network without training it: parameters, dilations, mean recurrent length, reach."""
-    from drnn_bench.jobs.plan import parse_budget
     from drnn_bench.models.build import describe as describe_network
     from drnn_bench.models.options import parse_options
 

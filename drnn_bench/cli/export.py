@@ -11,6 +11,7 @@ from drnn_bench.cli.options import (
     BudgetOption,
     RunsOption,
     TaskOption,
+    parse_budget,
     say,
     say_error,
 )
@@ -27,7 +28,6 @@ def export(
     """The best seed's weights of a board's row, with its config and a model card."""
     from drnn_bench.export.folder import choose, export_to
     from drnn_bench.jobs import runs_folder
-    from drnn_bench.jobs.plan import parse_budget
     from drnn_bench.results.ranking import rank_rows, select
     from drnn_bench.search.plugin_code import changes
 

@@ -13,6 +13,7 @@ from drnn_bench.cells.names import CELL
 from drnn_bench.cli.options import (
     JsonOption,
     make_console,
+    parse_budget,
     say,
     say_error,
 )
@@ -94,7 +95,6 @@ def ls_space(
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """How many architectures a search space holds, and which a budget refuses."""
-    from drnn_bench.jobs.plan import parse_budget
     from drnn_bench.search.feasible import count_feasible, to_record, to_text
     from drnn_bench.search.space_file import default_path, read_space
     from drnn_bench.tasks.registry import sized_task

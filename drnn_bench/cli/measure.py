@@ -15,6 +15,7 @@ from drnn_bench.cli.options import (
     Format,
     FormatOption,
     make_console,
+    parse_budget,
 )
 from drnn_bench.errors import UserError
 from drnn_bench.tasks.names import DEFAULT_TASK
@@ -32,7 +33,6 @@ def measure(
     format: FormatOption = Format.table,
 ) -> None:  # fmt: skip
     """Throughput, latency and memory of named models, measured in turns."""
-    from drnn_bench.jobs.plan import parse_budget
     from drnn_bench.results.recipe import Recipe
     from drnn_bench.speed.compare import measure_candidates, parse_candidates
     from drnn_bench.system.allocator import keep_freed_memory

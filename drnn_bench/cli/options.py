@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from drnn_bench.errors import UserError
 from drnn_bench.system.escape import plain
 
 if TYPE_CHECKING:
@@ -51,3 +53,17 @@ def say(line: str) -> None:
 
 def say_error(line: str) -> None:
     print(f"bench: {plain(line)}", file=sys.stderr)
+
+
+def parse_budget(text: str) -> int:
+    """5000, 5k or 1.2M -> parameters."""
+    from drnn_bench.models.architecture import at_least
+
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", text.strip())
+    if not match:
+        raise UserError(f"budget {text!r} is no number of parameters: 5000, 5k or 1.2M")
+    value = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2].lower()]
+    if value < 1 or value != round(value, 6) or round(value, 6) % 1:
+        raise UserError(f"budget {text!r} is no whole number of parameters above 0")
+    at_least("budget", round(value), 1)
+    return round(value)

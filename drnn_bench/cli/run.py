@@ -13,6 +13,7 @@ from drnn_bench.cli.options import (
     RunsOption,
     StorageOption,
     make_console,
+    parse_budget,
     say,
     say_error,
 )
@@ -46,7 +47,7 @@ def run(
     """Search, train finalists, measure throughput, write the leaderboard. Run again to continue."""
     print("loading", flush=True)  # torch and Optuna take seconds
     from drnn_bench.jobs.job import Run
-    from drnn_bench.jobs.plan import Request, make_plan, parse_budget
+    from drnn_bench.jobs.plan import Request, make_plan
     from drnn_bench.jobs.terminal import Terminal
     from drnn_bench.system.signals import Stopped, handled
     from drnn_bench.system.writable import check_boards

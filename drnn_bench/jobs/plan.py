@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,18 +83,6 @@ class Plan:
     @property
     def task(self) -> Task:
         return self.prepared.task
-
-
-def parse_budget(text: str) -> int:
-    """5000, 5k or 1.2M -> parameters."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", text.strip())
-    if not match:
-        raise UserError(f"budget {text!r} is no number of parameters: 5000, 5k or 1.2M")
-    value = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2].lower()]
-    if value < 1 or value != round(value, 6) or round(value, 6) % 1:
-        raise UserError(f"budget {text!r} is no whole number of parameters above 0")
-    at_least("budget", round(value), 1)
-    return round(value)
 
 
 def make_plan(request: Request, say: Callable[[str], None] = lambda line: None) -> Plan:

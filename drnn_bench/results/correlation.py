@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 from drnn_bench.results.significance import LEVEL
 
@@ -45,14 +45,20 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> Correlation | None:
     there is none for fewer than five pairs or for a perfect correlation.
     """
     n = len(x)
-    ranks = stats.rankdata(x), stats.rankdata(y)
+    ranks = _ranks(x), _ranks(y)
     if n < 3 or any(np.ptp(side) == 0 for side in ranks):
         return None
     rho = float(np.clip(np.corrcoef(*ranks)[0, 1], -1, 1))
     if n < 5 or math.isclose(abs(rho), 1):
         return Correlation(rho, n)
-    half = float(stats.norm.ppf((1 + LEVEL) / 2)) * math.sqrt((1 + rho**2 / 2) / (n - 3))
+    half = float(ndtri((1 + LEVEL) / 2)) * math.sqrt((1 + rho**2 / 2) / (n - 3))
     return Correlation(rho, n, math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half))
+
+
+def _ranks(values: Sequence[float]) -> np.ndarray:
+    """The rank of each value, from 1; equal ones share the mean of theirs."""
+    _, places, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[places]
 
 
 def is_sample(study: Row) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri, stdtr, stdtrit  # scipy.stats takes a second to import
 
 LEVEL = 0.95
 
@@ -17,8 +17,9 @@ def t_interval(values: Sequence[float]) -> tuple[float, float] | None:
     """Student's 95 % interval of the mean; None for fewer than two values."""
     if len(values) < 2:
         return None
-    mean, error = float(np.mean(values)), float(stats.sem(values))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
+    mean = float(np.mean(values))
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * error
     return mean - half, mean + half
 
 
@@ -28,7 +29,7 @@ def prediction_interval(values: Sequence[float]) -> tuple[float, float] | None:
     if len(values) < 2:
         return None
     n, mean, deviation = len(values), float(np.mean(values)), float(np.std(values, ddof=1))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * deviation * math.sqrt(1 + 1 / n)
+    half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * deviation * math.sqrt(1 + 1 / n)
     return mean - half, mean + half
 
 
@@ -39,8 +40,16 @@ def welch_p(a: Sequence[float], b: Sequence[float]) -> float:
         return 1.0
     if np.ptp(a) == 0 and np.ptp(b) == 0:
         return 1.0 if a[0] == b[0] else 0.0
-    sides = [(float(np.mean(x)), float(np.std(x, ddof=1)), len(x)) for x in (a, b)]
-    return float(stats.ttest_ind_from_stats(*sides[0], *sides[1], equal_var=False).pvalue)
+    variances = [float(np.var(x, ddof=1)) / len(x) for x in (a, b)]
+    t = (float(np.mean(a)) - float(np.mean(b))) / math.sqrt(sum(variances))
+    return _two_sided(t, variances, [len(a) - 1, len(b) - 1])
+
+
+def _two_sided(t: float, variances: Sequence[float], freedoms: Sequence[int]) -> float:
+    """P(|T| >= |t|) for a T over the square root of a sum of variances, each with its degrees of
+    freedom; those of the sum are Welch's and Satterthwaite's."""
+    parts = [v**2 / free for v, free in zip(variances, freedoms, strict=True)]
+    return float(2 * stdtr(sum(variances) ** 2 / sum(parts), -abs(t)))
 
 
 def holm(p_values: Sequence[float]) -> list[bool]:
@@ -137,17 +146,20 @@ def paired_p(a: Sample, b: Sample, margin: float = 0.0) -> float:
     difference = abs(float(np.mean(a.tests)) - float(np.mean(b.tests)))
     beyond = max(0.0, difference - margin)
     paired_N = a.outcomes_N - b.outcomes_N
-    parts = [(float(np.var(x.tests, ddof=1)) / len(x.tests), len(x.tests) - 1) for x in (a, b)]
+    samples = [np.asarray(a.tests), np.asarray(b.tests)]
     if len(paired_N) > 1:
-        parts.append((float(np.var(paired_N, ddof=1)) / len(paired_N), len(paired_N) - 1))
-    variance = sum(part for part, _ in parts)
-    if variance == 0:
+        samples.append(paired_N)
+    variances = [float(np.var(x, ddof=1)) / len(x) for x in samples]
+    if sum(variances) == 0:
         return 1.0 if beyond == 0 else 0.0
-    freedom = variance**2 / sum(part**2 / free for part, free in parts)
-    return float(2 * stats.t.sf(beyond / math.sqrt(variance), freedom))
+    t = beyond / math.sqrt(sum(variances))
+    return _two_sided(t, variances, [len(x) - 1 for x in samples])
 
 
 def share_interval(hits: int, count: int) -> tuple[float, float]:
     """Wilson's 95 % interval (Wilson 1927) of a share, after `hits` in `count` draws."""
-    ends = stats.binomtest(hits, count).proportion_ci(LEVEL, method="wilson")
-    return float(ends.low), float(ends.high)
+    z, share = float(ndtri((1 + LEVEL) / 2)), hits / count
+    middle = share + z**2 / (2 * count)
+    half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    low, high = ((middle + side * half) / (1 + z**2 / count) for side in (-1, 1))
+    return (0.0 if hits == 0 else low), (1.0 if hits == count else high)

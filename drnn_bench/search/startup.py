@@ -19,7 +19,6 @@ from optuna.distributions import (
 )
 from optuna.study import Study
 from optuna.trial import FrozenTrial
-from scipy.stats import qmc
 
 from drnn_bench.search.study import StudySpec, seed_for
 
@@ -59,6 +58,8 @@ class StartupSampler(optuna.samplers.BaseSampler):
 
 def sobol_point(seed: int, place: int) -> float:
     """Point number `place` of a scrambled Sobol sequence over [0, 1)."""
+    from scipy.stats import qmc  # takes a second to import; only who draws needs it
+
     sequence = qmc.Sobol(d=1, scramble=True, rng=seed)
     if place:  # SciPy cannot skip nothing
         sequence.fast_forward(place)

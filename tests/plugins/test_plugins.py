@@ -33,7 +33,7 @@ def test_every_command_of_the_page_runs_as_it_stands(page, typed, untimed, monke
     for words in commands:
         monkeypatch.setenv(plugins.VARIABLE, "")  # as in a process of its own
         said[words[-1]] = typed(*words).stdout
-    assert re.search(r"tone:T=64,noise=0.5  .*\n +64 steps a sequence, ranked", said["tasks"])
+    assert re.search(r"\ntone:T=64,noise=0.5  [^:]*\n +64 steps a sequence, ranked", said["tasks"])
     assert re.search(r"leaky_rnn  .*\n +linear; searches depth, slowest", said["families"])
     assert re.search(r"parameters +19\d\d\n", said["2k"])
     assert re.search(r"leaky  .*\n +gates: 1, states: 1; kernels: torch's", said["cells"])

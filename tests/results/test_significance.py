@@ -14,6 +14,7 @@ from drnn_bench.results.significance import (
     LEVEL,
     holm,
     rank_intervals,
+    share_interval,
     t_interval,
     welch_p,
 )
@@ -219,3 +220,10 @@ def test_the_mean_of_many_intervals_is_covered_as_often_as_promised():
     rng = np.random.default_rng(0)
     hits = sum(low <= 0 <= high for low, high in map(t_interval, rng.normal(0, 1, (2000, 3))))
     assert hits / 2000 == pytest.approx(LEVEL, abs=4 * math.sqrt(LEVEL * (1 - LEVEL) / 2000))
+
+
+@given(st.integers(1, 60), st.data())
+def test_a_share_has_wilsons_interval(count, data):
+    hits = data.draw(st.integers(0, count))
+    ends = stats.binomtest(hits, count).proportion_ci(0.95, method="wilson")
+    assert share_interval(hits, count) == pytest.approx((ends.low, ends.high), abs=1e-12)
