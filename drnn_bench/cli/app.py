@@ -16,6 +16,7 @@ from drnn_bench.cli.boards import compare, leaderboard
 from drnn_bench.cli.check import check
 from drnn_bench.cli.describe import describe
 from drnn_bench.cli.doctor import doctor
+from drnn_bench.cli.examples import epilog
 from drnn_bench.cli.export import export
 from drnn_bench.cli.ls import ls
 from drnn_bench.cli.measure import measure
@@ -29,7 +30,6 @@ from drnn_bench.errors import Interrupted, JobError, UserError, out_of_memory
 from drnn_bench.system import streams
 
 app = typer.Typer(
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Architecture search and benchmarks for long-sequence models under parameter budgets.",
 )
@@ -57,18 +57,10 @@ def everywhere(
         plugins.plugin(path)
 
 
-app.command()(run)
-app.command()(leaderboard)
-app.command()(compare)
-app.command()(describe)
-app.command()(measure)
-app.command()(report)
-app.command()(export)
-app.command()(replay)
-app.command()(status)
-app.command()(new)
-app.command()(check)
-app.command()(doctor)
+for command in (
+    run, leaderboard, compare, describe, measure, report, export, replay, status, new, check, doctor,
+):  # fmt: skip
+    app.command(epilog=epilog(command.__name__))(command)
 app.add_typer(ls, name="ls")
 
 
