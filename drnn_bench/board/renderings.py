@@ -12,16 +12,21 @@ from typing import Any
 from tabulate import tabulate
 
 from drnn_bench.board.caption import caption, heading
-from drnn_bench.board.columns import as_text
+from drnn_bench.board.columns import ARCHITECTURE, TableText, as_text
 from drnn_bench.board.reproduce import again
 from drnn_bench.board.verdict import Key, Verdict, by_board
 from drnn_bench.results.board_line import BoardGroup, as_records
 from drnn_bench.system.escape import markdown
 
+# The columns by which somebody chooses, six where no task or search adds one.
+SHORT = {"rank", "family", "search", "test {unit}", "solved", "parameters", "train seq/s",
+         ARCHITECTURE}  # fmt: skip
+
 
 def to_markdown(groups: Sequence[BoardGroup], verdicts: Mapping[Key, Verdict] | None = None) -> str:
-    """For each group a heading, its verdict, its table, its caption, and the commands that make it
-    again. `verdicts` are those of the whole groups, where these are a part of them."""
+    """For each group a heading, its verdict and a table that fits a page; folded below them the
+    table with all columns, its caption, and the commands that make it again. `verdicts` are those
+    of the whole groups, where these are a part of them."""
     verdicts = by_board(groups) if verdicts is None else verdicts
     parts = []
     for group in groups:
@@ -29,11 +34,27 @@ def to_markdown(groups: Sequence[BoardGroup], verdicts: Mapping[Key, Verdict] | 
         parts += [
             f"### {markdown(heading(group))}",
             verdict_markdown(verdicts[group.key]),
-            markdown_table(table.titles, table.cells, [column.right for column in table.columns]),
+            short_table(table),
+            "<details><summary>All columns, how they came about, and the commands</summary>",
+            _table(table),
             markdown(caption(group)),
             textwrap.indent(again(group.lines), "    "),
+            "</details>",
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def short_table(table: TableText) -> str:
+    chosen = [i for i, column in enumerate(table.columns) if column.title in SHORT]
+
+    def of(row: Sequence[Any]) -> list[Any]:
+        return [row[i] for i in chosen]
+
+    return _table(TableText(of(table.columns), of(table.titles), list(map(of, table.cells))))
+
+
+def _table(table: TableText) -> str:
+    return markdown_table(table.titles, table.cells, [column.right for column in table.columns])
 
 
 def verdict_markdown(verdict: Verdict) -> str:

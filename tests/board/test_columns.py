@@ -14,7 +14,7 @@ from drnn_bench.board.cells import MISSING
 from drnn_bench.results.board_line import as_records
 from drnn_bench.results.ranking import rank_rows, select
 from drnn_bench.results.recipe import Recipe
-from tests.support.markdown import table
+from tests.support.markdown import table, tables
 from tests.support.searched import (
     FAIR,
     GOOD,
@@ -142,6 +142,21 @@ def test_markdown_is_a_table_with_as_many_cells_in_each_row():
     assert shown[3]["test accuracy % ↑"] == "search only"
     assert shown[3]["train seq/s"] == MISSING
     assert shown[0]["trials"] == "3+2 (1 diverged)"
+
+
+def test_a_page_shows_six_columns_and_folds_the_others():
+    rows, order = three()
+    text = renderings.to_markdown(rank_rows(flat(rows)))
+    (head, _, *body), whole = tables(text)
+    assert head == [
+        "rank", "family", "test accuracy % ↑", "parameters", "train seq/s", "architecture",
+    ]  # fmt: skip
+    assert [row[1] for row in body] == order
+    for short, long in zip(body, whole[2:], strict=True):
+        assert set(short) <= set(long)
+    folded = text[text.index("<details>") : text.index("</details>")]
+    assert folded.count("| lstm ") == 1
+    assert "bench run --task pixel_digits" in folded
 
 
 def test_markdown_of_a_loss_counts_in_nats_downwards():

@@ -1,0 +1,75 @@
+"""Makes what the documentation takes from the code and the boards.
+
+    python docs/make.py            writes commands.md and figures/terminal.svg
+    python docs/make.py --check    says which of them differ; then exit code 1
+
+commands.md is what typer writes of the command line. The figure is what `bench leaderboard` prints
+of the published board that README shows.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from drnn_bench.board import verdict
+from drnn_bench.board.terminal import print_board
+from drnn_bench.results import records
+from drnn_bench.results.ranking import rank_rows
+
+DOCS = Path(__file__).resolve().parent
+BOARDS = DOCS.parent / "leaderboards"
+TASK, BUDGET = "pixel_digits", 5_000
+EXTERNAL_FONT = re.compile(r"\s*@font-face \{\{.*?\}\}", re.DOTALL)  # a page would fetch it
+
+
+def commands() -> str:
+    """Every command with its options."""
+    done = subprocess.run(
+        [sys.executable, "-m", "typer", "drnn_bench.cli.app", "utils", "docs",
+         "--name", "bench", "--title", "Commands"],
+        capture_output=True, text=True, check=True, cwd=DOCS.parent,
+    )  # fmt: skip
+    text = done.stdout.replace("&#x27;", "'")
+    text = re.sub(r"\n\nbench ([^\n]+)", r"\n\n    bench \1", text)  # the examples
+    return f"{text.strip()}\n"
+
+
+def terminal() -> str:
+    """The board of README at a terminal of 88 columns, as a picture."""
+    from rich._export_format import CONSOLE_SVG_FORMAT
+
+    rows, _ = records.read(BOARDS / "records" / f"{TASK}.jsonl")
+    groups = [group for group in rank_rows(rows) if group.budget == BUDGET]
+    console = Console(record=True, width=88, file=io.StringIO(), force_terminal=True)
+    words = f"bench leaderboard --task {TASK} --budget 5k"
+    console.print(f"$ {words}", highlight=False)
+    print_board(console, groups, verdict.by_board(groups, "leaderboards"))
+    return console.export_svg(
+        title=words, unique_id="terminal", code_format=EXTERNAL_FONT.sub("", CONSOLE_SVG_FORMAT)
+    )
+
+
+MADE = {"commands.md": commands, "figures/terminal.svg": terminal}
+
+
+def main() -> None:
+    different = []
+    for name, make in MADE.items():
+        path, text = DOCS / name, make()
+        if "--check" not in sys.argv:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            different.append(name)
+    for name in different:
+        print(f"docs/{name} is not what the code gives: python docs/make.py", file=sys.stderr)
+    sys.exit(1 if different else 0)
+
+
+if __name__ == "__main__":
+    main()
