@@ -1,10 +1,10 @@
 """Makes what the documentation takes from the code and the boards.
 
-    python docs/make.py            writes commands.md and figures/terminal.svg
+    python docs/make.py            writes commands.md, which-net.md and figures/terminal.svg
     python docs/make.py --check    says which of them differ; then exit code 1
 
-commands.md is what typer writes of the command line. The figure is what `bench leaderboard` prints
-of the published board that README shows.
+commands.md is what typer writes of the command line. which-net.md has the verdict of every
+published board on which families compete. The figure is what `bench leaderboard` prints of the board that README shows.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from drnn_bench.board import verdict
+from drnn_bench.board.renderings import verdict_markdown
 from drnn_bench.board.terminal import print_board
 from drnn_bench.results import records
 from drnn_bench.results.ranking import rank_rows
@@ -25,6 +26,22 @@ from drnn_bench.results.ranking import rank_rows
 DOCS = Path(__file__).resolve().parent
 BOARDS = DOCS.parent / "leaderboards"
 TASK, BUDGET = "pixel_digits", 5_000
+WHICH_NET = """
+# Which net?
+
+Look for the task that is most like yours; then search on your own data, because no board here is
+about it: `bench run --task own:path=FILE`. Each paragraph below is computed from a published board:
+what to take, what cannot be told apart from it and why you might prefer that, and what is behind. A
+board speaks for its task, its budget and its number of training steps only.
+"""
+# A published task -> what it is like.
+LIKE = {
+    "pixel_digits": "Short sequences of one channel, a class for each (64 steps)",
+    "pixel_mnist_permuted": "What matters is spread over the whole sequence (784 steps)",
+    "copy_memory": "Exact memory over a long delay (520 steps)",
+    "char_text": "The next symbol, mostly from what stands near (text)",
+    "speaker_fsdd": "Raw sound (1,000 steps)",
+}
 EXTERNAL_FONT = re.compile(r"\s*@font-face \{\{.*?\}\}", re.DOTALL)  # a page would fetch it
 
 
@@ -55,7 +72,25 @@ def terminal() -> str:
     )
 
 
-MADE = {"commands.md": commands, "figures/terminal.svg": terminal}
+def which_net() -> str:
+    """The verdict of every published board, by what the task is like."""
+    parts = [WHICH_NET.strip()]
+    for name, like in LIKE.items():
+        (path,) = (BOARDS / "records").glob(f"{name}[-.]*jsonl")
+        groups = [
+            group
+            for group in rank_rows(records.read(path)[0])
+            if len({line.family for line in group.lines}) > 1  # a net alone is no choice
+        ]
+        verdicts = verdict.by_board(groups, "leaderboards")
+        parts += [f"## {like}", f"`{path.stem}`: [the boards](../leaderboards/{path.stem}.md)."]
+        for group in groups:
+            where = f"At most {group.budget:,} parameters, {group.steps:,} steps of training:"
+            parts.append(f"{where} {verdict_markdown(verdicts[group.key])}")
+    return "\n\n".join(parts) + "\n"
+
+
+MADE = {"which-net.md": which_net, "commands.md": commands, "figures/terminal.svg": terminal}
 
 
 def main() -> None:
