@@ -4,7 +4,8 @@
     python docs/make.py --check    says which of them differ; then exit code 1
 
 commands.md is what typer writes of the command line. which-net.md has the verdict of every
-published board on which families compete. The figure is what `bench leaderboard` prints of the board that README shows.
+published board on which families compete. The figure is what `bench leaderboard` prints of the
+board that README shows.
 """
 
 from __future__ import annotations
