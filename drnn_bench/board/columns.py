@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from drnn_bench.board.cells import (
     MISSING,
@@ -149,7 +150,23 @@ class TableText:
     cells: list[list[str]]
 
 
+# The columns by which somebody chooses, six where no task or search adds one.
+SHORT = {"rank", "family", "search", "test {unit}", "solved", "parameters", "train seq/s",
+         ARCHITECTURE}  # fmt: skip
+
+
 def as_text(group: BoardGroup) -> TableText:
     shown = [column for column in COLUMNS if column.shown(group)]
     titles = [column.title.format(unit=unit(group)) for column in shown]
     return TableText(shown, titles, [[c.text(line) for c in shown] for line in group.lines])
+
+
+def as_short_text(group: BoardGroup) -> TableText:
+    """The table of those columns by which somebody chooses."""
+    whole = as_text(group)
+    chosen = [i for i, column in enumerate(whole.columns) if column.title in SHORT]
+
+    def of(row: Sequence[Any]) -> list[Any]:
+        return [row[i] for i in chosen]
+
+    return TableText(of(whole.columns), of(whole.titles), list(map(of, whole.cells)))

@@ -12,15 +12,11 @@ from typing import Any
 from tabulate import tabulate
 
 from drnn_bench.board.caption import caption, heading
-from drnn_bench.board.columns import ARCHITECTURE, TableText, as_text
+from drnn_bench.board.columns import TableText, as_short_text, as_text
 from drnn_bench.board.reproduce import again
 from drnn_bench.board.verdict import Key, Verdict, by_board
 from drnn_bench.results.board_line import BoardGroup, as_records
 from drnn_bench.system.escape import markdown
-
-# The columns by which somebody chooses, six where no task or search adds one.
-SHORT = {"rank", "family", "search", "test {unit}", "solved", "parameters", "train seq/s",
-         ARCHITECTURE}  # fmt: skip
 
 
 def to_markdown(groups: Sequence[BoardGroup], verdicts: Mapping[Key, Verdict] | None = None) -> str:
@@ -34,7 +30,7 @@ def to_markdown(groups: Sequence[BoardGroup], verdicts: Mapping[Key, Verdict] | 
         parts += [
             f"### {markdown(heading(group))}",
             verdict_markdown(verdicts[group.key]),
-            short_table(table),
+            _table(as_short_text(group)),
             "<details><summary>All columns, how they came about, and the commands</summary>",
             _table(table),
             markdown(caption(group)),
@@ -42,15 +38,6 @@ def to_markdown(groups: Sequence[BoardGroup], verdicts: Mapping[Key, Verdict] | 
             "</details>",
         ]
     return "\n\n".join(parts) + "\n"
-
-
-def short_table(table: TableText) -> str:
-    chosen = [i for i, column in enumerate(table.columns) if column.title in SHORT]
-
-    def of(row: Sequence[Any]) -> list[Any]:
-        return [row[i] for i in chosen]
-
-    return _table(TableText(of(table.columns), of(table.titles), list(map(of, table.cells))))
 
 
 def _table(table: TableText) -> str:

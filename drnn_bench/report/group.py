@@ -9,7 +9,7 @@ from typing import Any
 
 from drnn_bench.board.cells import metric_text, unit
 from drnn_bench.models.names import FAMILIES
-from drnn_bench.report.chart import GREY, Point
+from drnn_bench.report.chart import COLOURS, GREY, Point
 from drnn_bench.results.board_line import BoardGroup, BoardLine
 
 Row = dict[str, Any]
@@ -63,7 +63,9 @@ class Group:
         names = dict.fromkeys(self.name(x) for x in self.lines if x.family == line.family)
         family_hue, number = hue(line.family), list(names).index(self.name(line))
         alone = len({x.family for x in self.lines}) == 1
-        return family_hue + number * alone, family_hue + number
+        # Families of one colour, when there are more than colours, have other markers.
+        mark = family_hue + 3 * (family_hue // len(COLOURS)) + number
+        return family_hue + number * alone, mark
 
     def _kinds(self, family: str) -> dict[tuple[str, ...], list[BoardLine]]:
         kinds: dict[tuple[str, ...], list[BoardLine]] = {}

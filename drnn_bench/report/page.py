@@ -17,13 +17,22 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from drnn_bench.board.caption import caption, heading
-from drnn_bench.board.columns import as_text
+from drnn_bench.board.cells import result_text, unit
+from drnn_bench.board.columns import as_short_text, as_text
 from drnn_bench.board.reproduce import again
-from drnn_bench.board.verdict import by_board
+from drnn_bench.board.verdict import Verdict, by_board
 from drnn_bench.report.chart import Chart
 from drnn_bench.report.overall_charts import over_tasks
 from drnn_bench.report.plotly_figure import figure
-from drnn_bench.report.sections import Board, Section, provenance_rows, warnings
+from drnn_bench.report.sections import (
+    COST,
+    FAR,
+    SURE,
+    Board,
+    Section,
+    provenance_rows,
+    warnings,
+)
 from drnn_bench.results.board_line import BoardGroup
 from drnn_bench.system.escape import html
 
@@ -42,7 +51,7 @@ def page(sections: list[Section], notes: list[str], written: str) -> str:
         _templates()
         .get_template("page.html")
         .render(
-            title=f"Leaderboard: {', '.join(tasks)}",
+            title=_title(tasks),
             sections=sections,
             verdicts=by_board(groups),
             overall=over_tasks(groups),
@@ -54,6 +63,10 @@ def page(sections: list[Section], notes: list[str], written: str) -> str:
             plotly=_packed_plotly(),
         )
     )
+
+
+def _title(tasks: list[str]) -> str:
+    return f"Leaderboard: {tasks[0]}" if len(tasks) == 1 else f"Leaderboards of {len(tasks)} tasks"
 
 
 @lru_cache
@@ -72,10 +85,15 @@ def _templates() -> Environment:
         "heading": heading,
         "caption": caption,
         "as_text": as_text,
+        "as_short_text": as_short_text,
         "commands": _commands,
+        "teaser": _teaser,
         "warnings_of": _warnings_of,
         "plotly_json": _plotly_json,
         "provenance_rows": provenance_rows,
+        "FAR": FAR,
+        "SURE": SURE,
+        "COST": COST,
     }
     return templates
 
@@ -83,6 +101,13 @@ def _templates() -> Environment:
 def _escaped(value: Any) -> Markup:
     """Jinja's own escaping leaves control characters as they are; ours shows what they are."""
     return value if isinstance(value, Markup) else Markup(html(value))
+
+
+def _teaser(group: BoardGroup, verdict: Verdict) -> str:
+    """The verdict in a few words."""
+    if verdict.take is None or not group.lines:
+        return verdict.headline
+    return f"{verdict.headline}: {result_text(group.lines[0])} {unit(group)}"
 
 
 def _commands(group: BoardGroup) -> Markup:

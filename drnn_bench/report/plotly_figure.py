@@ -26,7 +26,9 @@ def figure(chart: Chart) -> dict[str, Any]:
         "layout": {
             "xaxis": _axis(chart.x),
             "yaxis": _axis(chart.y),
-            "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
+            # The buttons stand in the right margin, where they cover no legend.
+            "margin": {"l": 8, "r": 36, "t": 8, "b": 8},
+            "modebar": {"orientation": "v"},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "dragmode": False,  # on a phone a finger on a chart scrolls the page

@@ -25,6 +25,8 @@ from drnn_bench.results.board_line import BoardGroup, BoardLine
 from drnn_bench.results.study_lines import finals_of, study_rows
 
 Row = dict[str, Any]
+SURE, COST = "How sure is this?", "What does it cost?"
+FAR, SEARCH = "How far does it see?", "How did the search go?"
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,27 @@ class Winner:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a reader may ask next, and the charts that answer it."""
+
+    title: str
+    charts: list[Chart]
+
+
+@dataclass(frozen=True)
 class Board:
-    """One budget of a section: what is ranked together, its charts and its winners."""
+    """One budget of a section: what is ranked together, the chart that answers, what else one may
+    ask, and its winners."""
 
     ranked: BoardGroup
     group: Group
-    charts: list[Chart]
+    lead: Chart
+    questions: list[Question]
     winners: list[Winner]
+
+    @property
+    def charts(self) -> list[Chart]:
+        return [self.lead, *(chart for question in self.questions for chart in question.charts)]
 
 
 @dataclass(frozen=True)
@@ -76,22 +92,20 @@ def make_sections(groups: Sequence[BoardGroup], rows: list[Row]) -> list[Section
         finals = {line.study: finals_of(line, rows) for line in lines}
         boards = [_board(group, Group(group.lines, studies, finals)) for group in budgets]
         whole = Group(lines, studies, finals)
-        sections.append(Section(task, title, [accuracy_by_parameters(whole)], boards))
+        charts = [accuracy_by_parameters(whole)] if len(boards) > 1 else []
+        sections.append(Section(task, title, charts, boards))
     return sections
 
 
 def _board(ranked: BoardGroup, group: Group) -> Board:
-    charts = [
-        pareto(group),
-        learning_curves(group),
-        equal_seconds(group),
-        mrl_against_metric(group),
-        *best_so_far(group),
-        *against_random(group),
-        importances(group),
-        *starting_dilation(group),
+    questions = [
+        Question(SURE, [learning_curves(group)]),
+        Question(COST, [equal_seconds(group)]),
+        Question(FAR, [mrl_against_metric(group), *starting_dilation(group)]),
+        Question(SEARCH, [*best_so_far(group), *against_random(group), importances(group)]),
     ]
-    return Board(ranked, group, charts, [_winner(group, line) for line in ranked.winners])
+    winners = [_winner(group, line) for line in ranked.winners]
+    return Board(ranked, group, pareto(group), questions, winners)
 
 
 def _winner(group: Group, line: BoardLine) -> Winner:

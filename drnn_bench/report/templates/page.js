@@ -1,4 +1,5 @@
-// Draws the charts in the reader's colours, and folds the tables that now have a drawing above.
+// Draws the charts in the reader's colours, and folds the tables that now have a drawing above;
+// finds tasks by their words.
 (async () => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const colours = () => {
@@ -29,16 +30,40 @@
   plotly.text = await new Response(unpacked).text();
   document.head.append(plotly);
   const charts = [...document.querySelectorAll(".chart")];
-  for (const box of charts) {
+  const draw = async (box) => {
+    box.dataset.begun = "";
     const spec = JSON.parse(box.parentElement.querySelector("script").textContent);
+    if (box.clientWidth < 500) { // a phone: the legend is long, and stands below
+      box.classList.add("narrow");
+      spec.layout.legend = { orientation: "h", x: 0, y: -0.35, yanchor: "top" };
+    }
     await Plotly.newPlot(box, spec.data, merge(spec.layout), config);
     for (const table of box.closest("section").querySelectorAll(":scope > details.data"))
       table.open = false;
     await new Promise((next) => setTimeout(next)); // the page answers between two charts
-  }
-  dark.addEventListener("change", () =>
-    charts.forEach((box) => Plotly.react(box, box.data, merge(box.layout), config)));
+  };
+  // A chart is drawn when it can be seen: in what is folded it has no size.
+  const drawShown = async () => {
+    for (const box of charts)
+      if (!("begun" in box.dataset) && !box.parentElement.closest("details:not([open])"))
+        await draw(box);
+    document.documentElement.dataset.drawn = charts.filter((box) => "begun" in box.dataset).length;
+  };
+  document.addEventListener("toggle", drawShown, true);
+  dark.addEventListener("change", () => charts.filter((box) => box.data).forEach((box) =>
+    Plotly.react(box, box.data, merge(box.layout), config)));
   addEventListener("beforeprint", () =>
-    document.querySelectorAll("details").forEach((table) => { table.open = true; }));
-  document.documentElement.dataset.drawn = charts.length;
+    document.querySelectorAll("details.question, details.data").forEach((part) => {
+      part.open = true;
+    }));
+  const tasks = [...document.querySelectorAll("details.task")];
+  const search = document.getElementById("search");
+  if (search) {
+    search.closest("p").hidden = false;
+    search.addEventListener("input", () => tasks.forEach((task) => {
+      const words = task.querySelector("summary").textContent.toLowerCase();
+      task.hidden = !words.includes(search.value.trim().toLowerCase());
+    }));
+  }
+  await drawShown();
 })();
