@@ -18,6 +18,8 @@ from drnn_bench.board.verdict import Key, Verdict, by_board
 from drnn_bench.results.board_line import BoardGroup, as_records
 from drnn_bench.system.escape import markdown
 
+DETAILS = "All columns, how they came about, and the commands"
+
 
 def to_markdown(groups: Sequence[BoardGroup], verdicts: Mapping[Key, Verdict] | None = None) -> str:
     """For each group a heading, its verdict and a table that fits a page; folded below them the
@@ -31,7 +33,7 @@ def to_markdown(groups: Sequence[BoardGroup], verdicts: Mapping[Key, Verdict] | 
             f"### {markdown(heading(group))}",
             verdict_markdown(verdicts[group.key]),
             _table(as_short_text(group)),
-            "<details><summary>All columns, how they came about, and the commands</summary>",
+            f"<details><summary>{DETAILS}</summary>",
             _table(table),
             markdown(caption(group)),
             textwrap.indent(again(group.lines), "    "),

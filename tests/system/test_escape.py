@@ -242,13 +242,14 @@ def test_a_board_in_markdown_has_its_own_columns_and_no_markup(name):
     text = renderings.to_markdown(board)
     assert text == "\n".join(map(escape.plain, text.split("\n")))
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
-    assert not [t for t in tokens if t.type.startswith("html")]
+    blocks = [t.content for t in tokens if t.type.startswith("html")]
+    assert blocks == [f"<details><summary>{renderings.DETAILS}</summary>\n", "</details>\n"]
     inline = [child for t in tokens for child in t.children or []]
     bold = [t.type for t in inline if t.type.startswith("strong")]
     assert bold == ["strong_open", "strong_close"]  # the verdict's headline
     assert {t.type for t in inline} - set(bold) <= {"text", "text_special"}
     rows = sum(t.type == "tr_open" for t in tokens)
-    assert rows == 3
+    assert rows == 2 * 3  # the short table and that of all columns
     assert sum(t.type == "td_open" for t in tokens) == 2 * sum(t.type == "th_open" for t in tokens)
     compared = budgets.to_text(board, "lstm", csv=False)
     assert compared == "\n".join(map(escape.plain, compared.split("\n")))
