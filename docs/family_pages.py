@@ -17,7 +17,7 @@ from family_costs import costs, edges
 from family_examples import EXAMPLES, STEPS
 from published import boards
 
-from drnn_bench.board.cells import rank_text, result_text, with_unit
+from drnn_bench.board.cells import rank_text, result_with_unit
 from drnn_bench.board.renderings import markdown_table
 from drnn_bench.board.standing import Standing, standing
 from drnn_bench.models.architecture import Architecture, option_types
@@ -216,7 +216,7 @@ def ranks(family: str) -> str:
             f"{line.budget:,}",
             f"{line.steps:,}",
             f"{rank_text(line)} of {len(one.ranked)}",
-            with_unit(result_text(line), one.group),
+            result_with_unit(line, one.group),
             _verdict(line, one),
         )
         for _, line, one in lines

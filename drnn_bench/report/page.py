@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from drnn_bench.board.caption import caption, heading
-from drnn_bench.board.cells import result_text, with_unit
+from drnn_bench.board.cells import result_with_unit
 from drnn_bench.board.columns import as_short_text, as_text
 from drnn_bench.board.reproduce import again
 from drnn_bench.board.verdict import Verdict, by_board
@@ -114,7 +114,7 @@ def _teaser(group: BoardGroup, verdict: Verdict) -> str:
     """The verdict in a few words."""
     if verdict.take is None or not group.lines:
         return verdict.headline
-    return f"{verdict.headline}: {with_unit(result_text(group.lines[0]), group)}"
+    return f"{verdict.headline}: {result_with_unit(group.lines[0], group)}"
 
 
 def _commands(group: BoardGroup) -> Markup:
