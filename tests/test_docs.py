@@ -53,6 +53,7 @@ def test_every_family_has_a_page_and_a_drawing_that_can_be_read_by_ear():
         assert path.stem in title.text
         rows = [text.text for text in drawing.iter(f"{SVG}text")]
         assert rows[0] == "input"  # text is text
+        assert "prefers-color-scheme:dark" in path.read_text()
         assert desc.text == f"From the input up: {'; '.join(rows[1:-2])}."
 
 

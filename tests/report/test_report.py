@@ -132,7 +132,7 @@ def test_the_first_screen_has_the_answer_and_folds_the_rest(browser, runs):
     assert all("copy_memory" in words for words in shown)
     visit.page.fill("#search", "")
     second.locator("summary").first.click()
-    visit.page.wait_for_function("document.querySelectorAll('details.task')[1].open")
+    visit.page.wait_for_selector("#task-1[open]", state="attached")
     assert visit.all("details.task", "e.open").count(True) == 1
     assert visit.said == []
 
