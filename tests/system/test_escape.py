@@ -117,7 +117,8 @@ def test_a_printed_command_runs_what_it_says_and_nothing_else(name, reader, tmp_
         script = "".join(map(textwrap.dedent, blocks))
     else:
         text = page(make_sections(board, rows), [], "now")
-        script = "\n".join(map(html.unescape, re.findall(r"(?s)<pre[^>]*><code>(.*?)</code>", text)))
+        blocks = re.findall(r"(?s)<pre[^>]*><code>(.*?)</code>", text)
+        script = "\n".join(map(html.unescape, blocks))
     argvs = shell_argv(script, tmp_path)
     assert [argv[:2] for argv in argvs] == [["run", "--task"]] * 2
     assert [parse_task(argv[2]).target for argv in argvs] == [name, name]
