@@ -30,9 +30,7 @@ def command(*words: str) -> list[str]:
     return [sys.executable, str(ROOT / "bench.py"), *map(str, words)]
 
 
-def in_this_process(
-    *words: str, cwd: Path, processes: bool = False
-) -> subprocess.CompletedProcess:
+def in_this_process(*words: str, cwd: Path, processes: bool = False) -> subprocess.CompletedProcess:
     """The console script's own function, with the same folder, words and width of terminal. Its
     trainers are in this process too, unless they are to be `processes` of their own."""
     out, errors = io.StringIO(), io.StringIO()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from kills import undisturbed
 
 from drnn_bench.execution.job import (
     Event,
@@ -20,6 +21,7 @@ from drnn_bench.execution.job import (
     Yielded,
 )
 from drnn_bench.execution.trainer import Trainer
+from drnn_bench.jobs.plan import Plan
 
 
 class InlineExecutor:
@@ -98,6 +100,13 @@ def without_processes(patch: pytest.MonkeyPatch) -> None:
     """Runs and replays of this process train in it."""
     for room in ("job", "replay"):
         patch.setattr(f"drnn_bench.jobs.{room}.LocalExecutor", InPlaceOfLocal)
+
+
+def left_in_peace(folder: Path, **request: Any) -> Plan:
+    """A search and its finals, undisturbed, in this process: what others are held to."""
+    with pytest.MonkeyPatch.context() as patch:
+        without_processes(patch)
+        return undisturbed(folder, **request)
 
 
 class Vanish(BaseException):
