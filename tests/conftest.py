@@ -22,6 +22,7 @@ from tests.support.command import (  # noqa: E402
     command,
     in_this_process,
 )
+from tests.support.inline import without_processes  # noqa: E402
 from tests.support.page import FILES  # noqa: E402
 from tests.support.postgres import database, postgres  # noqa: E402, F401  (fixtures)
 
@@ -75,13 +76,19 @@ def bench(tmp_path):
 
 @pytest.fixture
 def typed(tmp_path):
-    """As `bench`, but in this process, which has torch loaded: for what is no matter of the
-    process itself. The trainers of a run are processes all the same."""
+    """As `bench`, but in this process, which has torch loaded: for what is no matter of
+    processes. The trainers of a run are in it too, unless `processes` is said."""
 
-    def call(*words: str, code: int | None = 0, cwd: Path = tmp_path):
-        return checked(in_this_process(*words, cwd=cwd), code)
+    def call(*words: str, code: int | None = 0, cwd: Path = tmp_path, processes: bool = False):
+        return checked(in_this_process(*words, cwd=cwd, processes=processes), code)
 
     return call
+
+
+@pytest.fixture
+def inline(monkeypatch):
+    """Runs from Python have their trainers in this process."""
+    without_processes(monkeypatch)
 
 
 @pytest.fixture

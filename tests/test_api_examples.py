@@ -54,7 +54,7 @@ def test_the_examples_of_nets_hold(name):
 
 
 @pytest.mark.slow
-def test_the_example_of_a_run_holds_and_its_board_is_published(tmp_path, monkeypatch):
+def test_the_example_of_a_run_holds_and_its_board_is_published(inline, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_examples("run")
     rows, _ = records.read(Path("runs/records.jsonl"))

@@ -11,7 +11,7 @@ from typing import Any
 from drnn_bench.errors import UserError
 from drnn_bench.results.board_line import BoardLine
 from drnn_bench.results.recipe import Recipe
-from drnn_bench.search.space_file import default_path, read_space
+from drnn_bench.search.space_file import default_path, read_table
 from drnn_bench.system.escape import file_name, shell
 from drnn_bench.tasks.spec import join_spec, split_spec
 
@@ -83,10 +83,11 @@ def bench_words(line: BoardLine) -> tuple[str, ...]:
 def own_space(line: BoardLine) -> bool:
     """Whether a line's search space or recipe differs from those that come with its family."""
     try:
-        shipped = read_space(default_path(line.family))
+        shipped = read_table(default_path(line.family))
     except UserError:  # a family of a plug-in that is not here
         return True
-    return line.space != shipped.table or line.recipe != shipped.recipe.table
+    recipe = Recipe.from_table(shipped.get("recipe", {}))
+    return line.space != shipped.get("space") or line.recipe != recipe.table
 
 
 def _file(line: BoardLine) -> str:

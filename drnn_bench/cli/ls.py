@@ -64,7 +64,9 @@ def ls_tasks(as_json: JsonOption = False) -> None:
 
 @ls.command("data")
 def ls_data(
-    path: Annotated[str, typer.Argument(help="A file or folder of sequences.")],
+    path: Annotated[
+        str, typer.Argument(help="A file or folder of sequences, or the whole word of --task.")
+    ],
     options: Annotated[
         list[str] | None,
         typer.Argument(
@@ -75,9 +77,13 @@ def ls_data(
 ) -> None:
     """How `--task own` would understand your data."""
     from drnn_bench.tasks.own.summary import data_summary
-    from drnn_bench.tasks.registry import make_task
+    from drnn_bench.tasks.registry import make_task, parse_task
 
-    task, arrays, notes, facts = make_task("own", [f"path={path}", *(options or [])]).read(None)
+    if path.startswith("own:") and not options:
+        own = parse_task(path)
+    else:
+        own = make_task("own", [f"path={path}", *(options or [])])
+    task, arrays, notes, facts = own.read(None)
     if as_json:
         print(json.dumps(data_summary(task, arrays, facts) | {"notes": list(notes)}, indent=2))
         return

@@ -39,13 +39,13 @@ SOME_LENGTH = 1_000  # steps, where a value is tried by itself
 def default_path(family: str) -> Path:
     """The file that comes with drnn_bench, inside the wheel or at the root of a checkout; of a
     plug-in's family, the one beside the file that defines it."""
-    kind = architecture_type(family)
     if family not in FAMILIES:
-        beside = source_file(kind).with_name(f"{family}.toml")
+        source = source_file(architecture_type(family))
+        beside = source.with_name(f"{family}.toml")
         if not beside.is_file():
             raise UserError(
-                f"family {family} has no search space: put {beside.name} beside "
-                f"{source_file(kind)}, or give --search-space"
+                f"family {family} has no search space: put {beside.name} beside {source}, "
+                "or give --search-space"
             )
         return beside
     package = Path(__file__).parent.parent
@@ -57,23 +57,29 @@ def default_path(family: str) -> Path:
 
 def read_space(path: Path | str) -> SearchSpace:
     """Raises UserError in one line: the file, the key, what is wrong and what would be right."""
+    table = read_table(path)
+    try:
+        return make_space(table)
+    except UserError as error:
+        raise UserError(f"search space {path}: {error}") from None
+
+
+def read_table(path: Path | str) -> dict[str, Any]:
+    """The file as it is written; only `read_space` checks what it says, which takes the families'
+    nets and so torch."""
     path = Path(path)
     try:
         with path.open("rb") as file:
             text = file.read(LARGEST_FILE + 1)  # /dev/zero has no end
         if len(text) > LARGEST_FILE:
             raise UserError(f"search space {path} is larger than any: {LARGEST_FILE:,} bytes")
-        table = tomllib.loads(text.decode())
+        return tomllib.loads(text.decode())
     except FileNotFoundError:
         raise UserError(f"search space {path} does not exist") from None
     except OSError as error:
         raise UserError(f"search space {path} cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"search space {path} is no TOML: {error}") from None
-    try:
-        return make_space(table)
-    except UserError as error:
-        raise UserError(f"search space {path}: {error}") from None
 
 
 def make_space(table: dict[str, Any]) -> SearchSpace:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 import pytest
-from kills import faults, row_faults, undisturbed, words
+from kills import faults, row_faults, words
 
 from drnn_bench.errors import UserError
 from drnn_bench.execution.job import Lost, Returned, Yielded
@@ -27,6 +27,7 @@ from tests.support.executor_contract import (
     next_event,
     ready,
 )
+from tests.support.inline import left_in_peace
 from tests.support.refused import refusal
 from tests.support.runs import counts, in_training, total, wait_for
 from tests.support.toy_jobs import Count, Damaged, Hangs, Where
@@ -235,7 +236,7 @@ class TestWrongInput:
 def test_a_search_whose_nodes_and_driver_die_is_that_of_a_run_left_in_peace(
     cluster, join, start, tmp_path
 ):
-    plan = undisturbed(tmp_path / "undisturbed", **SEARCH)
+    plan = left_in_peace(tmp_path / "undisturbed", **SEARCH)
     first, _ = join(), join()
     storage = sqlite_url(tmp_path / "runs")
     typed = ("run", "--ray", cluster.address, *words(SEARCH))

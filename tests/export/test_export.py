@@ -267,7 +267,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_file_as_it_was(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_loses_and_doubles_no_weights(tmp_path):
+def test_a_run_loses_and_doubles_no_weights(inline, tmp_path):
     runs = tmp_path / "runs"
     request = Request(runs_dir=str(runs), device="cpu", families=("dilated_cnn",), budgets=(400,),
                       steps=4, trials=1, seeds=2, workers=1)  # fmt: skip

@@ -13,6 +13,7 @@ from drnn_bench.jobs.reporter import Silent
 from drnn_bench.results import records
 from drnn_bench.results.ranking import rank_rows
 from drnn_bench.search.candidates import SEEDS, candidate_seed
+from tests.support.inline import without_processes
 
 
 class Told(Silent):
@@ -27,7 +28,9 @@ def run(folder, trials=8, kind=WithoutSpeed):
     request = Request(runs_dir=str(folder), device="cpu", workers=1, families=("rnn",),
                       trials=trials, steps=8, seeds=1, pruner="none")  # fmt: skip
     plan, told = make_plan(request), Told()
-    kind(plan, told).run()
+    with pytest.MonkeyPatch.context() as patch:
+        without_processes(patch)
+        kind(plan, told).run()
     rows, notes = records.read(folder / "records.jsonl")
     assert not notes
     return plan, rows, told.lines

@@ -18,6 +18,7 @@ from drnn_bench.jobs.plan import Request, make_plan
 from drnn_bench.jobs.replay import find_final
 from drnn_bench.jobs.reporter import Silent
 from drnn_bench.results import records
+from tests.support.inline import without_processes
 from tests.support.page import FILES
 from tests.support.runs import rows, wait_for
 from tests.support.searched import searched
@@ -27,7 +28,9 @@ def trained(folder: Path, **changes) -> None:
     """Leaves a runs folder of finals."""
     asked = {"families": ("dilated_cnn",), "budgets": (500,), "steps": 8, "trials": 1, "seeds": 2}
     asked |= {"workers": 1, "device": "cpu", "runs_dir": str(folder / "runs")} | changes
-    WithoutSpeed(make_plan(Request(**asked)), Silent()).run()
+    with pytest.MonkeyPatch.context() as patch:
+        without_processes(patch)
+        WithoutSpeed(make_plan(Request(**asked)), Silent()).run()
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ def test_how_many_searches_there_may_be(tmp_path, searches):
         make_plan(request(tmp_path, searches=searches))
 
 
-def test_searches_are_added_to_and_end_on_one_line(tmp_path):
+def test_searches_are_added_to_and_end_on_one_line(inline, tmp_path):
     Run(make_plan(request(tmp_path)), Silent()).run()
     Run(make_plan(request(tmp_path, searches=2)), Silent()).run()
     rows, notes = records.read(tmp_path / "records.jsonl")

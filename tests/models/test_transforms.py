@@ -82,7 +82,7 @@ ONE_LAYER = {
 @pytest.mark.parametrize("family", FAMILIES)
 def test_compile_with_the_eager_backend(family):
     model, _, x = net_and_inputs(family, ONE_LAYER[family])
-    x = x[:, :9]
+    x = x[:, :5]  # the compiler unrolls them
     torch.compiler.reset()
     y = torch.compile(model, backend="eager")(x)
     y.sin().sum().backward()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from kills import besiege, faults, row_faults, studies, undisturbed, words
+from kills import besiege, faults, row_faults, studies, words
 
 from drnn_bench.search.trial_facts import best_trial
 from tests.support.command import ENV, command
+from tests.support.inline import left_in_peace
 
 SEARCH = {"families": ("dilated_rnn", "lstm"), "trials": 4, "steps": 30, "seeds": 1,
           "sampler": "random", "pruner": "none"}  # fmt: skip
@@ -14,7 +15,7 @@ SEARCH = {"families": ("dilated_rnn", "lstm"), "trials": 4, "steps": 30, "seeds"
 
 @pytest.mark.slow
 def test_kills_at_random_moments_change_nothing(tmp_path):
-    plan = undisturbed(tmp_path / "undisturbed", **SEARCH)
+    plan = left_in_peace(tmp_path / "undisturbed", **SEARCH)
     storage = f"sqlite:///{tmp_path}/runs/studies.db"
     killed = besiege(
         command("run", "--workers", "2", *words(SEARCH)), tmp_path, storage,

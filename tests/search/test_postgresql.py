@@ -10,12 +10,13 @@ import sys
 import time
 
 import pytest
-from kills import faults, row_faults, studies, trainer_pids, undisturbed, words
+from kills import faults, row_faults, studies, trainer_pids, words
 
 from drnn_bench.errors import JobError, UserError
 from drnn_bench.search.lock import advisory_key, drivers_at_work, only_driver
 from drnn_bench.search.trial_facts import count_trials
 from tests.support.command import ENV
+from tests.support.inline import left_in_peace
 from tests.support.runs import wait_for
 
 SEARCH = {"families": ("lstm", "dilated_cnn"), "trials": 4, "steps": 30, "seeds": 1,
@@ -28,7 +29,7 @@ HOLDERS = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
 def whole(tmp_path_factory):
     """The same search by one trainer, undisturbed."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    return undisturbed(folder, **SEARCH), folder
+    return left_in_peace(folder, **SEARCH), folder
 
 
 def done(storage):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from drnn_bench.cli import app
+from tests.support.inline import without_processes
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -29,8 +30,9 @@ def command(*words: str) -> list[str]:
     return [sys.executable, str(ROOT / "bench.py"), *map(str, words)]
 
 
-def in_this_process(*words: str, cwd: Path) -> subprocess.CompletedProcess:
-    """The console script's own function, with the same folder, words and width of terminal."""
+def in_this_process(*words: str, cwd: Path, processes: bool = False) -> subprocess.CompletedProcess:
+    """The console script's own function, with the same folder, words and width of terminal. Its
+    trainers are in this process too, unless they are to be `processes` of their own."""
     out, errors = io.StringIO(), io.StringIO()
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -40,6 +42,8 @@ def in_this_process(*words: str, cwd: Path) -> subprocess.CompletedProcess:
         patch.chdir(cwd)
         patch.setenv("COLUMNS", ENV["COLUMNS"])
         patch.setattr(sys, "argv", ["bench", *map(str, words)])
+        if not processes:
+            without_processes(patch)
         with pytest.raises(SystemExit) as ended:
             app.main()
     return subprocess.CompletedProcess(words, ended.value.code, out.getvalue(), errors.getvalue())

@@ -1,11 +1,18 @@
-"""An executor without processes: it runs jobs in this one. For tests that look inside a search."""
+"""Executors without processes: they run jobs in this one. For tests that look inside a search, and
+for those that processes are no matter of: each trainer would import torch."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
+
+import pytest
+import torch
+from kills import undisturbed
 
 from drnn_bench.execution.job import (
     Event,
@@ -14,6 +21,7 @@ from drnn_bench.execution.job import (
     Yielded,
 )
 from drnn_bench.execution.trainer import Trainer
+from drnn_bench.jobs.plan import Plan
 
 
 class InlineExecutor:
@@ -63,6 +71,42 @@ class InlineExecutor:
     def close(self) -> None:
         self._at.clear()
         self._answers.clear()
+
+
+class InPlaceOfLocal(InlineExecutor):
+    """An executor for whoever asks for a LocalExecutor."""
+
+    pids: list[int] = []  # noqa: RUF012
+
+    def __init__(self, size: int, log: Path, shared: Any = None, modules: Sequence[str] = ()):
+        super().__init__(size, shared)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log, self._random = log, {}
+
+    def advance(self, ticket: int) -> None:
+        """Each trainer has its own output and its own random numbers, as a process has."""
+        outside = torch.get_rng_state()
+        torch.set_rng_state(self._random.get(ticket, outside))
+        with (
+            self._log.open("a") as log,
+            contextlib.redirect_stdout(log), contextlib.redirect_stderr(log),
+        ):  # fmt: skip
+            super().advance(ticket)
+        self._random[ticket] = torch.get_rng_state()
+        torch.set_rng_state(outside)
+
+
+def without_processes(patch: pytest.MonkeyPatch) -> None:
+    """Runs and replays of this process train in it."""
+    for room in ("job", "replay"):
+        patch.setattr(f"drnn_bench.jobs.{room}.LocalExecutor", InPlaceOfLocal)
+
+
+def left_in_peace(folder: Path, **request: Any) -> Plan:
+    """A search and its finals, undisturbed, in this process: what others are held to."""
+    with pytest.MonkeyPatch.context() as patch:
+        without_processes(patch)
+        return undisturbed(folder, **request)
 
 
 class Vanish(BaseException):

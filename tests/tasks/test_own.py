@@ -182,6 +182,7 @@ def test_without_a_path_it_says_how(typed):
 def test_ls_data_shows_how_it_would_be_understood(typed, tmp_path):
     path = saved(tmp_path, x=noise(30, 7), mark=np.arange(30) % 3)
     shown = typed("ls", "data", path, "target=mark", "length=5").stdout
+    assert typed("ls", "data", f"own:path={path},target=mark,length=5").stdout == shown
     assert shown.startswith(
         "mine: 30 sequences of 5 steps, 1 channel, 3 classes (0, 1, 2); 18 train"
     )
