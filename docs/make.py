@@ -1,11 +1,11 @@
 """Makes what the documentation takes from the code and the boards.
 
-    python docs/make.py            writes commands.md, which-net.md and figures/terminal.svg
+    python docs/make.py            writes commands.md, which-net.md, figures/terminal.svg, families/
     python docs/make.py --check    says which of them differ; then exit code 1
 
 commands.md is what typer writes of the command line. which-net.md has the verdict of every
 published board on which families compete. The figure is what `bench leaderboard` prints of the
-board that README shows.
+board that README shows. families/ has a page for each family (family_pages.py).
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import family_pages
+from published import boards
 from rich.console import Console
 
 from drnn_bench.board import verdict
 from drnn_bench.board.renderings import verdict_markdown
 from drnn_bench.board.terminal import print_board
-from drnn_bench.results import records
-from drnn_bench.results.ranking import rank_rows
 
 DOCS = Path(__file__).resolve().parent
-BOARDS = DOCS.parent / "leaderboards"
 TASK, BUDGET = "pixel_digits", 5_000
 WHICH_NET = """
 # Which net?
@@ -33,7 +32,8 @@ WHICH_NET = """
 Look for the task that is most like yours; then search on your own data, because no board here is
 about it: `bench run --task own:path=FILE`. Each paragraph below is computed from a published board:
 what to take, what cannot be told apart from it and why you might prefer that, and what is behind. A
-board speaks for its task, its budget and its number of training steps only.
+board speaks for its task, its budget and its number of training steps only. What a family is, and
+where it stands on all boards, is on its page: [families](families/README.md).
 """
 # A published task -> what it is like.
 LIKE = {
@@ -62,8 +62,7 @@ def terminal() -> str:
     """The board of README at a terminal of 88 columns, as a picture."""
     from rich._export_format import CONSOLE_SVG_FORMAT
 
-    rows, _ = records.read(BOARDS / "records" / f"{TASK}.jsonl")
-    groups = [group for group in rank_rows(rows) if group.budget == BUDGET]
+    groups = [group for group in boards()[TASK] if group.budget == BUDGET]
     console = Console(record=True, width=88, file=io.StringIO(), force_terminal=True)
     words = f"bench leaderboard --task {TASK} --budget 5k"
     console.print(f"$ {words}", highlight=False)
@@ -77,21 +76,22 @@ def which_net() -> str:
     """The verdict of every published board, by what the task is like."""
     parts = [WHICH_NET.strip()]
     for name, like in LIKE.items():
-        (path,) = (BOARDS / "records").glob(f"{name}[-.]*jsonl")
-        groups = [
-            group
-            for group in rank_rows(records.read(path)[0])
-            if len({line.family for line in group.lines}) > 1  # a net alone is no choice
-        ]
+        stem = next(stem for stem in boards() if re.fullmatch(rf"{name}(-.*)?", stem))
+        groups = boards()[stem]
         verdicts = verdict.by_board(groups, "leaderboards")
-        parts += [f"## {like}", f"`{path.stem}`: [the boards](../leaderboards/{path.stem}.md)."]
+        parts += [f"## {like}", f"`{stem}`: [the boards](../leaderboards/{stem}.md)."]
         for group in groups:
             where = f"At most {group.budget:,} parameters, {group.steps:,} steps of training:"
             parts.append(f"{where} {verdict_markdown(verdicts[group.key])}")
     return "\n\n".join(parts) + "\n"
 
 
-MADE = {"which-net.md": which_net, "commands.md": commands, "figures/terminal.svg": terminal}
+MADE = {
+    "which-net.md": which_net,
+    "commands.md": commands,
+    "figures/terminal.svg": terminal,
+    **family_pages.made(),
+}
 
 
 def main() -> None:
@@ -99,6 +99,7 @@ def main() -> None:
     for name, make in MADE.items():
         path, text = DOCS / name, make()
         if "--check" not in sys.argv:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
             different.append(name)

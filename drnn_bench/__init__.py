@@ -8,6 +8,7 @@ The public API, each part imported when it is first used:
     mean_recurrent_length  the paper's measure of how far information travels, exact
     run                    the whole job: search, finals, throughput, leaderboard
     leaderboard            the ranked table of what has been run
+    styled                 that table as a notebook shows it best
     replay                 a recorded final trained again: did it come out the same?
     load                   a net that `bench export` wrote
     plugin                 a Python file of yours: tasks, families, metrics, cells
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from drnn_bench.board.frame import leaderboard
+    from drnn_bench.board.styled import styled
     from drnn_bench.export.loading import load
     from drnn_bench.jobs.api import replay, run
     from drnn_bench.models.build import build, configure, describe
@@ -36,6 +38,7 @@ __all__ = [
     "plugin",
     "replay",
     "run",
+    "styled",
 ]
 
 # The module of each public name.
@@ -49,6 +52,7 @@ _MODULES = {
     "plugin": "plugins",
     "replay": "jobs.api",
     "run": "jobs.api",
+    "styled": "board.styled",
 }
 
 

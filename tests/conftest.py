@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 pytest.register_assert_rewrite("tests.support")  # before it is imported
 
 from drnn_bench import plugins  # noqa: E402
+from tests.support.browser import browser  # noqa: E402, F401  (a fixture)
 from tests.support.command import (  # noqa: E402
     ENV,
     ROOT,

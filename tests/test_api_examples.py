@@ -62,6 +62,7 @@ def test_the_example_of_a_run_holds_and_its_board_is_published(inline, tmp_path,
     assert published == rows
     assert publish.check(Path("leaderboards")) == []
     run_examples("leaderboard")
+    run_examples("styled")
     run_examples("replay")
     export(output="net", runs_dir="runs")
     run_examples("load")

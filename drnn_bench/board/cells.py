@@ -62,6 +62,12 @@ def result_text(line: BoardLine) -> str:
     return f"{mean} ± {metric_text(line.shown_as, half)}"
 
 
+def result_with_unit(line: BoardLine, group: BoardGroup) -> str:
+    """`result_text` with the metric's unit, where there is a result."""
+    text = result_text(line)
+    return with_unit(text, group) if line.n else text
+
+
 def searches_text(line: BoardLine) -> str:
     """How many searches a line is over, and the lowest and the highest of their test means."""
     if not line.search_means:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drnn_bench.board.cells import metric_text, number_text, result_text, with_unit
+from drnn_bench.board.cells import metric_text, number_text, result_with_unit, with_unit
 from drnn_bench.board.net_words import net_words
 from drnn_bench.board.standing import Standing, all_diverged, finals, learned, name, names
 from drnn_bench.results.board_line import BoardGroup, BoardLine
@@ -149,7 +149,7 @@ def _with_preference(one: Standing, take: BoardLine, line: BoardLine) -> str:
 
 
 def _result(group: BoardGroup, line: BoardLine) -> str:
-    return with_unit(result_text(line), group)
+    return result_with_unit(line, group)
 
 
 def _trusted(line: BoardLine) -> bool:

@@ -80,6 +80,7 @@ def compare(
     runs_dir: RunsOption = "runs",
     base: Annotated[str, typer.Option(help="The family that speed is compared with.")] = "lstm",
     format: FormatOption = Format.table,
+    as_json: JsonOption = False,
 ) -> None:
     """Families against budgets: the metric, and what it cost in parameters, speed and MRL."""
     from drnn_bench.board import budgets
@@ -88,6 +89,7 @@ def compare(
     if base not in FAMILIES:
         raise UserError(f"unknown family {base!r}: {nearest(base, list(FAMILIES))}")
     groups = _groups(runs_dir, task, None, None, base)
+    format = Format.json if as_json else format
     if format == Format.json:
         print(json.dumps(budgets.to_records(groups, base), indent=2))
         return

@@ -21,7 +21,7 @@ import typer
 
 from drnn_bench.errors import UserError, nearest
 
-NOT_SAVED = ("config", "save_config_to", "dry_run", "yes")
+NOT_SAVED = ("config", "save_config_to", "dry_run", "yes", "as_json")
 
 # What an option takes -> of which types a file's value may be, and in words.
 KINDS = {

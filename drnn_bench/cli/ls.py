@@ -122,7 +122,7 @@ def ls_space(
 
 @ls.command("families")
 def ls_families(as_json: JsonOption = False) -> None:
-    """The families and what each searches."""
+    """The families and what each searches. docs/families has a page for each."""
     from drnn_bench import plugins
     from drnn_bench.models.names import FAMILIES
     from drnn_bench.models.registry import architecture_type, family_names, group_of

@@ -14,6 +14,7 @@ from drnn_bench.cli.options import (
     DeviceOption,
     Format,
     FormatOption,
+    JsonOption,
     make_console,
     parse_budget,
 )
@@ -31,6 +32,7 @@ def measure(
     device: DeviceOption = "auto",
     data_dir: DataOption = None,
     format: FormatOption = Format.table,
+    as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Throughput, latency and memory of named models, measured in turns."""
     from drnn_bench.results.recipe import Recipe
@@ -49,7 +51,8 @@ def measure(
         models, sized, None if budget is None else parse_budget(budget), all_lengths
     )
     keep_freed_memory()  # as trainers do
-    console, device_name = make_console(), find_device(device)
+    format = Format.json if as_json else format
+    console, device_name = make_console(aside=format == Format.json), find_device(device)
     with console.status("", spinner="line") as status:
         rows = measure_candidates(
             named,

@@ -36,14 +36,16 @@ StorageOption = Annotated[
 ]
 
 
-def make_console() -> Console:
-    """Standard output. Where it is no terminal, tables are as wide as COLUMNS says, or 100."""
+def make_console(aside: bool = False) -> Console:
+    """Standard output, or `aside` standard error, where standard output holds JSON alone. Where it
+    is no terminal, tables are as wide as COLUMNS says, or 100."""
     from rich.console import Console
 
     columns = os.environ.get("COLUMNS", "")
     width = int(columns) if columns.isdecimal() and int(columns) > 0 else 100
+    width = None if (sys.stderr if aside else sys.stdout).isatty() else width
     # Without markup: `[red]` in a name is a name.
-    return Console(width=None if sys.stdout.isatty() else width, markup=False, emoji=False)
+    return Console(stderr=aside, width=width, markup=False, emoji=False)
 
 
 def say(line: str) -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from drnn_bench.cli.options import DataOption, RunsOption, make_console, say, say_error
+from drnn_bench.cli.options import (
+    DataOption,
+    JsonOption,
+    RunsOption,
+    make_console,
+    say,
+    say_error,
+)
 from drnn_bench.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -22,9 +31,11 @@ def replay(
     runs_dir: RunsOption = "runs",
     data_dir: DataOption = None,
     task: Annotated[str | None, typer.Option(help="The final's task with its path, which no record has: own:path=FILE.")] = None,
+    as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Train a recorded final again and say whether it came out the same."""
-    print("loading", flush=True)  # torch takes seconds
+    tell = say_error if as_json else say
+    print("loading", file=sys.stderr if as_json else sys.stdout, flush=True)  # torch takes seconds
     from drnn_bench.jobs.replay import find_final, read_rows, replay_final
     from drnn_bench.system.signals import Stopped, handled
 
@@ -33,11 +44,11 @@ def replay(
     for note in notes:
         say_error(note)
     final = find_final(row_id, rows, folder)
-    say(
+    tell(
         f"replaying {final['id']}: {final['family']} ({final['architecture']}) on {final['task']}, "
         f"{final['steps']:,} steps, seed {final['seed']}"
     )
-    console, shown = make_console(), time.monotonic()
+    console, shown = make_console(aside=as_json), time.monotonic()
     try:
         with handled() as signals, console.status("starting", spinner="line") as status:
 
@@ -47,17 +58,20 @@ def replay(
                 if console.is_terminal:
                     status.update(line)
                 elif time.monotonic() - shown > EVERY:
-                    say(line)
+                    tell(line)
                     shown = time.monotonic()
 
             outcome = replay_final(
                 final, rows, folder, data_dir,
-                task=task, say=say, progress=progress, tick=signals.check,
+                task=task, say=tell, progress=progress, tick=signals.check,
             )  # fmt: skip
     except Stopped as stopped:
         raise Interrupted(
             f"{stopped.word}: nothing was written; the same command begins again", stopped.exit_code
         ) from None
-    for line in outcome.lines:
-        say(line)
+    if as_json:
+        print(json.dumps(outcome.json, indent=2, allow_nan=False))
+    else:
+        for line in outcome.lines:
+            say(line)
     raise typer.Exit(0 if outcome.same else 1)

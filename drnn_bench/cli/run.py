@@ -14,7 +14,7 @@ from drnn_bench.cli.options import (
     say,
     say_error,
 )
-from drnn_bench.errors import Interrupted
+from drnn_bench.errors import Interrupted, UserError
 from drnn_bench.models.names import DEFAULT_FAMILIES
 from drnn_bench.tasks.names import DEFAULT_TASK
 
@@ -49,18 +49,23 @@ def run(
     publish: Annotated[bool, typer.Option("--publish", help="Add the rows to leaderboards/ even where others' rows stand there.", rich_help_panel=FILES)] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before long runs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the board as JSON, and all else on standard error.")] = False,
 ) -> None:  # fmt: skip
     """Search, train finalists, measure throughput, write the leaderboard. Run again to continue."""
     if save_config_to is not None:
         save_config(save_config_to, typed_options(context))
-    print("loading", flush=True)  # torch and Optuna take seconds
+    if dry_run and as_json:
+        raise UserError("--dry-run shows a plan, which is no data: leave out --json")
+    tell = say_error if as_json else say
+    # Torch and Optuna take seconds.
+    print("loading", file=sys.stderr if as_json else sys.stdout, flush=True)
     from drnn_bench.jobs.job import Run
     from drnn_bench.jobs.plan import Request, make_plan
     from drnn_bench.jobs.terminal import Terminal
     from drnn_bench.system.signals import Stopped, handled
     from drnn_bench.system.writable import check_boards
 
-    console = make_console()
+    console = make_console(aside=as_json)
     request = Request(
         task=task,
         families=tuple(family or ()),
@@ -84,7 +89,7 @@ def run(
     )
 
     asks = not (dry_run or yes) and sys.stdin.isatty() and console.is_terminal
-    reporter = Terminal(console, lambda question: not asks or typer.confirm(question))
+    reporter = Terminal(console, lambda question: not asks or typer.confirm(question, err=as_json))
     try:
         with handled() as signals:
             plan = make_plan(request, reporter.say)
@@ -99,11 +104,15 @@ def run(
     if dry_run:
         return
     # pandas and scipy: the search need not wait for them.
+    from drnn_bench.board.renderings import to_json
     from drnn_bench.board.terminal import print_board
     from drnn_bench.board.verdict import by_board
     from drnn_bench.jobs.finish import board_of, publish_run
 
     board = board_of(plan, job.records, say_error)
-    print_board(console, board, by_board(board, runs_dir))
-    say(publish_run(plan, job.records, publish))
+    if as_json:
+        print(to_json(board))
+    else:
+        print_board(console, board, by_board(board, runs_dir))
+    tell(publish_run(plan, job.records, publish))
     job.raise_failures()

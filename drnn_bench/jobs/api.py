@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from drnn_bench.jobs.finish import board_of, publish_run
 from drnn_bench.jobs.job import Run
 from drnn_bench.jobs.plan import Request, make_plan
-from drnn_bench.jobs.reporter import Silent
+from drnn_bench.jobs.reporter import Reporter, Silent
 from drnn_bench.system.writable import check_boards
 from drnn_bench.tasks.names import DEFAULT_TASK
 
@@ -42,6 +42,7 @@ def run(
     ray: str | None = None,
     gpus_per_trial: float = 0.0,
     publish: bool = False,
+    progress: bool | None = None,
 ) -> pd.DataFrame:
     """Searches, trains finalists, measures speed, and gives the board: what `bench run` does.
 
@@ -65,9 +66,13 @@ def run(
     The rows are kept in `runs_dir`, and are added to the published board of the task in the folder
     `leaderboards`. Where rows of others stand there, that board is left as it is unless `publish`.
 
+    progress: whether to show the plan and how far the run is: in a notebook one output below the
+    cell, which is renewed in place, elsewhere what `bench run` shows. None: in a notebook only.
+
     The table holds the groups of this task, these steps and these budgets, in the columns of
-    `drnn_bench.leaderboard`. Raises ValueError for wrong input and RuntimeError where the job
-    failed, or a final of it: all else is done then, and `drnn_bench.leaderboard` gives the table.
+    `drnn_bench.leaderboard`; `drnn_bench.styled` shows it in a notebook. Raises ValueError for
+    wrong input and RuntimeError where the job failed, or a final of it: all else is done then, and
+    `drnn_bench.leaderboard` gives the table.
     Warns of rows that cannot be read.
     """
     from drnn_bench.board.frame import to_frame
@@ -95,12 +100,26 @@ def run(
     )
     plan = make_plan(request)
     check_boards(plan.task.key)
-    job = Run(plan, Silent())
+    job = Run(plan, _reporter(progress))
     job.run()
     groups = board_of(plan, job.records, lambda line: warnings.warn(line, stacklevel=4))
     publish_run(plan, job.records, publish)
     job.raise_failures()
     return to_frame(groups)
+
+
+def _reporter(progress: bool | None) -> Reporter:
+    from rich.console import Console
+
+    from drnn_bench.jobs.notebook import Cell, in_notebook
+    from drnn_bench.jobs.terminal import Terminal
+
+    notebook = in_notebook()
+    if not (notebook if progress is None else progress):
+        return Silent()
+    if notebook:
+        return Cell()
+    return Terminal(Console(markup=False, emoji=False), lambda question: True)
 
 
 def replay(

@@ -112,11 +112,16 @@ class Progress:
         """Starts the clock; `done` trials were complete before."""
         self._began, self._done_before = time.monotonic(), done
 
-    def show(self, rows: list[StudyProgress]) -> None:
+    def pace(self, rows: list[StudyProgress]) -> str:
+        """How fast the search is and how long it still takes; empty where nothing is known yet."""
         done, left = sum(row.counts.done for row in rows), sum(row.left for row in rows)
         elapsed = time.monotonic() - self._began
         pace = (done - self._done_before) / elapsed if elapsed > 0 else 0.0
-        eta = f"{3600 * pace:,.0f} trials/h, {duration(left / pace)} left" if pace > 0 else ""
+        return f"{3600 * pace:,.0f} trials/h, {duration(left / pace)} left" if pace > 0 else ""
+
+    def show(self, rows: list[StudyProgress]) -> None:
+        done, left = sum(row.counts.done for row in rows), sum(row.left for row in rows)
+        eta = self.pace(rows)
         if not self.console.is_terminal:
             seeds = several_seeds([row.spec for row in rows])
             line = "; ".join(_words(row, seeds) for row in rows)

@@ -14,7 +14,14 @@ from drnn_bench.results.codec import from_json
 from drnn_bench.system.escape import html
 
 STEPS, LAYERS = 33, 128  # drawn at most
-LEFT, STEP, ROW, TOP = 172, 16, 40, 30  # in units of the drawing
+LEFT, STEP, ROW, TOP = 172, 16, 40, 30  # in units of the drawing; the first at least
+LETTER = 6.5  # of a row's name
+# Of a drawing that no page lends its colours to: its own ground and ink, by the reader's scheme.
+GROUND = (
+    "<style>svg{color:#1b1f24}.ground{fill:#fff}@media (prefers-color-scheme:dark)"
+    "{svg{color:#e6e8ea}.ground{fill:#15181c}}</style>"
+    '<rect class="ground" width="100%" height="100%" fill="#fff"/>'
+)
 
 
 @dataclass(frozen=True)
@@ -76,10 +83,11 @@ def draw(family: str, config: dict[str, Any], length: int) -> str:
         raise UserError(f"{len(rows)} layers are more than can be seen")
     steps = min(length, STEPS)
     seen = _seen(rows, steps)
-    width, height = LEFT + steps * STEP, TOP + ROW * len(rows) + 34
+    left = max(LEFT, *(16 + int(LETTER * len(level.name)) for level in rows))
+    width, height = left + steps * STEP, TOP + ROW * len(rows) + 34
 
     def place(row: int, step: int) -> tuple[int, int]:  # row 0 is the input, at the bottom
-        return LEFT + STEP * step + STEP // 2, TOP + ROW * (len(rows) - row)
+        return left + STEP * step + STEP // 2, TOP + ROW * (len(rows) - row)
 
     faint, strong = _Part(), _Part()
     for row, level in enumerate([Level("input", ()), *rows]):
@@ -88,7 +96,7 @@ def draw(family: str, config: dict[str, Any], length: int) -> str:
             part.edges += _edges(row, step, level, place)
             part.nodes.append("M{} {}h0".format(*place(row, step)))
     labels = [
-        f'<text x="{LEFT - 8}" y="{place(row, 0)[1] + 4}" text-anchor="end">{html(name)}</text>'
+        f'<text x="{left - 8}" y="{place(row, 0)[1] + 4}" text-anchor="end">{html(name)}</text>'
         for row, name in enumerate(["input", *(level.name for level in rows)])
     ]
     labels += [
@@ -107,6 +115,11 @@ def draw(family: str, config: dict[str, Any], length: int) -> str:
         '<g font-family="sans-serif" font-size="12" fill="currentColor">'
         f"{''.join(labels)}</g></svg>"
     )
+
+
+def alone(svg: str) -> str:
+    """A drawing of `draw` as a file of its own, which is legible in light and in dark."""
+    return svg.replace("</desc>", f"</desc>{GROUND}", 1)
 
 
 def _net(family: str, config: dict[str, Any]) -> Architecture:

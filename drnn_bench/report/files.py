@@ -22,6 +22,7 @@ def write_page(sections: list[Section], notes: list[str], written: str, path: Pa
 
 def write_figures(sections: list[Section], folder: Path) -> int:
     """Writes every chart and drawing as SVG and gives their number."""
+    from drnn_bench.report.drawing import alone
     from drnn_bench.report.figures import svg
     from drnn_bench.report.overall_charts import over_tasks
 
@@ -42,7 +43,7 @@ def write_figures(sections: list[Section], folder: Path) -> int:
             files |= {f"{prefix}-{c.key}": svg(c, what) for c in board.charts if c.series}
             for i, winner in enumerate(board.winners, 1):
                 if winner.svg:
-                    files[f"{prefix}-dilations-{i}-{winner.family}"] = winner.svg
+                    files[f"{prefix}-dilations-{i}-{winner.family}"] = alone(winner.svg)
     overall = over_tasks([board.ranked for section in sections for board in section.boards])
     files |= {f"overall-{c.key}": svg(c, "all tasks and budgets") for c in overall if c.series}
     for name, text in files.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from drnn_bench.board.caption import caption, heading
-from drnn_bench.board.cells import result_text, unit
+from drnn_bench.board.cells import result_with_unit
 from drnn_bench.board.columns import as_short_text, as_text
 from drnn_bench.board.reproduce import again
 from drnn_bench.board.verdict import Verdict, by_board
@@ -88,6 +89,7 @@ def _templates() -> Environment:
         "as_short_text": as_short_text,
         "commands": _commands,
         "teaser": _teaser,
+        "breakable": _breakable,
         "warnings_of": _warnings_of,
         "plotly_json": _plotly_json,
         "provenance_rows": provenance_rows,
@@ -103,11 +105,16 @@ def _escaped(value: Any) -> Markup:
     return value if isinstance(value, Markup) else Markup(html(value))
 
 
+def _breakable(text: str) -> Markup:
+    """A title that may break behind the marks of a task's name, where a phone is too narrow."""
+    return Markup(re.sub(r"(?<=[:,=_])(?=\S)", "<wbr>", html(text)))
+
+
 def _teaser(group: BoardGroup, verdict: Verdict) -> str:
     """The verdict in a few words."""
     if verdict.take is None or not group.lines:
         return verdict.headline
-    return f"{verdict.headline}: {result_text(group.lines[0])} {unit(group)}"
+    return f"{verdict.headline}: {result_with_unit(group.lines[0], group)}"
 
 
 def _commands(group: BoardGroup) -> Markup:

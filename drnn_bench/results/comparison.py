@@ -8,9 +8,10 @@ against those of the finalist's seeds instead.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from drnn_bench.results.codec import to_json
 from drnn_bench.results.significance import prediction_interval
 
 Row = dict[str, Any]
@@ -34,6 +35,13 @@ class Comparison:
     interval: tuple[float, float] | None  # of the metric; None by bits, or below two seeds
     recorded: Row
     replayed: Row
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The same as JSON values; of the rows, what is compared of them."""
+        rows = {"recorded": self.recorded, "replayed": self.replayed}
+        bits = {name: {key: row.get(key) for key in BITS} for name, row in rows.items()}
+        return to_json(asdict(replace(self, **bits)))
 
     @property
     def lines(self) -> list[str]:

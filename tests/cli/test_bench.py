@@ -20,6 +20,7 @@ from tests.support.runs import SMALL, counts, rows, total, wait_for
 def test_from_nothing_to_a_board_and_again(bench, typed, untimed, tmp_path):
     out = bench(*SMALL, "--budget", "2k").stdout
     assert "6 trials and 4 finals on 2 trainers" in out
+    assert_ends_with_the_answer(out)
     assert "6 trials and 4 finals" in typed(*SMALL, "--budget", "5k").stdout
     assert {c.done for c in counts(tmp_path).values()} == {3}
     assert len(rows(tmp_path, "final")) == 8
@@ -44,9 +45,11 @@ def test_from_nothing_to_a_board_and_again(bench, typed, untimed, tmp_path):
 
     # A second time it does nothing but show the board.
     before = (tmp_path / "runs" / "records.jsonl").read_bytes()
-    again = typed(*SMALL, "--workers", "1", "--budget", "2k", "--budget", "5k").stdout
-    assert "Plan" not in again
-    assert "dilated_cnn" in again
+    again = typed(*SMALL, "--workers", "1", "--budget", "2k", "--budget", "5k", "--json")
+    assert "Plan" not in again.stderr
+    assert json.loads(again.stdout) == board  # and nothing else
+    assert "loading\n" in again.stderr
+    assert "Written to leaderboards/pixel_digits.md" in again.stderr
     assert (tmp_path / "runs" / "records.jsonl").read_bytes() == before
 
     # More trials go on from where it stands; another number of steps is another study.
@@ -83,6 +86,17 @@ def test_from_nothing_to_a_board_and_again(bench, typed, untimed, tmp_path):
     typed("leaderboard", "--task", "pixel_mnist", code=2)
     typed("leaderboard", "--sort", "colour", code=2)
     typed("leaderboard", "--output", "/nowhere/board.md", code=2)
+
+
+def assert_ends_with_the_answer(out: str) -> None:
+    """The table, below it what to take, what to type next, and where it is published."""
+    table, verdict, written = (
+        out.rindex(words) for words in ("2 fresh seeds", "\nTake ", "\nWritten to leaderboards/")
+    )
+    assert table < verdict < written
+    assert out[written:].count("\n") == 2
+    next_words = out[verdict:written].partition("\nNext:\n")[2]
+    assert re.findall(r"(?m)^  bench (\w+) --task pixel_digits", next_words)[-1] == "report"
 
 
 @pytest.mark.slow

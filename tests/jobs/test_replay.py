@@ -69,11 +69,19 @@ def test_the_same_machine_gives_the_same_bits_and_nothing_is_written(folder, typ
 
 def test_a_final_that_says_something_else_is_not_the_same(folder, typed):
     rewrite(folder, weights="0" * 64, test=0.99)
-    done = typed("replay", rows(folder, "final")[0]["id"], code=1)
+    final = rows(folder, "final")[0]["id"]
+    done = typed("replay", final, code=1)
     assert "weights 000000000000 then, " in done.stdout
     assert "test 0.99 then, " in done.stdout
     assert "did not come out the same" in done.stdout
     assert done.stderr == ""
+    done = typed("replay", final, "--json", code=1)
+    told = json.loads(done.stdout)
+    assert told["same"] is False
+    assert told["by"] == ("interval" if told["differences"] else "bits")  # uncommitted changes
+    assert told["unequal"] == ["weights", "test"]
+    assert (told["recorded"]["test"], told["replayed"]["state"]) == (0.99, "complete")
+    assert f"bench: replaying {final}" in done.stderr
 
 
 def test_from_python_on_another_machine_the_seeds_decide(folder, monkeypatch):

@@ -7,7 +7,6 @@ import functools
 import io
 import itertools
 import re
-import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -28,14 +27,13 @@ from drnn_bench.results.ranking import rank_rows
 from drnn_bench.search.importance import importance
 from drnn_bench.search.study import open_study
 from drnn_bench.search.summary import study_row, summarise
+from tests.support.browser import Visit
 from tests.support.command import ENV, ROOT, command
 from tests.support.refused import refusal
 from tests.support.searched import GOOD, searched
 from tests.support.world import World
 
 Row = dict[str, Any]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-PATIENCE = 300_000  # milliseconds; a machine may be busy
 HOSTILE = "</script><img src=x onerror=alert(1)>&amp;"
 EARLIER = ROOT / "tests" / "data" / "pixel_digits.jsonl"  # four families, no curves yet
 
@@ -92,53 +90,6 @@ def runs(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine: apt-get install chromium")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with api.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE
-        )
-        yield browser
-        browser.close()
-
-
-class Visit:
-    """A page as somebody opened it, with everything that it said and asked for."""
-
-    def __init__(self, browser, path: Path, width: int, scripts: bool = True, scheme="light"):
-        context = browser.new_context(
-            viewport={"width": width, "height": 800}, java_script_enabled=scripts,
-            color_scheme=scheme, offline=True,
-        )  # fmt: skip
-        context.set_default_timeout(PATIENCE)
-        self.page, self.said, self.asked = context.new_page(), [], []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.said.append(f"dialog {dialog.message}"))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(path.as_uri())
-        if scripts:
-            self.page.wait_for_selector("html[data-drawn]", state="attached")
-
-    def unfold(self) -> Visit:
-        """Opens every task and every question, and waits for the charts in them."""
-        self.page.evaluate(
-            "document.querySelectorAll('details:not(.data)').forEach(part => {"
-            "part.removeAttribute('name'); part.open = true; })"
-        )
-        self.page.wait_for_function(
-            "+document.documentElement.dataset.drawn === document.querySelectorAll('.chart').length"
-        )
-        return self
-
-    def all(self, selector: str, what: str) -> list[Any]:
-        """`what`, a JavaScript expression of `e`, for every element."""
-        return self.page.eval_on_selector_all(selector, f"all => all.map(e => {what})")
-
-
-@pytest.fixture(scope="module")
 def wide(browser, runs) -> Visit:
     return Visit(browser, runs / "report.html", 1280).unfold()
 
@@ -181,7 +132,7 @@ def test_the_first_screen_has_the_answer_and_folds_the_rest(browser, runs):
     assert all("copy_memory" in words for words in shown)
     visit.page.fill("#search", "")
     second.locator("summary").first.click()
-    visit.page.wait_for_function("document.querySelectorAll('details.task')[1].open")
+    visit.page.wait_for_selector("#task-1[open]", state="attached")
     assert visit.all("details.task", "e.open").count(True) == 1
     assert visit.said == []
 
@@ -314,7 +265,7 @@ def test_the_page_can_be_read_by_ear_and_walked_by_keyboard(wide):
     assert all(wide.all("tbody tr", "e.querySelectorAll('th[scope=row]').length === 1"))
     assert all(wide.all(".chart", "e.getAttribute('aria-label')"))
     assert all(wide.all("svg[role=img]", "e.querySelector('title').textContent"))
-    assert set(wide.all(".scroll", "e.tabIndex + e.getAttribute('role')")) == {"0region"}
+    assert set(wide.all(".scroll, pre", "e.tabIndex + e.getAttribute('role')")) == {"0group"}
     ids = wide.all("section[id], main[id]", "e.id")
     assert len(ids) == len(set(ids))
     page.keyboard.press("Tab")

@@ -233,7 +233,7 @@ def rows(tmp_path_factory) -> list[dict]:
     """What `bench measure` prints as JSON, of a task whose data is nowhere."""
     options = ("--task", "pixel_mnist", "--lengths", "16,8", "--batches", "2", "--threads", "1")
     nowhere = tmp_path_factory.mktemp("nowhere")
-    done = in_this_process("measure", *WORDS, *options, "--format", "json", cwd=nowhere)
+    done = in_this_process("measure", *WORDS, *options, "--json", cwd=nowhere)
     return json.loads(checked(done, 0).stdout)
 
 

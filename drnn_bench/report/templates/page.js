@@ -35,7 +35,7 @@
     const spec = JSON.parse(box.parentElement.querySelector("script").textContent);
     if (box.clientWidth < 500) { // a phone: the legend is long, and stands below
       box.classList.add("narrow");
-      spec.layout.legend = { orientation: "h", x: 0, y: -0.35, yanchor: "top" };
+      spec.layout.legend = { orientation: "h", x: 0, y: -0.2, yanchor: "top" };
     }
     await Plotly.newPlot(box, spec.data, merge(spec.layout), config);
     for (const table of box.closest("section").querySelectorAll(":scope > details.data"))
@@ -52,10 +52,12 @@
   document.addEventListener("toggle", drawShown, true);
   dark.addEventListener("change", () => charts.filter((box) => box.data).forEach((box) =>
     Plotly.react(box, box.data, merge(box.layout), config)));
-  addEventListener("beforeprint", () =>
-    document.querySelectorAll("details.question, details.data").forEach((part) => {
-      part.open = true;
-    }));
+  let unfolded = []; // by printing, until it is over
+  addEventListener("beforeprint", () => {
+    unfolded = [...document.querySelectorAll("details:is(.question, .data):not([open])")];
+    unfolded.forEach((part) => { part.open = true; });
+  });
+  addEventListener("afterprint", () => unfolded.forEach((part) => { part.open = false; }));
   const tasks = [...document.querySelectorAll("details.task")];
   const search = document.getElementById("search");
   if (search) {
