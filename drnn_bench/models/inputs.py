@@ -42,8 +42,8 @@ class Net(nn.Module):
         """Logits (B, T, O), or of the last `last` steps; raises UserError for wrong inputs."""
         x_BTI, _ = _inputs(self, x_BTI)
         if last is not None:
-            check_count("last", last, int(x_BTI.shape[1]))
-            last = int(last)
+            check_count("last", last, kernels.size(x_BTI.shape[1]))
+            last = kernels.size(last)
         return _run(self, super().forward, x_BTI, last=last)
 
     def stream(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, State]:
