@@ -185,7 +185,8 @@ class ClockworkLayer(nn.Module):
         hidden = tuple(x_BTI.new_zeros(x_BTI.shape[0], units) for units in self.units)
 
         def step(hidden: tuple[Tensor, ...], given: tuple) -> tuple[tuple[Tensor, ...], Tensor]:
-            after = self._tick(*given, hidden)
+            x_BI, fires = given
+            after = self._tick(x_BI, fires, hidden)
             return after, torch.cat(after, 1)
 
         _, h_TBH = kernels.over_steps(step, hidden, (x_TBI, fires))

@@ -102,7 +102,9 @@ class ConvolutionalModel(SequenceModel[Layer]):
         last = length if last is None else last
         dilations = [layer.dilation for layer in self.layers]
         h_ITB = x_BTI.permute(2, 1, 0)
-        if last == 1 and not kernels.symbolic(length):  # a layer computes the steps that the taps of the next one read
+        if last == 1 and not kernels.symbolic(
+            length
+        ):  # a layer computes the steps that the taps of the next one read
             for layer, d, above in zip(self.layers, dilations, [*dilations[1:], None], strict=True):
                 h_ITB = layer(h_ITB, 1, h_ITB.shape[1] if above is None else above // d)
         else:

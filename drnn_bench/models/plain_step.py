@@ -48,7 +48,7 @@ class PlainStep(nn.Module):
     def __init__(self, net: Net):
         super().__init__()
         self.net = net
-        self._inner = net.net if isinstance(net, Embedded) else net
+        self._inner: Any = net.net if isinstance(net, Embedded) else net
         own = hasattr(self._inner, "plain_step")
         self._layout = None if own else Layout(net)
         self.names = tuple(self.first(1))

@@ -147,9 +147,9 @@ class S4DLayer(ChunkedLayer):
         return log_a.unsqueeze(2), b.unsqueeze(2), c.unsqueeze(2)
 
     def _tables(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
-        """A_^t for t = 0..Q, [H, N, Q+1, 2], real and imaginary parts; the weight of each step's input in the state
-        after the chunk, [H, S, Q]; the weight of a state in the outputs 0..Q steps later, [H, S,
-        Q+1]."""
+        """A_^t for t = 0..Q, its real and imaginary parts [H, N, Q+1, 2]; the weight of each step's
+        input in the state after the chunk, [H, S, Q]; the weight of a state in the outputs 0..Q
+        steps later, [H, S, Q+1]."""
         log_a, b, c = self._discrete()
         times = torch.arange(size + 1, device=b.device)
         powers = torch.polar((log_a.real * times).exp(), log_a.imag * times)
@@ -181,11 +181,11 @@ class S4DLayer(ChunkedLayer):
             torch.cat([c_re * p_re - c_im * p_im, -(c_re * p_im + c_im * p_re)], 1),
         )
 
-    def plain_step(self, u_H11B: Tensor, state_HSB: Tensor) -> tuple[Tensor, Tensor]:
-        """`step` in real numbers alone."""
+    def plain_step(self, u_H11B: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """`step` in real numbers alone; a state is [H, S, B]."""
         u_HB = u_H11B[:, 0, 0]
         powers, write, read = self._plain_tables(1)
-        after_HSB = turned(state_HSB, _turn(powers[:, :, 1]), write * u_HB.unsqueeze(1))
+        after_HSB = turned(state, _turn(powers[:, :, 1]), write * u_HB.unsqueeze(1))
         y_HB = (read[..., :1] * after_HSB).sum(1) + self.d.unsqueeze(1) * u_HB
         return self._block(u_HB, y_HB)[:, None, None], after_HSB
 
