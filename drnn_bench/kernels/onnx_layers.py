@@ -15,7 +15,7 @@ from torch import Tensor
 
 from drnn_bench.cells.cell import Cell, Weights
 
-DOMAIN = "drnn_bench"
+DOMAIN, OPSET = "drnn_bench", 20  # ours; and the version of ONNX's operators
 # cell -> operator of ONNX, its options, and its gates in its own order, as places among torch's
 OPERATORS = {
     "rnn": ("RNN", "hidden_size: int = @units", (0,)),
@@ -60,7 +60,7 @@ def function(name: str) -> str:
         )
 
     return f"""
-<opset_import: ["" : 20], domain: "{DOMAIN}">
+<opset_import: ["" : {OPSET}], domain: "{DOMAIN}">
 {name} <dilation, units> (x, w, r, b) => (y)
 {{
     zero = Constant <value_ints = [0]> ()

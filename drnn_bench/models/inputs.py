@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, SupportsIndex, cast
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +63,9 @@ class Net(nn.Module):
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple:
         """Pickles the net with its own class: unlike the derived one, it is found by its name."""
-        return _blank, (type(self).__mro__[2],), self.__getstate__()
+        classes = type(self).__mro__
+        own = classes[classes.index(Net) + 1]
+        return _blank, (own, classes[1]), self.__getstate__()
 
 
 def checked(module: nn.Module, architecture: Architecture) -> Net:
@@ -81,14 +83,25 @@ def checked(module: nn.Module, architecture: Architecture) -> Net:
     return net
 
 
+N = TypeVar("N", bound=Net)
+
+
+def with_methods(net: Net, of: type[N]) -> N:
+    """The same net, which from now on has the methods of a subclass of `Net` too."""
+    classes = type(net).__mro__
+    net.__class__ = _derived(classes[classes.index(Net) + 1], of)
+    return cast("N", net)
+
+
 @cache
-def _derived(kind: type[nn.Module]) -> type[Net]:
-    return type(kind.__name__, (Net, kind), {"__module__": kind.__module__})
+def _derived(kind: type[nn.Module], first: type[Net] = Net) -> type[Net]:
+    """A class of its own, in which the methods of `first` stand before those of `kind`."""
+    return type(kind.__name__, (first, kind), {"__module__": kind.__module__})
 
 
-def _blank(kind: type[nn.Module]) -> Net:
+def _blank(kind: type[nn.Module], first: type[Net] = Net) -> Net:
     """A net without any attributes, which pickle then restores."""
-    derived = _derived(kind)
+    derived = _derived(kind, first)
     return derived.__new__(derived)
 
 
