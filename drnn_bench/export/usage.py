@@ -59,7 +59,7 @@ def _raw_words(inputs: Inputs) -> str:
 
 
 _MISSING = {
-    "refuse": "None may be missing.",
+    "refuse": "No value may be missing.",
     "ffill": "A missing one is NaN and repeats the last one of its channel.",
     MASKS: "A missing one is NaN and counts as the mean of its channel; further inputs of the net "
     "say which are missing.",
@@ -101,10 +101,11 @@ def _runtime_words(said: Described) -> str:
         f"`{name}` {dtype} [{', '.join(['batch', 'length', *_count(channels)])}]"
         for name, (dtype, channels) in said.inputs.raw.items()
     )
+    outputs = " and ".join(f"`{name}`" for name in OUTPUTS[said.answers.form.kind])
     words = [
         f"`model.onnx` takes whole sequences of any length, {inputs}, as raw as `predict` does, "
-        f"and gives {' and '.join(f'`{name}`' for name in OUTPUTS[said.answers.form.kind])} of every "
-        "step. `step.onnx` takes one step without the axis `length`, and its state: tensors that "
+        f"and gives {outputs} of every step. "
+        "`step.onnx` takes one step without the axis `length`, and its state: tensors that "
         "are zeros before the first step, whose shapes its metadata has under `state`; `next_NAME` "
         "is the state that follows. The metadata also has classes, alphabet and levels."
     ]

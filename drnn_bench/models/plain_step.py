@@ -125,10 +125,10 @@ class Layout:
         family, steps = net.built_from_.family, net.built_from_.longest_span + 1
         self.like = next(net.parameters())
         with torch.no_grad():
-            self.template, later, wider = (
-                own_stream(net, _zeros(net, batch, count), None)[1]
-                for batch, count in ((1, steps), (1, steps + 1), (2, steps))
+            self.template, wider = (
+                own_stream(net, _zeros(net, batch, steps), None)[1] for batch in (1, 2)
             )
+            _, later = own_stream(net, _zeros(net, 1, 1), mapped(self.template, Tensor.clone))
         if _outline(self.template) != _outline(later):
             raise UserError(
                 f"{family}: the state of its stream grows, or counts in Python numbers; such a "

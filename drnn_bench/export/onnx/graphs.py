@@ -105,14 +105,22 @@ class Step(nn.Module):
 
 
 class Walked(nn.Module):
-    """A net's outputs [B, T, O], one step after another."""
+    """A net's outputs [B, T, O], one step after another. The step is traced first: torch's `scan`
+    cannot look into any Python code."""
 
     def __init__(self, step: PlainStep):
         super().__init__()
-        self.step = step
+        self.first = step.first
+        with torch.no_grad():
+            program = torch.export.export(step, step.example(), dynamic_shapes=step.dynamic())
+        self.step = program.module()
+
+    def train(self, mode: bool = True) -> Walked:
+        """What was traced has no mode to set."""
+        return self
 
     def forward(self, x_BTI: Tensor) -> Tensor:
-        first = tuple(t.clone() for t in self.step.first(x_BTI.shape[0]).values())
+        first = tuple(t.clone() for t in self.first(x_BTI.shape[0]).values())
 
         def one(state: tuple[Tensor, ...], x_BI: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
             y_B1O, *after = self.step(x_BI.unsqueeze(1), *state)

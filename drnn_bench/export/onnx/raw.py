@@ -94,5 +94,6 @@ def _repeated(x_BTC: Tensor) -> Tensor:
         last_BC = torch.where(x_BC.isnan(), last_BC, x_BC)
         return last_BC, last_BC.clone()
 
-    _, filled_TBC = over_steps(step, torch.zeros_like(x_BTC[:, 0]), x_BTC.transpose(0, 1))
+    first_BC = x_BTC.new_zeros(x_BTC.shape[0], x_BTC.shape[2])
+    _, filled_TBC = over_steps(step, first_BC, x_BTC.transpose(0, 1))
     return filled_TBC.transpose(0, 1)
