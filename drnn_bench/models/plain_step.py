@@ -48,8 +48,7 @@ class PlainStep(nn.Module):
     def __init__(self, net: Net):
         super().__init__()
         self.net = net
-        self._inner: Any = net.net if isinstance(net, Embedded) else net
-        own = hasattr(self._inner, "plain_step")
+        own = hasattr(_inner(net), "plain_step")
         self._layout = None if own else Layout(net)
         self.names = tuple(self.first(1))
         if not own:
@@ -58,7 +57,7 @@ class PlainStep(nn.Module):
     def forward(self, x_B1I: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         if self._layout is None:
             x_B1I = self.net.embed(x_B1I) if isinstance(self.net, Embedded) else x_B1I
-            y_B1O, after = self._inner.plain_step(x_B1I, *state)
+            y_B1O, after = _inner(self.net).plain_step(x_B1I, *state)
             return y_B1O, *after
         parts = self._layout.parts(state, x_B1I)
         with kernels.forced("reference"):  # it is made of a cell's own operations
@@ -68,7 +67,7 @@ class PlainStep(nn.Module):
     def first(self, batch: int) -> dict[str, Tensor]:
         """The state before the first step of so many sequences, by names."""
         if self._layout is None:
-            return self._inner.plain_state(batch)
+            return _inner(self.net).plain_state(batch)
         return self._layout.first(batch)
 
     def batch_axes(self) -> dict[str, int | None]:
@@ -123,7 +122,6 @@ class Layout:
 
     def __init__(self, net: Net):
         family, steps = net.built_from_.family, net.built_from_.longest_span + 1
-        self.like = next(net.parameters())
         with torch.no_grad():
             self.template, wider = (
                 own_stream(net, _zeros(net, batch, steps), None)[1] for batch in (1, 2)
@@ -138,7 +136,10 @@ class Layout:
         self.shapes = [([*one.shape], _axis(one.shape, two.shape)) for one, two in pairs]
 
     def first(self, batch: int) -> dict[str, Tensor]:
-        zeros = (self._zeros(i, batch) for i in range(len(self.shapes)))
+        like = next(iter(_tensors(self.template)), None)
+        if like is None:  # the net remembers nothing
+            return {}
+        zeros = (self._zeros(i, batch, like) for i in range(len(self.shapes)))
         return {f"state_{i}": t for i, t in enumerate((t for t in zeros if t.numel()), 1)}
 
     def parts(self, state: State, x_B1I: Tensor) -> Any:
@@ -146,7 +147,7 @@ class Layout:
         given, batch = iter(state), x_B1I.shape[0]
         rows = iter(
             [
-                next(given) if 0 not in shape else self._zeros(i, batch)
+                next(given) if 0 not in shape else self._zeros(i, batch, x_B1I)
                 for i, (shape, _) in enumerate(self.shapes)
             ]
         )
@@ -157,11 +158,16 @@ class Layout:
         pairs = zip(_tensors(parts), self.shapes, strict=True)
         return tuple(tensor for tensor, (shape, _) in pairs if 0 not in shape)
 
-    def _zeros(self, place: int, batch: int) -> Tensor:
+    def _zeros(self, place: int, batch: int, like: Tensor) -> Tensor:
         shape, axis = self.shapes[place]
         if axis is not None:
             shape = [batch if i == axis else n for i, n in enumerate(shape)]
-        return self.like.new_zeros(shape, dtype=_tensors(self.template)[place].dtype)
+        return like.new_zeros(shape, dtype=_tensors(self.template)[place].dtype)
+
+
+def _inner(net: Net) -> Any:
+    """The net behind a table, where there is one."""
+    return net.net if isinstance(net, Embedded) else net
 
 
 def own_stream(net: Net, x_BTI: Tensor, parts: Any) -> tuple[Tensor, Any]:
