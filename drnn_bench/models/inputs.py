@@ -77,7 +77,7 @@ def checked(module: nn.Module, architecture: Architecture) -> Net:
     if not isinstance(module, nn.Module):
         kind = type(module).__name__
         raise UserError(f"{architecture.family}: network() gives no nn.Module, got {kind}")
-    module.__class__ = _derived(type(module))
+    module.__class__ = _derived(type(module), Net)
     net = cast("Net", module)
     net.built_from_ = architecture
     return net
@@ -94,7 +94,7 @@ def with_methods(net: Net, of: type[N]) -> N:
 
 
 @cache
-def _derived(kind: type[nn.Module], first: type[Net] = Net) -> type[Net]:
+def _derived(kind: type[nn.Module], first: type[Net]) -> type[Net]:
     """A class of its own, in which the methods of `first` stand before those of `kind`."""
     return type(kind.__name__, (first, kind), {"__module__": kind.__module__})
 

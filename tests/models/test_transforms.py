@@ -51,7 +51,7 @@ def net_and_inputs(family, options):
 @EVERY
 def test_export_at_a_fixed_length(family, options):
     model, seen, x = net_and_inputs(family, options)
-    for last in (None, 2):
+    for last in (None, 1, 2):
         program = torch.export.export(model, (seen,), {"last": last})
         assert close(program.module()(x, last=last), model(x, last=last), 1e-5)
 
