@@ -1,7 +1,7 @@
 """The ONNX files of every family against torch: how near, how large, how fast.
 
-    python benchmarks/onnx.py                    # prints a Markdown table, a row a family
-    python benchmarks/onnx.py gru s4d --steps 256
+    python benchmarks/onnx_files.py                    # prints a Markdown table, a row a family
+    python benchmarks/onnx_files.py gru s4d --steps 256
 
 Nets of about 5,000 parameters on one channel, with fresh weights and one sequence at a time, on one
 thread in onnxruntime and in torch. The largest difference is of the logits, which are about 1, over
@@ -40,8 +40,9 @@ OPTIONS = {  # where a family's own options would look back further than the seq
 SAID = {"input_size": 1, "output_size": OUTPUTS,
         "task": {"name": "benchmark", "scored": 1, "length": 1, "facts": {}}}  # fmt: skip
 HEADER = (
-    "| family | difference | model.onnx, KB | step.onnx, KB | sequence: onnxruntime, ms | torch, ms "
-    "| step: onnxruntime, µs | torch, µs |\n|---|---:|---:|---:|---:|---:|---:|---:|"
+    "| family | difference | model.onnx, KB | step.onnx, KB | sequence: onnxruntime, ms "
+    "| torch, ms |"
+    " step: onnxruntime, µs | torch, µs |\n|---|---:|---:|---:|---:|---:|---:|---:|"
 )
 
 
