@@ -1,4 +1,4 @@
-"""Two examples of each command, which its help shows last."""
+"""Some examples of each command, which its help shows last."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ EXAMPLES = {
     "export": (
         "bench export --output net",
         "bench export --rank 2 --task pixel_digits --budget 5k --output second",
+        "bench export --format onnx --output net",
     ),
     "replay": (
         "bench replay 3f2a",

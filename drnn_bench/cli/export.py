@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +17,14 @@ from drnn_bench.cli.options import (
     say_error,
 )
 
+if TYPE_CHECKING:
+    from drnn_bench.export.onnx.check import Checked
+
+
+class ExportFormat(StrEnum):
+    torch = "torch"
+    onnx = "onnx"
+
 
 def export(
     output: Annotated[str, typer.Option(help="The folder to make.")],
@@ -24,6 +33,7 @@ def export(
     budget: BudgetOption = None,
     steps: Annotated[int | None, typer.Option(help="Only the board of so many training steps.")] = None,
     runs_dir: RunsOption = "runs",
+    format: Annotated[ExportFormat, typer.Option(help="torch, or onnx: ONNX files beside it, checked over the test set.")] = ExportFormat.torch,
 ) -> None:  # fmt: skip
     """The best seed's weights of a board's row, with its config and a model card."""
     from drnn_bench.export.folder import choose, export_to
@@ -38,7 +48,19 @@ def export(
     parameters = None if budget is None else parse_budget(budget)
     groups = select(rank_rows(rows), task=task, budget=parameters, where=runs_dir)
     group = choose(groups, rows, steps)
-    final = export_to(Path(output), group, rank, rows, folder)
+    exported = export_to(Path(output), group, rank, rows, folder, format == ExportFormat.onnx)
+    final = exported.final
     for line in changes(final.get("plugins", {}), final["task"], final["family"]):
         say_error(f"{line}; the net may compute something else now")
     say(f"{final['family']}, seed {final['seed']}, written to {output}: see its README.md")
+    if exported.checked is not None:
+        say(_beside_torch(exported.checked, group.first.metric))
+
+
+def _beside_torch(checked: Checked, metric: str) -> str:
+    return (
+        f"onnxruntime answers as torch does over the test set: {metric} {checked.runtime:.6g}, "
+        f"torch {checked.torch:.6g}; the outputs, the largest {checked.largest:.3g}, differ by at "
+        f"most {checked.difference:.2g} ({checked.allowed:.2g} is let through), and step.onnx from "
+        f"model.onnx by {checked.step:.2g}"
+    )

@@ -8,11 +8,13 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drnn_bench.board.reproduce import commands
 from drnn_bench.errors import UserError
+from drnn_bench.export.described import described, told
 from drnn_bench.export.loading import (
     CARD,
     CONFIG,
@@ -20,6 +22,7 @@ from drnn_bench.export.loading import (
     WEIGHTS,
     digest,
     load,
+    task_digest,
 )
 from drnn_bench.export.model_card import model_card
 from drnn_bench.models import weights
@@ -30,7 +33,9 @@ from drnn_bench.search.plugin_code import named, needed
 from drnn_bench.system.escape import shell
 from drnn_bench.tasks.prepared import Prepared, all_prepared
 from drnn_bench.tasks.registry import task_type
-from drnn_bench.tasks.task import Task
+
+if TYPE_CHECKING:
+    from drnn_bench.export.onnx.check import Checked
 
 Row = dict[str, Any]
 CHOICE = ("task", "budget", "steps")  # options that tell boards apart
@@ -56,11 +61,31 @@ def choose(groups: Sequence[BoardGroup], rows: list[Row], steps: int | None) -> 
     return max(matching, key=lambda group: max(place[line.study] for line in group.lines))
 
 
-def export_to(output: Path, group: BoardGroup, rank: int, rows: list[Row], runs_dir: Path) -> Row:
-    """Writes the finalist of a board's row, whole or not at all; gives the final's row.
+@dataclass(frozen=True)
+class Exported:
+    """The final's row, and how near its ONNX files are to it, where there are any."""
 
-    Nothing is overwritten: raises UserError where `output` is there and not empty.
+    final: Row
+    checked: Checked | None
+
+
+def export_to(
+    output: Path,
+    group: BoardGroup,
+    rank: int,
+    rows: list[Row],
+    runs_dir: Path,
+    onnx: bool = False,
+) -> Exported:
+    """Writes the finalist of a board's row, whole or not at all; `onnx`: as ONNX files too.
+
+    Nothing is overwritten: raises UserError where `output` is there and not empty, or where its
+    ONNX files would not answer as the net does.
     """
+    if onnx:
+        from drnn_bench.export.onnx.convert import check_packages
+
+        check_packages()
     if not 1 <= rank <= len(group.lines):
         raise UserError(f"--rank {rank}: the board has the rows 1 to {len(group.lines)}")
     line = group.lines[rank - 1]
@@ -70,11 +95,12 @@ def export_to(output: Path, group: BoardGroup, rank: int, rows: list[Row], runs_
     final = best_final(line, finals_of(line, rows), weights_dir)
     prepared = _prepared(line, runs_dir)
     data = weights.read(weights_dir / weights.file_name(final), final["weights"])
+    config = describe(final, prepared)
     texts = {
-        CONFIG: json.dumps(describe(final, prepared), indent=2, ensure_ascii=False) + "\n",
-        CARD: model_card(group, line, final, prepared),
+        CONFIG: json.dumps(config, indent=2, ensure_ascii=False) + "\n",
+        CARD: model_card(group, line, final, prepared, onnx),
     }
-    partial = None
+    partial, checked = None, None
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(dir=output.parent, prefix=".partial-"))
@@ -83,7 +109,13 @@ def export_to(output: Path, group: BoardGroup, rank: int, rows: list[Row], runs_
             (partial / name).write_text(text, encoding="utf-8")
         with warnings.catch_warnings():  # `load` warns of changed code; the model card says it
             warnings.simplefilter("ignore", UserWarning)
-            load(partial)  # what cannot be used is never written
+            net = load(partial)  # what cannot be used is never written
+        if onnx:
+            from drnn_bench.export.onnx.write import onnx_files
+
+            files, checked = onnx_files(net, described(config, CONFIG), prepared)
+            for name, file in files.items():
+                (partial / name).write_bytes(file)
         partial.chmod(0o755)
         os.replace(partial, output)
     except OSError as error:
@@ -91,7 +123,7 @@ def export_to(output: Path, group: BoardGroup, rank: int, rows: list[Row], runs_
     finally:
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
-    return final
+    return Exported(final, checked)
 
 
 def _check_here(line: BoardLine) -> None:
@@ -150,34 +182,17 @@ def describe(final: Row, prepared: Prepared) -> Row:
         "weights": final["weights"],
         **({"plugins": final["plugins"]} if "plugins" in final else {}),
     }
+    known = {
+        "version": final["task_version"],
+        "data_hash": final["data_hash"],
+        **told(task, prepared.facts),
+    }
     return net | {
         "digest": digest(net),
+        "task_digest": task_digest(known),
         "parameters": final["parameters"],
-        "task": {
-            "name": task.key,
-            "version": final["task_version"],
-            "data_hash": final["data_hash"],
-            "metric": task.metric,
-            "length": task.length,
-            "scored": task.scored,
-            "stream": task.stream,
-            "one_hot": task.one_hot,
-            "scale": task.scale,
-            **_targets(task),
-            "facts": dict(prepared.facts),
-        },
+        "task": known,
     }
-
-
-def _targets(task: Task) -> Row:
-    """What outputs mean, where they are not logits of classes."""
-    form = task.target_form
-    if form.kind == "classes":
-        return {}
-    facts: Row = {"loss_function": task.loss_function}
-    if form.kind != "binary":
-        facts |= {"target_offset": task.target_offset, "target_scale": task.target_scale}
-    return facts | ({"quantiles": form.quantiles} if form.quantiles else {})
 
 
 def _prepared(line: BoardLine, runs_dir: Path) -> Prepared:

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drnn_bench.errors import UserError, one_line
+from drnn_bench.export.predicting import LoadedNet
 from drnn_bench.models import weights
+from drnn_bench.models.inputs import with_methods
 from drnn_bench.models.registry import architecture_type, make_architecture
 from drnn_bench.results import schema
 from drnn_bench.results.codec import from_json
 from drnn_bench.search.plugin_code import changes, named, needed
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from drnn_bench.models.architecture import Architecture
 
 FORMAT = 1  # of config.json
@@ -39,7 +39,7 @@ KEYS = {
 COUNTS, MANY = ("depth", "modules", "start"), 64
 
 
-def load(folder: str | Path) -> nn.Module:
+def load(folder: str | Path) -> LoadedNet:
     """The net that `bench export` wrote into a folder, in evaluation mode on the CPU.
 
         >>> model = drnn_bench.load("net")
@@ -48,17 +48,21 @@ def load(folder: str | Path) -> nn.Module:
 
     `model(x_BTI)` takes (batch, steps, input_size) float32 and gives logits (batch, steps,
     output_size), the same to the last bit as when it was exported. What the inputs must be is in
-    the folder's README.md. A family of your own must be there first (`drnn_bench.plugin`).
+    the folder's README.md. `model.predict(x)` takes raw numbers or text as the user has them and
+    gives answers, `model.stream_predict(x, state)` does so step by step (export/predicting.py). A
+    family of your own must be there first (`drnn_bench.plugin`).
     Raises ValueError where the folder is none, or its files are damaged, changed or do not fit.
     """
     folder = Path(folder)
     path = folder / WEIGHTS
     described = _read(folder / CONFIG)
     tensors = weights.shapes(path)
-    model = weights.load(_config(described, len(tensors), folder / CONFIG), path)
+    net = weights.load(_config(described, len(tensors), folder / CONFIG), path)
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != described["weights"]:
             raise UserError(f"{path}: damaged, or not the weights that {CONFIG} describes")
+    model = with_methods(net, LoadedNet)
+    model.config_, model.where_ = described, str(folder / CONFIG)
     return model
 
 
@@ -89,16 +93,21 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check_digest(described: dict[str, Any], path: Path) -> None:
-    if "digest" not in described:  # exported by drnn_bench 0.1.0
-        return
+    """Raises UserError where the net or its task is another than was exported. Exports of earlier
+    versions lack `task_digest`, those of drnn_bench 0.1.0 both."""
     try:
-        expected = digest(described)
+        expected = {
+            "digest": digest(described),
+            "task_digest": task_digest(described.get("task", {})),
+        }
     except RecursionError:
-        raise UserError(f"{path}: 'config' or 'plugins' is nested too deeply") from None
-    if described["digest"] != expected:
-        raise UserError(
-            f"{path}: changed since it was exported (its digest is of another net); export it again"
-        )
+        raise UserError(f"{path}: 'config', 'plugins' or 'task' is nested too deeply") from None
+    for key, words in (("digest", "net"), ("task_digest", "task")):
+        if key in described and described[key] != expected[key]:
+            raise UserError(
+                f"{path}: changed since it was exported (its digest is of another {words}); "
+                "export it again"
+            )
 
 
 def digest(described: dict[str, Any]) -> str:
@@ -108,6 +117,11 @@ def digest(described: dict[str, Any]) -> str:
     """
     net = {key: described.get(key) for key in (*KEYS, "plugins")}
     return hashlib.sha256(json.dumps(net, sort_keys=True).encode()).hexdigest()
+
+
+def task_digest(told: dict[str, Any]) -> str:
+    """SHA-256, in hexadecimal, of what `predict` reads of config.json: 'task'."""
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _config(described: dict[str, Any], tensors: int, path: Path) -> Architecture:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from drnn_bench.board.cells import metric_text, rank_text, result_text
+from drnn_bench.board.cells import metric_text, number_text, rank_text, result_text
 from drnn_bench.board.reproduce import again
+from drnn_bench.export.described import of_task
+from drnn_bench.export.usage import usage
+from drnn_bench.models.cost import cost
+from drnn_bench.models.registry import restore_architecture
 from drnn_bench.results.board_line import BoardGroup, BoardLine
 from drnn_bench.results.recipe import Recipe
 from drnn_bench.search.plugin_code import changes, named, needed
@@ -20,15 +21,18 @@ from drnn_bench.tasks.task import Task
 Row = dict[str, Any]
 
 
-def model_card(group: BoardGroup, line: BoardLine, final: Row, prepared: Prepared) -> str:
-    """Markdown. `group` is the board, `line` the finalist's, `final` the row of the seed taken."""
+def model_card(
+    group: BoardGroup, line: BoardLine, final: Row, prepared: Prepared, onnx: bool = False
+) -> str:
+    """Markdown. `group` is the board, `line` the finalist's, `final` the row of the seed taken;
+    `onnx` says whether the ONNX files lie beside it."""
     task = prepared.task
     parts = [
         markdown(f"# {final['family']} on {final['task']}"),
         markdown(f"{task.summary[0].upper()}{task.summary[1:]}. {final['architecture']}."),
-        _table(_figures(group, line, final)),
+        _table(_figures(group, line, final) | _costs(task, final)),
         "## Use",
-        _use(prepared, final),
+        usage(of_task(task, prepared.facts), prepared, final, onnx),
         "## How it was trained",
         markdown(_training(line, final)),
         textwrap.indent(again([line]), "    "),
@@ -63,101 +67,19 @@ def _figures(group: BoardGroup, line: BoardLine, final: Row) -> dict[str, str]:
     }
 
 
-def _use(prepared: Prepared, final: Row) -> str:
-    task, facts = prepared.task, prepared.facts
-    sizes = f"(batch, steps, {task.input_size}) -> (batch, steps, {task.output_size})"
-    code = final.get("plugins", {}).get("family", {})
-    first = f"drnn_bench.plugin({code['file']!r})  # has the family\n" if "file" in code else ""
-    paragraphs = [
-        f"```python\nimport drnn_bench\n\n{first}"
-        'model = drnn_bench.load("this folder")\n'
-        f"{_ANSWERS[task.target_form.kind]}_BTO = model(x_BTI)  # float32 {sizes}\n```\n",
-        *_outputs(task),
-    ]
-    if "mean" in facts:
-        paragraphs.append(_scaling(facts))
-    if task.one_hot:
-        paragraphs.append("Inputs are one-hot: the i-th symbol is 1 in component i.")
-    elif task.scale != 1:
-        paragraphs.append(
-            f"The task's whole numbers are multiplied by {task.scale:g} before they enter."
-        )
-    paragraphs += [words for key, words in _FACTS.items() if key in facts]
-    if task.stream:
-        paragraphs.append("Every step is scored, along one stream: `model.stream(x_BTI, state)`.")
-    elif task.scored == 1:
-        paragraphs.append("The answer stands at the last step: `model(x_BTI, last=1)`.")
-    else:
-        paragraphs.append(f"The last {task.scored:,} steps are scored.")
-    return "\n".join(paragraphs)
-
-
-_ANSWERS = {
-    "classes": "logits", "binary": "logits", "real": "outputs", "quantiles": "outputs",
-}  # fmt: skip
-
-
-def _outputs(task: Task) -> list[str]:
-    """How outputs become answers, where they are not logits of classes."""
-    form = task.target_form
-    if form.kind == "classes":
-        return []
-    if form.kind == "binary":
-        return ["The probability of yes is `torch.sigmoid(logits_BTO)`, one for each question."]
-    code = "answers = outputs_BTO.detach().double()\n"
-    shape = "(batch, steps, targets)"
-    if form.kind == "quantiles":
-        code += f"answers = answers.unflatten(-1, ({form.targets}, {len(form.quantiles)}))\n"
-        shape = f"(batch, steps, targets, levels {', '.join(map(str, form.quantiles))})"
-    scale, offset = (
-        np.broadcast_to(fact, form.targets).tolist()
-        for fact in (task.target_scale, task.target_offset)
-    )
-    last = ".unsqueeze(-1)" if form.kind == "quantiles" else ""
-    if (scale, offset) != ([1.0] * form.targets, [0.0] * form.targets):
-        tensors = f"torch.tensor({scale}), torch.tensor({offset})"
-        code = f"import torch\n\n{code}scale, offset = {tensors}\n"
-        code += f"answers = answers * scale{last} + offset{last}\n"
-    return [f"Answers in the targets' own unit, {shape}:\n\n```python\n{code}```\n"]
-
-
-_FACTS = {  # what tasks learn of their data -> how it is used
-    "alphabet": "`alphabet` in `config.json` has the symbols in order; null is any other.",
-    "classes": "`classes` in `config.json` names the outputs in order.",
-    "divided_by": "The waveform, from -1 to 1, enters divided by `divided_by` in `config.json`.",
-    "order": "Step t is pixel number `order[t]` of an image, row by row (`config.json`).",
-}
-
-
-def _scaling(facts: Mapping[str, Any]) -> str:
-    """How raw numbers become inputs: what tasks/own/scaling.py did."""
-    subtract = "x = x - np.array(facts['offset'])  # whole numbers (int64) from whole numbers\n"
-    masks = "x = np.concatenate([x, missing[..., facts['masked']]], -1)\n"
-    filled = "missing = np.isnan(x)\nx = np.where(missing, 0, x)  # after scaling\n"
-    return (
-        "Raw numbers x, an array (batch, steps, channels), become x_BTI as follows. float32 comes "
-        "last: before its mean is subtracted, a coordinate or a time has more digits than it holds."
-        "\n\n"
-        "```python\nimport json\nimport numpy as np\nimport torch\n\n"
-        "facts = json.load(open('this folder/config.json'))['task']['facts']\n"
-        + (subtract if "offset" in facts else "")
-        + "x = (x - np.array(facts['mean'])) / np.array(facts['deviation'])  # float64\n"
-        + (filled if "missing" in facts else "")
-        + (masks if "masked" in facts else "")
-        + "x_BTI = torch.from_numpy(x.astype(np.float32))\n```\n"
-        + (_REPEATED if facts.get("missing") == "ffill" else "")
-        + (_MASKED if "masked" in facts else "")
-    )
-
-
-_REPEATED = (
-    "\nBefore that, a missing value (NaN) repeats the last one before it in its channel, from "
-    "chunk to chunk of a stream too; where there is none it stays NaN.\n"
-)
-_MASKED = (
-    "\nThe inputs after the channels are 1 where one of the `masked` channels misses a value "
-    "(NaN), else 0.\n"
-)
+def _costs(task: Task, final: Row) -> dict[str, str]:
+    """What it costs where it runs (models/cost.py)."""
+    costs = cost(restore_architecture(task, final["family"], final["config"]), task.length)
+    words = {
+        "macs_per_step": ("multiply-accumulates a step", ""),
+        "state_bytes": ("state of a stream", " bytes a sequence, in float32"),
+        "weight_bytes": ("weights", " bytes"),
+    }
+    return {
+        label: f"{number_text(costs[name])}{unit}"
+        for name, (label, unit) in words.items()
+        if costs[name] is not None
+    }
 
 
 def _training(line: BoardLine, final: Row) -> str:

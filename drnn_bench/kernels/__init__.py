@@ -7,8 +7,9 @@ cells.
 from drnn_bench.cells.cell import State, Weights
 from drnn_bench.kernels.checks import check_symbols
 from drnn_bench.kernels.dispatch import clockwork, one_hot, scan, stack, step, to_compile
-from drnn_bench.kernels.observed import observed
+from drnn_bench.kernels.observed import observed, size, symbolic
 from drnn_bench.kernels.settings import NAMES, forced, shared, threads, used
+from drnn_bench.kernels.walk import over_steps
 
 __all__ = [
     "NAMES",
@@ -19,10 +20,13 @@ __all__ = [
     "forced",
     "observed",
     "one_hot",
+    "over_steps",
     "scan",
     "shared",
+    "size",
     "stack",
     "step",
+    "symbolic",
     "threads",
     "to_compile",
     "used",

@@ -43,7 +43,7 @@ from drnn_bench.kernels import reference, torch_scan
 from drnn_bench.kernels.checks import check_clockwork, check_stack
 from drnn_bench.kernels.clockwork import scan as clockwork_scan
 from drnn_bench.kernels.clockwork import schedule
-from drnn_bench.kernels.observed import observed, pointwise
+from drnn_bench.kernels.observed import observed, pointwise, size
 from drnn_bench.kernels.settings import forced, note_use, wanted
 
 SHORT = 8  # steps below which a call of the fused kernel costs more than it saves
@@ -80,7 +80,7 @@ def stack(
     rows = rows or [None] * len(weights)
     check_stack(cell, x_TBI, weights, dilations, rows, last, states)
     rows = [None if taken is None else np.ascontiguousarray(taken) for taken in rows]
-    steps = next((len(r) for r in reversed(rows) if r is not None), int(x_TBI.shape[0]))
+    steps = next((len(r) for r in reversed(rows) if r is not None), size(x_TBI.shape[0]))
     last = steps if last is None else last
     name = _choose(cell, x_TBI, weights)
     note_use(name)

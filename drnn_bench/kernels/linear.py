@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from drnn_bench.errors import UserError
-from drnn_bench.kernels.observed import observed
+from drnn_bench.kernels.observed import observed, symbolic
+from drnn_bench.kernels.walk import over_steps
 
 
 def linear_scan(a: Tensor, b: Tensor, h0: Tensor | None = None) -> Tensor:
@@ -30,6 +31,8 @@ def linear_scan(a: Tensor, b: Tensor, h0: Tensor | None = None) -> Tensor:
     Raises UserError where shapes or dtypes do not fit.
     """
     a, b, h0 = _matched(a, b, h0)
+    if symbolic(b.shape[0]):
+        return _walked(a, b, h0)
     if observed((a, b, h0)):
         return _scan(a, b, h0)
     return _LinearScan.apply(a, b, h0)
@@ -82,6 +85,16 @@ class _LinearScan(torch.autograd.Function):
         dh = linear_scan(ahead.conj().flip(0), grad.flip(0)).flip(0)
         before = torch.cat([h0.unsqueeze(0), h[:-1]])
         return dh * before.conj(), dh, dh[0] * a[0].conj()
+
+
+def _walked(a: Tensor, b: Tensor, h0: Tensor) -> Tensor:
+    """The scan where the number of steps is a symbol: one step after another."""
+
+    def step(h: Tensor, of_step: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        h = torch.addcmul(of_step[1], of_step[0], h)
+        return h, h.clone()
+
+    return over_steps(step, h0.clone(), (a, b))[1]
 
 
 def _scan(a: Tensor, b: Tensor, h0: Tensor | None) -> Tensor:

@@ -7,6 +7,7 @@ not our own `autograd.Function`s. Such calls are computed in plain operations in
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,6 +38,18 @@ def pointwise() -> bool:
     levels = get_interpreter_stack() or ()
     batched = any(level.key() in (TransformType.Vmap, TransformType.Jvp) for level in levels)
     return batched or forward_ad._current_level >= 0
+
+
+def symbolic(count: Any) -> bool:
+    """Whether a size is a symbol: `torch.export` with dynamic shapes traces for all sizes at
+    once."""
+    return isinstance(count, torch.SymInt) and torch.compiler.is_exporting()
+
+
+def size(count: Any) -> int:
+    """A size of a shape as a number; a symbol as it is. Under `torch.jit.trace`, sizes are
+    tensors."""
+    return count if symbolic(count) else int(count)
 
 
 def numbers(tensor: Tensor) -> Tensor | None:

@@ -15,16 +15,24 @@ from torch import Tensor
 
 from drnn_bench.cells.cell import Cell, State, Weights
 from drnn_bench.cells.skip import Skip
+from drnn_bench.kernels import onnx_layers
 from drnn_bench.kernels.linear import linear_scan
+from drnn_bench.kernels.observed import size, symbolic
+from drnn_bench.kernels.walk import walk
 
 
 def scan(
     cell: Cell, x_TBI: Tensor, weights: Weights, dilation: int = 1, state: State | None = None
 ) -> tuple[Tensor, State]:
     """See `dispatch.scan`."""
-    steps, batch = int(x_TBI.shape[0]), x_TBI.shape[1]
+    steps, batch = size(x_TBI.shape[0]), x_TBI.shape[1]
+    first = state is None
     if state is None:
         state = (x_TBI.new_zeros(dilation, batch, cell.units(weights)),) * cell.states
+    if symbolic(steps):
+        if first and onnx_layers.has_operator(cell):
+            return onnx_layers.layer(cell, x_TBI, weights, dilation), ()
+        return walk(cell, x_TBI, weights, state)
     if isinstance(cell, Skip):
         return cell.in_blocks(x_TBI, weights, state[0])
     rounds, rest = divmod(steps, dilation)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from drnn_bench.kernels.observed import observed
+from drnn_bench.kernels.observed import observed, symbolic
 from drnn_bench.kernels.settings import wanted
 from drnn_bench.models.streaming import Ring
 
@@ -26,7 +26,7 @@ Pair = tuple[Tensor, Tensor]  # keys and values
 Cache = tuple[int, Any]  # Any: Ring or Pair
 
 
-def rotated(x_BhTd: Tensor, start: int) -> Tensor:
+def rotated(x_BhTd: Tensor, start: int | Tensor) -> Tensor:
     """Numbers i and i + d/2 of each head turned by t * 10000^(-2i/d), for the steps t from `start`
     on (Su et al. 2021, equation 15). The angles are exact at any step: they are in float64."""
     steps, half = x_BhTd.shape[2], x_BhTd.shape[3] // 2
@@ -45,7 +45,8 @@ def attend(q_BhLd: Tensor, k_BhSd: Tensor, v_BhSd: Tensor, window: int | None) -
     if queries == steps:
         if window is None:
             return _products(q_BhLd, k_BhSd, v_BhSd, causal=True)
-        return _in_blocks(q_BhLd, k_BhSd, v_BhSd, min(window, steps))
+        block = window if symbolic(steps) else min(window, steps)
+        return _in_blocks(q_BhLd, k_BhSd, v_BhSd, block)
     if window is not None:
         steps = min(steps, queries + window - 1)
         k_BhSd, v_BhSd = k_BhSd[:, :, -steps:], v_BhSd[:, :, -steps:]
@@ -88,6 +89,23 @@ def continued(
     return attend(q_BhTd, *new, window), (seen, Ring((k_NBhd, v_NBhd)))
 
 
+def continued_plainly(
+    q_Bh1d: Tensor, new: Pair, window: int | None, seen: Tensor, held: Pair
+) -> tuple[Tensor, Pair]:
+    """`continued` of one step as a function of tensors: [B, h, 1, d], and the keys and values after
+    it. With a window they are [N, B, h, d], oldest first, and `seen` [1] counts the steps before;
+    without one they are [B, h, S, d]."""
+    if window is None:
+        after = _joined(held, new)
+        return _products(q_Bh1d, *after), after
+    rows = tuple(
+        torch.cat([old[1:], part.permute(2, 0, 1, 3)]) for old, part in zip(held, new, strict=True)
+    )
+    k_BhNd, v_BhNd = (row.permute(1, 2, 0, 3) for row in rows)
+    age_N = window - 1 - torch.arange(window, device=seen.device)
+    return _products(q_Bh1d, k_BhNd, v_BhNd, (age_N <= seen).unsqueeze(0)), (rows[0], rows[1])
+
+
 def _joined(old: Pair, new: Pair) -> Pair:
     return torch.cat([old[0], new[0]], 2), torch.cat([old[1], new[1]], 2)
 
@@ -102,7 +120,9 @@ def _in_blocks(q_BhTd: Tensor, k_BhTd: Tensor, v_BhTd: Tensor, window: int) -> T
     from their own block and the one before. Zeros fill the last block, which nothing reads, and
     stand before the first one, where the mask leaves them out."""
     steps = q_BhTd.shape[2]
-    blocks = math.ceil(steps / window)
+    blocks = -(-steps // window)
+    if symbolic(steps):  # of what could be a single block torch would trace that alone
+        blocks += 1
     rest = blocks * window - steps
     q_BhCNd = F.pad(q_BhTd, (0, 0, 0, rest)).unflatten(2, (blocks, window))
     pairs = []

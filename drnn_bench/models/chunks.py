@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from drnn_bench import kernels
 from drnn_bench.models.layers import CausalHead, Layer, SequenceModel, affine
 
 Parts = tuple[Tensor, Tensor]  # see `parts`
@@ -42,6 +43,14 @@ class ChunkedLayer(Layer):
         """The output [H, 1, 1, B] of one step, and the state after it."""
         raise NotImplementedError
 
+    def plain_step(self, u_H11B: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """`step` with a state of real numbers (models/plain_step.py)."""
+        return self.step(u_H11B, state)
+
+    def plain_state(self, batch: int) -> Tensor:
+        """The state of `plain_step` before the first step."""
+        raise NotImplementedError
+
 
 class ChunkedModel(SequenceModel[ChunkedLayer]):
     """A linear layer that brings the inputs to the model's width, layers, and a linear output."""
@@ -55,7 +64,7 @@ class ChunkedModel(SequenceModel[ChunkedLayer]):
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
         """Logits (B, T, O). For the last step alone, the top layer answers its last step only."""
-        steps = int(x_BTI.shape[1])
+        steps = kernels.size(x_BTI.shape[1])
         *below, top = self.layers
         u_HQCB = self._encode(x_BTI)
         for layer in below:
@@ -65,7 +74,7 @@ class ChunkedModel(SequenceModel[ChunkedLayer]):
 
     def stream(self, x_BTI: Tensor, state: list | None = None) -> tuple[Tensor, list]:
         """Logits (B, T, O) and the states of the layers after them."""
-        steps = int(x_BTI.shape[1])
+        steps = kernels.size(x_BTI.shape[1])
         u_HQCB = self._encode(x_BTI)
         after = []
         for layer, before in zip(self.layers, state or [None] * len(self.layers), strict=True):
@@ -76,12 +85,27 @@ class ChunkedModel(SequenceModel[ChunkedLayer]):
             after.append(left)
         return self._decode(u_HQCB, steps), after
 
+    def plain_step(self, x_B1I: Tensor, *states: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """See models/plain_step.py: one state a layer."""
+        u_H11B, after = self._encode(x_B1I), []
+        for layer, state in zip(self.layers, states, strict=True):
+            u_H11B, state = layer.plain_step(u_H11B, state)
+            after.append(state)
+        return self._decode(u_H11B, 1), tuple(after)
+
+    def plain_state(self, batch: int) -> dict[str, Tensor]:
+        return {f"layer_{i}": layer.plain_state(batch) for i, layer in enumerate(self.layers, 1)}
+
     def _encode(self, x_BTI: Tensor) -> Tensor:
         """The first layer's inputs [H, Q, C, B], in chunks of one size. Zeros fill the last chunk;
         no output depends on them."""
-        steps = int(x_BTI.shape[1])
-        chunks = math.ceil(steps / self.chunk)
-        size = math.ceil(steps / chunks)
+        steps = kernels.size(x_BTI.shape[1])
+        if kernels.symbolic(steps):  # of what could be a single chunk torch would trace that alone
+            size = self.chunk
+            chunks = (steps + size - 1) // size + 1
+        else:
+            chunks = math.ceil(steps / self.chunk)
+            size = math.ceil(steps / chunks)
         x_ITB = F.pad(x_BTI.permute(2, 1, 0), (0, 0, 0, chunks * size - steps))
         x_IQCB = x_ITB.unflatten(1, (chunks, size)).transpose(1, 2)
         return affine(self.encoder.weight, x_IQCB, self.encoder.bias)
@@ -95,11 +119,25 @@ class ChunkedModel(SequenceModel[ChunkedLayer]):
 def entering(sums_HSX: Tensor, turn: Parts, chunks: int, first_HS1B: Tensor | None) -> Tensor:
     """The states [H, S, C, B] before the chunks, from what each chunk adds (X: C*B) and the state
     before the first one."""
-    sums = sums_HSX.unflatten(2, (chunks, -1)).unbind(2)
+    sums_HSCB = sums_HSX.unflatten(2, (chunks, -1))
+    if kernels.symbolic(chunks):
+        return _entering_walked(sums_HSCB, turn, first_HS1B)
+    sums = sums_HSCB.unbind(2)
     before = [torch.zeros_like(sums[0]) if first_HS1B is None else first_HS1B.squeeze(2)]
     for added in sums[:-1]:
         before.append(turned(before[-1], turn, added))
     return torch.stack(before, 2)
+
+
+def _entering_walked(sums_HSCB: Tensor, turn: Parts, first_HS1B: Tensor | None) -> Tensor:
+    """`entering` of chunks whose number is a symbol."""
+    first_HSB = torch.zeros_like(sums_HSCB[:, :, 0]) if first_HS1B is None else first_HS1B[:, :, 0]
+
+    def step(before_HSB: Tensor, added_HSB: Tensor) -> tuple[Tensor, Tensor]:
+        return turned(before_HSB, turn, added_HSB), before_HSB.clone()
+
+    _, before_CHSB = kernels.over_steps(step, first_HSB, sums_HSCB.permute(2, 0, 1, 3))
+    return before_CHSB.permute(1, 2, 0, 3)
 
 
 def parts(re_HN: Tensor, im_HN: Tensor) -> Parts:

@@ -19,9 +19,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
+import torch
 from torch import Tensor, nn
 
 from drnn_bench import kernels
+from drnn_bench.cells.rnn import RNN
 from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import (
     Architecture,
@@ -136,13 +138,59 @@ class ClockworkLayer(nn.Module):
         self.head = CausalHead(sum(self.units), architecture.output_size)
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
-        length = int(x_BTI.shape[1])
+        length = kernels.size(x_BTI.shape[1])
+        if kernels.symbolic(length):
+            return self._walked(x_BTI, length if last is None else last)
         return self._run(x_BTI, length if last is None else last, 0, None)[0]
 
     def stream(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Logits (B, T, O) of the next T steps of a sequence, and the state after them."""
         clock, hidden = state or (0, None)
         return self._run(x_BTI, x_BTI.shape[1], clock, hidden)
+
+    def plain_step(
+        self, x_B1I: Tensor, clock: Tensor, *hidden: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """See models/plain_step.py: the number of steps so far modulo the longest period [1], and
+        the hidden state [B, H] of every module."""
+        after = self._tick(x_B1I[:, 0], self._firing(clock)[0], hidden)
+        y_1BO = self.head(torch.cat(after, 1).unsqueeze(0), 1)
+        return y_1BO.transpose(0, 1), ((clock + 1) % max(self.periods), *after)
+
+    def plain_state(self, batch: int) -> dict[str, Tensor]:
+        like = self.head.weight
+        modules = enumerate(self.units, 1)
+        return {
+            "clock": torch.zeros(1, dtype=torch.int64, device=like.device),
+            **{f"module_{i}": like.new_zeros(batch, units) for i, units in modules},
+        }
+
+    def _firing(self, step_T: Tensor) -> Tensor:
+        """Which modules fire at steps of these numbers, [T, modules]."""
+        return step_T.unsqueeze(1) % torch.tensor(self.periods, device=step_T.device) == 0
+
+    def _tick(self, x_BI: Tensor, fires: Tensor, hidden: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The hidden states after a step. `fires` says which modules fire at it."""
+        cell, after = RNN(), []
+        for i, (module, old) in enumerate(zip(self.modules_, hidden, strict=True)):
+            from_x = cell.project(torch.cat([x_BI, *hidden[i + 1 :]], 1), module.weights)
+            (new,) = cell.step(from_x, (old,), module.weights)
+            after.append(torch.where(fires[i], new, old))
+        return tuple(after)
+
+    def _walked(self, x_BTI: Tensor, last: int) -> Tensor:
+        """`forward` where the length is a symbol: all modules at all steps, one after another."""
+        x_TBI = x_BTI.transpose(0, 1)
+        fires = self._firing(torch.arange(x_TBI.shape[0], device=x_BTI.device))
+        hidden = tuple(x_BTI.new_zeros(x_BTI.shape[0], units) for units in self.units)
+
+        def step(hidden: tuple[Tensor, ...], given: tuple) -> tuple[tuple[Tensor, ...], Tensor]:
+            x_BI, fires = given
+            after = self._tick(x_BI, fires, hidden)
+            return after, torch.cat(after, 1)
+
+        _, h_TBH = kernels.over_steps(step, hidden, (x_TBI, fires))
+        return self.head(h_TBH, last).transpose(0, 1)
 
     def _run(
         self, x_BTI: Tensor, last: int, clock: int, hidden: list[Tensor] | None

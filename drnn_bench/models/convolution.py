@@ -26,7 +26,7 @@ from drnn_bench.models.architecture import (
 )
 from drnn_bench.models.cost import FLOAT
 from drnn_bench.models.layers import Layer, SequenceModel, affine
-from drnn_bench.models.needed import thinned
+from drnn_bench.models.needed import keep, thinned
 from drnn_bench.models.streaming import Ring, single_step
 
 
@@ -98,19 +98,19 @@ class ConvolutionalModel(SequenceModel[Layer]):
     counted back from the last one. `chains` is as in `SequenceModel`."""
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
-        length = int(x_BTI.shape[1])
+        length = kernels.size(x_BTI.shape[1])
         last = length if last is None else last
         dilations = [layer.dilation for layer in self.layers]
         h_ITB = x_BTI.permute(2, 1, 0)
-        if last == 1:  # a layer computes the steps that the taps of the next one read
+        if last == 1 and not kernels.symbolic(
+            length
+        ):  # a layer computes the steps that the taps of the next one read
             for layer, d, above in zip(self.layers, dilations, [*dilations[1:], None], strict=True):
                 h_ITB = layer(h_ITB, 1, h_ITB.shape[1] if above is None else above // d)
         else:
             rows, chains = thinned(tuple(dilations), length, last)
             for layer, taken, n in zip(self.layers, rows, chains, strict=True):
-                if taken is not None:
-                    h_ITB = h_ITB.index_select(1, torch.from_numpy(taken).to(h_ITB.device))
-                h_ITB = layer(h_ITB, n, 1)
+                h_ITB = layer(keep(h_ITB, taken, 1), n, 1)
         y_OTB = affine(self.head.weight[0], h_ITB[:, -last:], self.head.bias)
         return y_OTB.permute(2, 1, 0)
 

@@ -27,11 +27,11 @@ class Embedded(nn.Module):
         self.net: Any = net  # any family's: its `stream` is not nn.Module's
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
-        return self.net(self._embed(x_BTI), last=last)
+        return self.net(self.embed(x_BTI), last=last)
 
     def stream(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Logits (B, T, O) of the next T steps, and the state after them."""
-        return self.net.stream(self._embed(x_BTI), state)
+        return self.net.stream(self.embed(x_BTI), state)
 
-    def _embed(self, x_BTI: Tensor) -> Tensor:
+    def embed(self, x_BTI: Tensor) -> Tensor:
         return x_BTI @ self.table if x_BTI.dim() == 3 else F.embedding(x_BTI, self.table)

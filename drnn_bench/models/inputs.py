@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, SupportsIndex, cast
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -42,8 +42,8 @@ class Net(nn.Module):
         """Logits (B, T, O), or of the last `last` steps; raises UserError for wrong inputs."""
         x_BTI, _ = _inputs(self, x_BTI)
         if last is not None:
-            check_count("last", last, int(x_BTI.shape[1]))
-            last = int(last)
+            check_count("last", last, kernels.size(x_BTI.shape[1]))
+            last = kernels.size(last)
         return _run(self, super().forward, x_BTI, last=last)
 
     def stream(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, State]:
@@ -63,7 +63,9 @@ class Net(nn.Module):
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple:
         """Pickles the net with its own class: unlike the derived one, it is found by its name."""
-        return _blank, (type(self).__mro__[2],), self.__getstate__()
+        classes = type(self).__mro__
+        own = classes[classes.index(Net) + 1]
+        return _blank, (own, classes[1]), self.__getstate__()
 
 
 def checked(module: nn.Module, architecture: Architecture) -> Net:
@@ -75,20 +77,31 @@ def checked(module: nn.Module, architecture: Architecture) -> Net:
     if not isinstance(module, nn.Module):
         kind = type(module).__name__
         raise UserError(f"{architecture.family}: network() gives no nn.Module, got {kind}")
-    module.__class__ = _derived(type(module))
+    module.__class__ = _derived(type(module), Net)
     net = cast("Net", module)
     net.built_from_ = architecture
     return net
 
 
+N = TypeVar("N", bound=Net)
+
+
+def with_methods(net: Net, of: type[N]) -> N:
+    """The same net, which from now on has the methods of a subclass of `Net` too."""
+    classes = type(net).__mro__
+    net.__class__ = _derived(classes[classes.index(Net) + 1], of)
+    return cast("N", net)
+
+
 @cache
-def _derived(kind: type[nn.Module]) -> type[Net]:
-    return type(kind.__name__, (Net, kind), {"__module__": kind.__module__})
+def _derived(kind: type[nn.Module], first: type[Net]) -> type[Net]:
+    """A class of its own, in which the methods of `first` stand before those of `kind`."""
+    return type(kind.__name__, (first, kind), {"__module__": kind.__module__})
 
 
-def _blank(kind: type[nn.Module]) -> Net:
+def _blank(kind: type[nn.Module], first: type[Net] = Net) -> Net:
     """A net without any attributes, which pickle then restores."""
-    derived = _derived(kind)
+    derived = _derived(kind, first)
     return derived.__new__(derived)
 
 

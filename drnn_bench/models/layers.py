@@ -19,12 +19,7 @@ from drnn_bench.cells.inits import INITS, NEEDS
 from drnn_bench.cells.registry import find_cell
 from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import at_least, one_of
-from drnn_bench.models.needed import (
-    chains,
-    keep,
-    needed_steps,
-    thinned,
-)
+from drnn_bench.models.needed import keep, thinned
 from drnn_bench.models.streaming import Ring, single_step
 
 
@@ -145,10 +140,11 @@ class CausalHead(nn.Module):
     def forward(self, h_TBH: Tensor, last: int) -> Tensor:
         """Logits [last, B, O] of the last `last` steps. h may lack early steps of the sequence that
         these logits do not depend on."""
-        missing = last + self.kernel - 1 - len(h_TBH)
+        end = kernels.size(h_TBH.shape[0])
+        missing = last + self.kernel - 1 - end
         if missing > 0:
             h_TBH = F.pad(h_TBH, (0, 0, 0, 0, missing, 0))
-        end = len(h_TBH)
+            end += missing
         y = self.bias
         for back, weight in enumerate(self.weight):
             y = y + F.linear(h_TBH[end - back - last : end - back], weight)
@@ -158,7 +154,8 @@ class CausalHead(nn.Module):
         """Logits [T, B, O] of the steps of h. `tail`: the steps before h, at most k-1; None:
         none."""
         seen = h_TBH if tail is None else torch.cat([tail, h_TBH])
-        return self(seen, len(h_TBH)), seen[max(0, len(seen) - self.kernel + 1) :]
+        steps = kernels.size(h_TBH.shape[0])
+        return self(seen, steps), seen[max(0, kernels.size(seen.shape[0]) - self.kernel + 1) :]
 
 
 def affine(weight_OI: Tensor, x: Tensor, bias_O: Tensor) -> Tensor:
@@ -187,14 +184,13 @@ class SequenceModel(nn.Module, Generic[L]):
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
         h_TBH = self.encode(x_BTI.transpose(0, 1))
-        length = int(h_TBH.shape[0])
+        length = kernels.size(h_TBH.shape[0])
         last = length if last is None else last
         seen = min(length, last + self.head.kernel - 1)
         dilations = tuple(layer.dilation for layer in self.layers)
-        present = None
-        for layer, needed in zip(self.layers, needed_steps(dilations, length, seen), strict=True):
-            h_TBH = layer(keep(h_TBH, present, needed), chains(needed, layer.dilation))
-            present = needed
+        rows, chains = thinned(dilations, length, seen)
+        for layer, taken, n in zip(self.layers, rows, chains, strict=True):
+            h_TBH = layer(keep(h_TBH, taken), n)
         return self.head(h_TBH, last).transpose(0, 1)
 
     def stream(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, Any]:
@@ -226,7 +222,7 @@ class RecurrentStack(SequenceModel[RecurrentLayer]):
     takes_symbols = True
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
-        length = int(x_BTI.shape[1])
+        length = kernels.size(x_BTI.shape[1])
         last = length if last is None else last
         seen = min(length, last + self.head.kernel - 1)
         rows, chains = thinned(tuple(layer.dilation for layer in self.layers), length, seen)

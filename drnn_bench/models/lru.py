@@ -170,6 +170,10 @@ class LRULayer(ChunkedLayer):
             read_N2B = turned(state, _turn(self._powers(2)[..., 1]), read_N2B)
         return self._block(u_HB, v_HB, read_N2B)[:, None, None], read_N2B
 
+    def plain_state(self, batch: int) -> Tensor:
+        """[N, 2, B]"""
+        return self.d.new_zeros(len(self.b), 2, batch)
+
     def _powers(self, count: int) -> Tensor:
         """lambda to the powers 0 .. count - 1, [N, 2, count]."""
         power = torch.arange(count, device=self.d.device)

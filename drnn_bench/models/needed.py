@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from drnn_bench.kernels import symbolic
+
 
 @lru_cache(maxsize=4096)
 def needed_steps(dilations: tuple[int, ...], length: int, last: int) -> list[np.ndarray]:
@@ -43,18 +45,27 @@ def taken(present: np.ndarray | None, needed: np.ndarray, length: int) -> np.nda
     return needed if present is None else np.searchsorted(present, needed)
 
 
-def keep(x_TBI: Tensor, present: np.ndarray | None, needed: np.ndarray) -> Tensor:
-    """The rows of x for the needed steps; its rows are the present steps (None: all)."""
-    rows = taken(present, needed, len(x_TBI))
-    return x_TBI if rows is None else x_TBI.index_select(0, torch.from_numpy(rows).to(x_TBI.device))
+def keep(x: Tensor, rows: np.ndarray | None, dim: int = 0) -> Tensor:
+    """These rows of x along an axis; None: all."""
+    if rows is None:
+        return x
+    return x.index_select(dim, torch.from_numpy(rows).to(x.device))
 
 
-@lru_cache(maxsize=4096)
 def thinned(
     dilations: tuple[int, ...], length: int, last: int
 ) -> tuple[list[np.ndarray | None], list[int]]:
     """Per layer of a stack, the rows of the layer below that it takes (None: all), and how many
-    chains they hold."""
+    chains they hold. Of a length that is a symbol all are taken."""
+    if symbolic(length):
+        return [None] * len(dilations), list(dilations)
+    return _thinned(dilations, length, last)
+
+
+@lru_cache(maxsize=4096)
+def _thinned(
+    dilations: tuple[int, ...], length: int, last: int
+) -> tuple[list[np.ndarray | None], list[int]]:
     needed = needed_steps(dilations, length, last)
     rows = [
         taken(below, steps, length) for below, steps in zip([None, *needed], needed, strict=False)

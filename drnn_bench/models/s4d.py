@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from drnn_bench import kernels
 from drnn_bench.models.architecture import Stepwise, at_least
 from drnn_bench.models.chunks import (
     ChunkedLayer,
@@ -104,18 +105,19 @@ class S4DLayer(ChunkedLayer):
     ) -> tuple[Tensor, Tensor | None]:
         """As `ChunkedLayer.forward`; a state is complex, [H, N, B]."""
         size, chunks = u_HQCB.shape[1:3]
-        powers, write, read = self._tables(size)
+        plain = kernels.observed((u_HQCB,))
+        powers, write, read = (self._plain_tables if plain else self._tables)(size)
         before = None
         if state is not None:
             before = torch.cat([state.real, state.imag], 1).unsqueeze(2)
         if chunks > 1:
-            before = entering(write @ u_HQCB.flatten(2), _turn(powers[..., size]), chunks, before)
+            before = entering(write @ u_HQCB.flatten(2), _turn(powers[:, :, size]), chunks, before)
         if streams or only_last:
             rest = steps - (chunks - 1) * size
             u_HQB = u_HQCB.squeeze(2) if chunks == 1 else u_HQCB[:, :rest, -1]
             after = write[..., size - rest :] @ u_HQB
             if before is not None:
-                after = turned(before[:, :, -1], _turn(powers[..., rest]), after)
+                after = turned(before[:, :, -1], _turn(powers[:, :, rest]), after)
             if only_last:
                 u_HB = u_HQB[:, -1]
                 y_HB = (read[..., :1] * after).sum(1) + self.d.unsqueeze(1) * u_HB
@@ -145,18 +147,51 @@ class S4DLayer(ChunkedLayer):
         return log_a.unsqueeze(2), b.unsqueeze(2), c.unsqueeze(2)
 
     def _tables(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
-        """A_^t for t = 0..Q, complex [H, N, Q+1]; the weight of each step's input in the state
-        after the chunk, [H, S, Q]; the weight of a state in the outputs 0..Q steps later, [H, S,
-        Q+1]."""
+        """A_^t for t = 0..Q, its real and imaginary parts [H, N, Q+1, 2]; the weight of each step's
+        input in the state after the chunk, [H, S, Q]; the weight of a state in the outputs 0..Q
+        steps later, [H, S, Q+1]."""
         log_a, b, c = self._discrete()
         times = torch.arange(size + 1, device=b.device)
         powers = torch.polar((log_a.real * times).exp(), log_a.imag * times)
         write, read = b * powers[..., :size].flip(2), 2 * c * powers
         return (
-            powers,
+            torch.view_as_real(powers),
             torch.cat([write.real, write.imag], 1),
             torch.cat([read.real, -read.imag], 1),
         )
+
+    def _plain_tables(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The same in real numbers alone: ONNX has no complex ones."""
+        a_re, a_im, dt = -self.log_a_re.exp(), self.a_im, self.log_dt.exp().unsqueeze(1)
+        log_re, log_im = a_re * dt, a_im * dt
+        # exp(log) - 1, without a difference of numbers near 1
+        less_re = torch.expm1(log_re) * log_im.cos() - 2 * (log_im / 2).sin().square()
+        less_im = log_re.exp() * log_im.sin()
+        square = a_re.square() + a_im.square()
+        b_re = ((less_re * a_re + less_im * a_im) / square).unsqueeze(2)
+        b_im = ((less_im * a_re - less_re * a_im) / square).unsqueeze(2)
+        c_re, c_im = 2 * self.c[..., :1], 2 * self.c[..., 1:]
+        times = torch.arange(size + 1, device=self.d.device)
+        sizes, angles = (log_re.unsqueeze(2) * times).exp(), log_im.unsqueeze(2) * times
+        p_re, p_im = sizes * angles.cos(), sizes * angles.sin()
+        f_re, f_im = p_re[..., :size].flip(2), p_im[..., :size].flip(2)
+        return (
+            torch.stack([p_re, p_im], 3),
+            torch.cat([b_re * f_re - b_im * f_im, b_re * f_im + b_im * f_re], 1),
+            torch.cat([c_re * p_re - c_im * p_im, -(c_re * p_im + c_im * p_re)], 1),
+        )
+
+    def plain_step(self, u_H11B: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """`step` in real numbers alone; a state is [H, S, B]."""
+        u_HB = u_H11B[:, 0, 0]
+        powers, write, read = self._plain_tables(1)
+        after_HSB = turned(state, _turn(powers[:, :, 1]), write * u_HB.unsqueeze(1))
+        y_HB = (read[..., :1] * after_HSB).sum(1) + self.d.unsqueeze(1) * u_HB
+        return self._block(u_HB, y_HB)[:, None, None], after_HSB
+
+    def plain_state(self, batch: int) -> Tensor:
+        """[H, S, B]"""
+        return self.d.new_zeros(len(self.d), 2 * self.a_im.shape[1], batch)
 
     def _block(self, u_HX: Tensor, y_HX: Tensor) -> Tensor:
         """u + W gelu(y) + b."""
@@ -164,5 +199,5 @@ class S4DLayer(ChunkedLayer):
         return mixed.add_(self.mix.bias.unsqueeze(1))
 
 
-def _turn(factor_HN: Tensor) -> Parts:
-    return parts(factor_HN.real, factor_HN.imag)
+def _turn(factor_HN2: Tensor) -> Parts:
+    return parts(factor_HN2[..., 0], factor_HN2[..., 1])

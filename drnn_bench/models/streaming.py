@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from drnn_bench.errors import UserError
+from drnn_bench.kernels.observed import observed
 
 
 class Ring:
@@ -40,7 +41,12 @@ class Ring:
         return tuple(row[at : at + 1] for row in self.rows)
 
     def push(self, newest: tuple[Tensor, ...]) -> None:
-        """Overwrites the oldest rows, in place."""
+        """Overwrites the oldest rows, in place. Where the call is traced the rows move instead, so
+        that a step is a function of tensors."""
+        if observed((*self.rows, *newest)):
+            pairs = zip(self.ordered(), newest, strict=True)
+            self.rows, self.at = tuple(torch.cat([row[1:], new]) for row, new in pairs), 0
+            return
         if not self._owned:
             self.rows, self._owned = tuple(row.clone() for row in self.rows), True
         for row, new in zip(self.rows, newest, strict=True):
@@ -95,11 +101,11 @@ class State:
 
 def mapped(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
     """A copy of a state in which `change` replaces every tensor, within tuples, lists, dicts and
-    rings too."""
+    rings too. Of rings the oldest rows then lie first."""
     if isinstance(state, Tensor):
         return change(state)
     if isinstance(state, Ring):
-        return Ring(tuple(change(row) for row in state.rows), state.at)
+        return Ring(tuple(change(row) for row in state.ordered()))
     if isinstance(state, State):
         new = State(mapped(state.parts, change), state.of, state.batch, state.dtype)
         new.consumed = state.consumed

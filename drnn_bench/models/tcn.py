@@ -27,7 +27,7 @@ from drnn_bench.models.convolution import (
 )
 from drnn_bench.models.layers import CausalHead, Layer, affine, computes
 
-Convolve = Callable[["WeightNormedConv", Tensor], Tensor]
+Convolve = Callable[[str, Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +71,8 @@ class Block(Layer):
     def forward(self, x_ITB: Tensor, chains: int, stride: int) -> Tensor:
         """See `ConvolutionalModel`."""
 
-        def conv(part: WeightNormedConv, h: Tensor) -> Tensor:
-            strides = stride if part is self.conv2 else 1
+        def conv(name: str, h: Tensor) -> Tensor:
+            part, strides = getattr(self, name), stride if name == "conv2" else 1
             return causal_conv(h, part.weight, chains, part.bias, strides)
 
         direct = x_ITB[:, (x_ITB.shape[1] - 1) % stride :: stride]
@@ -83,17 +83,18 @@ class Block(Layer):
     def stream(self, x_TBI: Tensor, state: dict | None) -> tuple[Tensor, dict]:
         rings = dict(state or {})
 
-        def conv(part: WeightNormedConv, h: Tensor) -> Tensor:
-            name = "first" if part is self.conv1 else "second"
+        def conv(name: str, h: Tensor) -> Tensor:
+            part = getattr(self, name)
             y, rings[name] = stream_conv(h, part.weight, self.dilation, rings.get(name), part.bias)
             return y
 
         return self._block(x_TBI, conv, self.shortcut(x_TBI)), rings
 
     def _block(self, x: Tensor, conv: Convolve, direct: Tensor) -> Tensor:
-        """The block's output, from its input and that of the shortcut (`direct`)."""
-        h = F.dropout(conv(self.conv1, x).relu_(), self.dropout, self.training)
-        h = F.dropout(conv(self.conv2, h).relu_(), self.dropout, self.training)
+        """The block's output, from its input and that of the shortcut (`direct`). Convolutions are
+        told by their names: under a tracer a module is not always the same object."""
+        h = F.dropout(conv("conv1", x).relu_(), self.dropout, self.training)
+        h = F.dropout(conv("conv2", h).relu_(), self.dropout, self.training)
         return (h + direct).relu_()
 
 

@@ -26,8 +26,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from drnn_bench.kernels import size
 from drnn_bench.models.architecture import Architecture, Paths, at_least
-from drnn_bench.models.attention import Cache, attend, continued, rotated
+from drnn_bench.models.attention import (
+    Cache,
+    Pair,
+    attend,
+    continued,
+    continued_plainly,
+    rotated,
+)
 from drnn_bench.models.cost import FLOAT
 from drnn_bench.models.layers import CausalHead, SequenceModel
 
@@ -130,8 +138,31 @@ class TransformerModel(SequenceModel[Any]):
             after.append(cache)
         return self._answer(u_BTH), after
 
+    def plain_step(self, x_B1I: Tensor, *state: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """See models/plain_step.py: with a window how many steps were seen, then the keys and the
+        values of each block."""
+        window = self.layers[0].window
+        seen = state[0] if window else torch.full((1,), state[0].shape[2])
+        held = state[1:] if window else state
+        u_B1H, after = self.encoder(x_B1I), []
+        for i, block in enumerate(self.layers):
+            u_B1H, pair = block.plain_step(u_B1H, seen, (held[2 * i], held[2 * i + 1]))
+            after += pair
+        return self._answer(u_B1H), (seen + 1, *after) if window else tuple(after)
+
+    def plain_state(self, batch: int) -> dict[str, Tensor]:
+        like, state = self.encoder.weight, {}
+        for i, block in enumerate(self.layers, 1):
+            size = len(block.query.weight) // block.heads
+            shape = (batch, block.heads, 0, size)
+            if block.window:
+                shape = (block.window, batch, block.heads, size)
+                state["seen"] = torch.zeros(1, dtype=torch.int64, device=like.device)
+            state |= {f"{word}_{i}": like.new_zeros(shape) for word in ("keys", "values")}
+        return state
+
     def _answer(self, u_BTH: Tensor) -> Tensor:
-        steps = int(u_BTH.shape[1])
+        steps = size(u_BTH.shape[1])
         return self.head(self.norm(u_BTH).transpose(0, 1), steps).transpose(0, 1)
 
 
@@ -153,7 +184,7 @@ class Block(nn.Module):
 
     def forward(self, u_BTH: Tensor, last: int | None = None) -> Tensor:
         """The outputs of the last `last` steps; None: of all."""
-        start = 0 if last is None else int(u_BTH.shape[1]) - last
+        start = 0 if last is None else size(u_BTH.shape[1]) - last
         n_BTH = self.norm1(u_BTH)
         q_BhLd = rotated(self._split(self.query(n_BTH[:, start:])), start)
         k_BhTd = rotated(self._split(self.key(n_BTH)), 0)
@@ -168,6 +199,15 @@ class Block(nn.Module):
         new = (k_BhTd, self._split(self.value(n_BTH)))
         y_BhTd, state = continued(q_BhTd, new, self.window, state)
         return self._finish(u_BTH, y_BhTd), state
+
+    def plain_step(self, u_B1H: Tensor, seen: Tensor, held: Pair) -> tuple[Tensor, Pair]:
+        n_B1H = self.norm1(u_B1H)
+        q_Bh1d, k_Bh1d = (
+            rotated(self._split(part(n_B1H)), seen) for part in (self.query, self.key)
+        )  # fmt: skip
+        new = (k_Bh1d, self._split(self.value(n_B1H)))
+        y_Bh1d, held = continued_plainly(q_Bh1d, new, self.window, seen, held)
+        return self._finish(u_B1H, y_Bh1d), held
 
     def _split(self, x_BTE: Tensor) -> Tensor:
         """[B, h, T, d]."""

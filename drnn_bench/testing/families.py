@@ -16,6 +16,7 @@ import optuna
 import torch
 from torch import Tensor
 
+from drnn_bench.errors import UserError
 from drnn_bench.models.budget import (
     LEAST,
     Infeasible,
@@ -23,6 +24,7 @@ from drnn_bench.models.budget import (
     solve_width,
 )
 from drnn_bench.models.mrl import path_lengths, reach
+from drnn_bench.models.plain_step import PlainStep
 from drnn_bench.models.registry import family_names
 from drnn_bench.models.streaming import detach
 from drnn_bench.results.codec import from_json
@@ -123,6 +125,23 @@ class FamilyContract:
                         y, state = model.stream(chunk, state)
                         parts.append(y)
                 assert close(torch.cat(parts, 1), model(x), 1e-10)
+
+    def test_a_step_is_a_function_of_tensors(self, family, options):
+        """What an export to ONNX is made of (models/plain_step.py)."""
+        model, x = make(family, options), torch.randn(2, 60, INPUTS)
+        try:
+            step = PlainStep(model)
+        except UserError as error:
+            left_out(str(error))
+        state, parts = [*step.first(2).values()], []
+        with torch.no_grad():
+            for x_B1I in x.split(1, dim=1):
+                before = [tensor.clone() for tensor in state]
+                y_B1O, *after = step(x_B1I, *state)
+                parts.append(y_B1O)
+                assert all(map(torch.equal, state, before)), "the state that went in was changed"
+                state = after
+            assert close(torch.cat(parts, 1), model(x), 1e-5)
 
     def test_a_state_is_carried_on_without_its_gradients(self, family, options):
         model = make(family, options)

@@ -20,27 +20,23 @@ import drnn_bench
 from drnn_bench.board.cells import result_text
 from drnn_bench.board.reproduce import commands
 from drnn_bench.errors import JobError, UserError
-from drnn_bench.execution.carry import finish
 from drnn_bench.export.folder import best_final, choose, export_to
 from drnn_bench.export.loading import (
     CARD,
     CONFIG,
     WEIGHTS,
 )
-from drnn_bench.jobs.finals import FinalJob, final_seed, keep_final
 from drnn_bench.jobs.plan import Request, make_plan
 from drnn_bench.jobs.reporter import Silent
 from drnn_bench.models import weights
 from drnn_bench.results import records
 from drnn_bench.results.ranking import rank_rows, select
 from drnn_bench.results.study_lines import finals_of
-from drnn_bench.search.study import open_study
-from drnn_bench.search.summary import study_row, summarise
 from drnn_bench.tasks.prepared import all_prepared
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.training.scoring import evaluate
+from tests.support.finals import runs_with_finals, save_walks
 from tests.support.refused import refusal
-from tests.support.world import World
 
 SEEDS = 3
 
@@ -52,24 +48,8 @@ SEEDS = 3
 def place(tmp_path_factory) -> Path:
     """A runs folder with two studies of own sequences and their finals, but not their speed."""
     folder = tmp_path_factory.mktemp("place")
-    rng = np.random.RandomState(0)
-    y = np.array(["down", "up"])[rng.randint(0, 2, 120)]
-    slope = np.where(y == "up", 1, -1)[:, None, None] * np.linspace(0, 3, 12)[:, None]
-    x = 5 + [2, 30] * (slope + rng.randn(120, 12, 2))
-    np.savez(folder / "walks.npz", x=x, y=y)
-    world = World(folder, task=f"own:path={folder / 'walks.npz'}", families=("lstm", "s4d"),
-                  budgets=(300,), trials=1, steps=12)  # fmt: skip
-    world.search()
-    plan, rows = world.plan, []
-    for spec in plan.specs:
-        study = open_study(world.storage, spec, plan.task)
-        summary = summarise(study, spec, plan.task.direction) | {"importance": None}
-        rows.append(study_row(spec, plan.prepared, summary, "cpu") | {"started": records.now()})
-        for number in range(SEEDS):
-            seed = final_seed(spec, number)
-            job = FinalJob(spec=spec, best=summary["best"], seed=seed, device="cpu")
-            keep_final(finish(job, plan.prepared), folder / "runs", rows.append)
-    records.append(folder / "runs" / "records.jsonl", rows)
+    task = f"own:path={save_walks(folder)}"
+    runs_with_finals(folder, task, ("lstm", "s4d"), SEEDS)
     return folder
 
 

@@ -21,6 +21,7 @@ from drnn_bench import kernels
 from drnn_bench.errors import UserError
 from drnn_bench.kernels.linear import linear_scan
 from drnn_bench.models.names import FAMILIES
+from drnn_bench.models.plain_step import PlainStep
 from drnn_bench.testing.nets import INPUTS, close, make
 from tests.support.nets import NETS
 from tests.support.refused import refusal
@@ -50,18 +51,9 @@ def net_and_inputs(family, options):
 @EVERY
 def test_export_at_a_fixed_length(family, options):
     model, seen, x = net_and_inputs(family, options)
-    for last in (None, 2):
+    for last in (None, 1, 2):
         program = torch.export.export(model, (seen,), {"last": last})
         assert close(program.module()(x, last=last), model(x, last=last), 1e-5)
-
-
-@EVERY
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
-def test_jit_trace(family, options):
-    model, seen, x = net_and_inputs(family, options)
-    traced = torch.jit.trace(model, (seen,))
-    assert close(traced(x), model(x), 1e-5)
 
 
 # The compiler takes seconds a layer.
@@ -77,6 +69,52 @@ ONE_LAYER = {
     "clockwork_rnn": {"modules": 2, "width": 4},
     "transformer": {"depth": 1, "width": 4},
 }
+ANY = torch.export.Dim.DYNAMIC
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "transformer-all", "skip_rnn-symbols"])
+def test_export_for_any_batch_and_length(family):
+    family, _, other = family.partition("-")
+    options = ONE_LAYER[family] | ({} if family != "transformer" or other else {"window": 5})
+    model, seen, _ = net_and_inputs(family, options)
+    seen = torch.randint(INPUTS, seen.shape[:2]) if other == "symbols" else seen
+    with torch.no_grad():
+        program = torch.export.export(model, (seen,), dynamic_shapes=({0: ANY, 1: ANY},))
+    for batch, length in ((3, STEPS), (1, 1), (2, 37)):
+        x = torch.randn(batch, length, INPUTS)
+        x = torch.randint(INPUTS, (batch, length)) if other == "symbols" else x
+        assert close(program.module()(x), model(x), 1e-5)
+
+
+def test_export_of_a_deep_net_of_several_states_for_any_length():
+    options = {"cell": "lstm", "dilations": (1, 4, 2), "fusion": False, "width": (4, 3, 3)}
+    model, seen, x = net_and_inputs("dilated_rnn", options)
+    program = torch.export.export(model, (seen,), {"last": 2}, dynamic_shapes={
+        "x_BTI": {0: ANY, 1: ANY}, "last": None})  # fmt: skip
+    for length in (STEPS, 2, 5):
+        assert close(program.module()(x[:, :length], last=2), model(x[:, :length], last=2), 1e-5)
+
+
+@EVERY
+def test_export_of_a_streams_step(family, options):
+    model, x, _ = net_and_inputs(family, options)
+    step = PlainStep(model)
+    with torch.no_grad():
+        program = torch.export.export(step, step.example(), dynamic_shapes=step.dynamic())
+    run, state, parts = program.module(), [*step.first(3).values()], []
+    for x_B1I in x.split(1, dim=1):
+        y_B1O, *state = run(x_B1I, *state)
+        parts.append(y_B1O)
+    assert close(torch.cat(parts, 1), model(x), 1e-5)
+
+
+@EVERY
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_jit_trace(family, options):
+    model, seen, x = net_and_inputs(family, options)
+    traced = torch.jit.trace(model, (seen,))
+    assert close(traced(x), model(x), 1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

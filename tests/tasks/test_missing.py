@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drnn_bench.export.model_card import _use
-from drnn_bench.tasks.prepared import Prepared, prepare
+from drnn_bench.export.described import of_task
+from drnn_bench.export.raw import entering, last_values
+from drnn_bench.tasks.prepared import prepare
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.task import SPLITS, UNSCORED
 from tests.support.refused import refusal
@@ -94,7 +93,7 @@ def test_a_channel_without_a_value_in_training_is_refused(tmp_path):
     assert "channel 3 has no value in any training sequence" in said
 
 
-CARDS = {
+RAW = {
     "plain": (X, ""),
     "a coordinate": (X * 1e-3 + 5_600_000, ""),
     "nanoseconds": ((X * 10).astype(np.int64) + 1_700_000_000_000_000_000, ""),
@@ -104,24 +103,20 @@ CARDS = {
 }
 
 
-@pytest.mark.parametrize("case", CARDS)
-def test_the_model_card_says_how_raw_numbers_become_inputs(tmp_path, monkeypatch, case):
-    """Its second block of Python, run as it stands, gives what the net was tested on."""
-    raw, options = CARDS[case]
+@pytest.mark.parametrize("case", RAW)
+def test_an_exported_net_makes_inputs_of_raw_numbers_as_the_task_did(tmp_path, case):
+    """To the last bit: what enters a net is what it was tested on."""
+    raw, options = RAW[case]
     task, arrays, _, facts = read(saved(tmp_path, raw), options)
-    (tmp_path / "this folder").mkdir()
-    (tmp_path / "this folder" / "config.json").write_text(json.dumps({"task": {"facts": facts}}))
-    card = _use(Prepared(task, "", "", facts), {})
-    _, block = re.findall("```python\n(.*?)```", card, flags=re.DOTALL)
+    inputs = of_task(task, facts).inputs
     x = raw[SPLIT == "test"]
-    if "ffill" in options:
-        assert "repeats the last one before it" in card
-        for step in range(1, T):
-            x[:, step] = np.where(np.isnan(x[:, step]), x[:, step - 1], x[:, step])
-    monkeypatch.chdir(tmp_path)
-    names = {"x": x}
-    exec(block, names)
-    np.testing.assert_array_equal(names["x_BTI"].numpy(), arrays["test"][0])
+    np.testing.assert_array_equal(entering(inputs, x).numpy(), arrays["test"][0])
+    # Step by step, what is missing repeats what the steps before had.
+    before, steps = None, []
+    for step in range(T):
+        steps.append(entering(inputs, x[:, step : step + 1], before).numpy())
+        before = last_values(inputs, x[:, step : step + 1], before)
+    np.testing.assert_array_equal(np.concatenate(steps, 1), arrays["test"][0])
 
 
 # -- lengths ---------------------------------------------------------------------------------------

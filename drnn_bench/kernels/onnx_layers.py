@@ -1,0 +1,100 @@
+"""Recurrent layers as ONNX has them: GRU, LSTM and RNN are operators of its own.
+
+While a net is exported to ONNX with a dynamic length, a layer of one of these cells becomes one
+operation of a domain of ours, whose meaning is given as ONNX functions in `FUNCTIONS`. Whoever
+exports puts these in its place (export/onnx/graph.py). The steps of a dilated layer are chains side
+by side, as in `torch_scan`; zeros fill the last round.
+
+Legend: T steps, B batch, I inputs, H units, G gates, s dilation, R steps of a chain.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from drnn_bench.cells.cell import Cell, Weights
+
+DOMAIN, OPSET = "drnn_bench", 20  # ours; and the version of ONNX's operators
+# cell -> operator of ONNX, its options, and its gates in its own order, as places among torch's
+OPERATORS = {
+    "rnn": ("RNN", "hidden_size: int = @units", (0,)),
+    "gru": ("GRU", "hidden_size: int = @units, linear_before_reset: int = 1", (1, 0, 2)),
+    "lstm": ("LSTM", "hidden_size: int = @units", (0, 3, 1, 2)),
+}
+
+
+def has_operator(cell: Cell) -> bool:
+    """Whether ONNX is what is traced for, and has an operator for the cell. A plug-in's cell of the
+    same name is another."""
+    ours = type(cell).__module__ == f"drnn_bench.cells.{cell.name}"
+    return torch.onnx.is_in_onnx_export() and ours and cell.name in OPERATORS
+
+
+def layer(cell: Cell, x_TBI: Tensor, weights: Weights, dilation: int) -> Tensor:
+    """The outputs [T, B, H] from a state of zeros."""
+    units = cell.units(weights)
+    return torch.onnx.ops.symbolic(
+        f"{DOMAIN}::{cell.name}",
+        (x_TBI, *weights),
+        {"dilation": dilation, "units": units},
+        dtype=x_TBI.dtype,
+        shape=(*x_TBI.shape[:2], units),
+        version=1,
+    )
+
+
+def function(name: str) -> str:
+    """What the operation of a cell means, as ONNX's text of a function."""
+    operator, options, order = OPERATORS[name]
+    gates = ", ".join(f"{{}}{i}" for i in range(len(order)))
+    ordered = ", ".join(f"{{}}{i}" for i in order)
+
+    def in_order(name: str) -> str:
+        if len(order) == 1:
+            return f"{name}_ordered = Identity ({name})"
+        parts, placed = (text.replace("{}", name) for text in (gates, ordered))
+        return (
+            f"{parts} = Split <axis = 0, num_outputs = {len(order)}> ({name})\n"
+            f"    {name}_ordered = Concat <axis = 0> ({placed})"
+        )
+
+    return f"""
+<opset_import: ["" : {OPSET}], domain: "{DOMAIN}">
+{name} <dilation, units> (x, w, r, b) => (y)
+{{
+    zero = Constant <value_ints = [0]> ()
+    one = Constant <value_ints = [1]> ()
+    free = Constant <value_ints = [-1]> ()
+    around = Constant <value_ints = [0, 0, 0]> ()
+    behind = Constant <value_ints = [0, 0]> ()
+    s_none = Constant <value_int: int = @dilation> ()
+    s = Reshape (s_none, one)
+    steps = Shape <start = 0, end = 1> (x)
+    batch = Shape <start = 1, end = 2> (x)
+    inputs = Shape <start = 2, end = 3> (x)
+    before = Sub (s, one)
+    up = Add (steps, before)
+    rounds = Div (up, s)
+    filled = Mul (rounds, s)
+    missing = Sub (filled, steps)
+    pads = Concat <axis = 0> (around, missing, behind)
+    x_filled = Pad (x, pads)
+    as_chains = Concat <axis = 0> (rounds, free, inputs)
+    x_chains = Reshape (x_filled, as_chains)
+    {in_order("w")}
+    {in_order("r")}
+    {in_order("b")}
+    w_1 = Unsqueeze (w_ordered, zero)
+    r_1 = Unsqueeze (r_ordered, zero)
+    b_zero = Sub (b_ordered, b_ordered)
+    b_both = Concat <axis = 0> (b_ordered, b_zero)
+    b_1 = Unsqueeze (b_both, zero)
+    y_chains, last = {operator} <{options}> (x_chains, w_1, r_1, b_1)
+    y_flat = Squeeze (y_chains, one)
+    units_of = Shape <start = 2, end = 3> (y_flat)
+    as_all = Concat <axis = 0> (filled, batch, units_of)
+    y_all = Reshape (y_flat, as_all)
+    y = Slice (y_all, zero, steps, zero)
+}}
+"""
