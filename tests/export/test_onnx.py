@@ -22,14 +22,14 @@ from drnn_bench.export.onnx import check, convert
 from drnn_bench.export.onnx.check import raw_of
 from drnn_bench.export.onnx.graphs import meant, outputs_of
 from drnn_bench.export.onnx.raw import MISSING, Entering
-from drnn_bench.export.onnx.write import MODEL, STEP, exported
+from drnn_bench.export.onnx.write import MODEL, STEP, exported, onnx_files
 from drnn_bench.export.predicting import answered
 from drnn_bench.export.raw import entering
 from drnn_bench.export.usage import usage
 from drnn_bench.models.names import FAMILIES
 from drnn_bench.results import records
 from drnn_bench.results.ranking import rank_rows
-from drnn_bench.tasks.prepared import Prepared, all_prepared
+from drnn_bench.tasks.prepared import Prepared, all_prepared, prepare
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.testing.nets import INPUTS, OUTPUTS, close, make
 from drnn_bench.training.scoring import evaluate
@@ -264,6 +264,23 @@ def test_a_graph_answers_what_predict_does(task):
     np.testing.assert_allclose(results[-1].numpy(), last, rtol=1e-6)
     back = torch.from_numpy(outputs_of(said.answers, results[0].numpy()))
     assert close(back, outputs, 1e-5)
+
+
+def test_a_stream_is_checked_step_by_step(tmp_path):
+    """Of a task that is one long sequence, and by a net that takes no symbols."""
+    words = np.random.RandomState(0).choice(["ab", "b", "ca", " "], 16_000)
+    (tmp_path / "book.txt").write_text("".join(words))
+    prepared = prepare(parse_task("char_text:path=book.txt"), str(tmp_path), tmp_path / "data")
+    task = prepared.task
+    sizes = {"input_size": task.input_size, "output_size": task.output_size}
+    model = drnn_bench.build("dilated_cnn", **sizes, depth=2, width=3).eval()
+    files, checked = onnx_files(model, of_task(task, prepared.facts), prepared)
+    assert checked.torch == evaluate(model, task, prepared.arrays()["test"]).value
+    assert checked.runtime == pytest.approx(checked.torch, rel=1e-5)
+    assert max(checked.difference, checked.step) < 1e-5
+    told = onnxruntime.InferenceSession(files[MODEL]).get_modelmeta().custom_metadata_map
+    assert json.loads(told["alphabet"]) == json.loads(told["classes"]) == [" ", "a", "b", "c"]
+    assert told["answered_steps"] == "every"
 
 
 # -- the command -----------------------------------------------------------------------------------
