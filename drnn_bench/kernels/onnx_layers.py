@@ -63,18 +63,6 @@ def layer(cell: Cell, x_TBI: Tensor, weights: Weights, dilation: int) -> Tensor:
 def function(name: str) -> str:
     """What the operation of a cell means, as ONNX's text of a function."""
     operator, options, order = OPERATORS[name]
-    gates = ", ".join(f"{{}}{i}" for i in range(len(order)))
-    ordered = ", ".join(f"{{}}{i}" for i in order)
-
-    def in_order(name: str) -> str:
-        if len(order) == 1:
-            return f"{name}_ordered = Identity ({name})"
-        parts, placed = (text.replace("{}", name) for text in (gates, ordered))
-        return (
-            f"{parts} = Split <axis = 0, num_outputs = {len(order)}> ({name})\n"
-            f"    {name}_ordered = Concat <axis = 0> ({placed})"
-        )
-
     return f"""
 <opset_import: ["" : {OPSET}], domain: "{DOMAIN}">
 {name} <dilation, units> (x, w, r, b) => (y)
@@ -98,9 +86,9 @@ def function(name: str) -> str:
     x_filled = Pad (x, pads)
     as_chains = Concat <axis = 0> (rounds, free, inputs)
     x_chains = Reshape (x_filled, as_chains)
-    {in_order("w")}
-    {in_order("r")}
-    {in_order("b")}
+    {_in_order("w", order)}
+    {_in_order("r", order)}
+    {_in_order("b", order)}
     w_1 = Unsqueeze (w_ordered, zero)
     r_1 = Unsqueeze (r_ordered, zero)
     b_zero = Sub (b_ordered, b_ordered)
@@ -114,3 +102,16 @@ def function(name: str) -> str:
     y = Slice (y_all, zero, steps, zero)
 }}
 """
+
+
+def _in_order(name: str, order: tuple[int, ...]) -> str:
+    """The gates of a weight in ONNX's order."""
+    if len(order) == 1:
+        return f"{name}_ordered = Identity ({name})"
+    gates, ordered = (
+        ", ".join(f"{name}{gate}" for gate in places) for places in (range(len(order)), order)
+    )
+    return (
+        f"{gates} = Split <axis = 0, num_outputs = {len(order)}> ({name})\n"
+        f"    {name}_ordered = Concat <axis = 0> ({ordered})"
+    )
