@@ -1,14 +1,17 @@
 """Recurrent layers as ONNX has them: GRU, LSTM and RNN are operators of its own.
 
-While a net is exported to ONNX with a dynamic length, a layer of one of these cells becomes one
-operation of a domain of ours, whose meaning is given as ONNX functions in `FUNCTIONS`. Whoever
-exports puts these in its place (export/onnx/graph.py). The steps of a dilated layer are chains side
+Within `emitted`, where the length is a symbol, a layer of one of these cells becomes one operation
+of a domain of ours. `function` gives its meaning as a function of ONNX, which whoever exports puts
+in its place (export/onnx/convert.py). The steps of a dilated layer are chains side
 by side, as in `torch_scan`; zeros fill the last round.
 
 Legend: T steps, B batch, I inputs, H units, G gates, s dilation, R steps of a chain.
 """
 
 from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -24,11 +27,24 @@ OPERATORS = {
 }
 
 
+_emitted: list[bool] = []
+
+
+@contextlib.contextmanager
+def emitted() -> Iterator[None]:
+    """Within it, layers become our operations."""
+    _emitted.append(True)
+    try:
+        yield
+    finally:
+        _emitted.pop()
+
+
 def has_operator(cell: Cell) -> bool:
-    """Whether ONNX is what is traced for, and has an operator for the cell. A plug-in's cell of the
-    same name is another."""
+    """Whether a layer of the cell becomes our operation here. A plug-in's cell of the same name is
+    another."""
     ours = type(cell).__module__ == f"drnn_bench.cells.{cell.name}"
-    return torch.onnx.is_in_onnx_export() and ours and cell.name in OPERATORS
+    return bool(_emitted) and ours and cell.name in OPERATORS
 
 
 def layer(cell: Cell, x_TBI: Tensor, weights: Weights, dilation: int) -> Tensor:
@@ -47,18 +63,6 @@ def layer(cell: Cell, x_TBI: Tensor, weights: Weights, dilation: int) -> Tensor:
 def function(name: str) -> str:
     """What the operation of a cell means, as ONNX's text of a function."""
     operator, options, order = OPERATORS[name]
-    gates = ", ".join(f"{{}}{i}" for i in range(len(order)))
-    ordered = ", ".join(f"{{}}{i}" for i in order)
-
-    def in_order(name: str) -> str:
-        if len(order) == 1:
-            return f"{name}_ordered = Identity ({name})"
-        parts, placed = (text.replace("{}", name) for text in (gates, ordered))
-        return (
-            f"{parts} = Split <axis = 0, num_outputs = {len(order)}> ({name})\n"
-            f"    {name}_ordered = Concat <axis = 0> ({placed})"
-        )
-
     return f"""
 <opset_import: ["" : {OPSET}], domain: "{DOMAIN}">
 {name} <dilation, units> (x, w, r, b) => (y)
@@ -82,9 +86,9 @@ def function(name: str) -> str:
     x_filled = Pad (x, pads)
     as_chains = Concat <axis = 0> (rounds, free, inputs)
     x_chains = Reshape (x_filled, as_chains)
-    {in_order("w")}
-    {in_order("r")}
-    {in_order("b")}
+    {_in_order("w", order)}
+    {_in_order("r", order)}
+    {_in_order("b", order)}
     w_1 = Unsqueeze (w_ordered, zero)
     r_1 = Unsqueeze (r_ordered, zero)
     b_zero = Sub (b_ordered, b_ordered)
@@ -98,3 +102,16 @@ def function(name: str) -> str:
     y = Slice (y_all, zero, steps, zero)
 }}
 """
+
+
+def _in_order(name: str, order: tuple[int, ...]) -> str:
+    """The gates of a weight in ONNX's order."""
+    if len(order) == 1:
+        return f"{name}_ordered = Identity ({name})"
+    gates, ordered = (
+        ", ".join(f"{name}{gate}" for gate in places) for places in (range(len(order)), order)
+    )
+    return (
+        f"{gates} = Split <axis = 0, num_outputs = {len(order)}> ({name})\n"
+        f"    {name}_ordered = Concat <axis = 0> ({ordered})"
+    )

@@ -43,7 +43,7 @@ class Ring:
     def push(self, newest: tuple[Tensor, ...]) -> None:
         """Overwrites the oldest rows, in place. Where the call is traced the rows move instead, so
         that a step is a function of tensors."""
-        if observed((*self.rows, *newest)):
+        if observed(newest):
             pairs = zip(self.ordered(), newest, strict=True)
             self.rows, self.at = tuple(torch.cat([row[1:], new]) for row, new in pairs), 0
             return

@@ -34,7 +34,7 @@ def converted(graph: Model | Step, told: Mapping[str, str]) -> bytes:
     line, where torch cannot trace the graph for any length or ONNX lacks what it computes."""
     states = graph.states if isinstance(graph, Step) else ()
     try:
-        with _quietly(), torch.no_grad():
+        with _quietly(), torch.no_grad(), onnx_layers.emitted():
             program = torch.onnx.export(
                 graph.eval(),
                 graph.example(),
