@@ -24,7 +24,7 @@ from drnn_bench import kernels
 from drnn_bench.errors import UserError
 from drnn_bench.models.embedding import Embedded
 from drnn_bench.models.inputs import Net
-from drnn_bench.models.streaming import Ring, mapped
+from drnn_bench.models.streaming import Ring, mapped, tensors_of
 
 State = tuple[Tensor, ...]
 CLOSE = 1e-4  # of the largest output: how near the first steps from zeros are to those of `stream`
@@ -132,11 +132,11 @@ class Layout:
                 f"{family}: the state of its stream grows, or counts in Python numbers; such a "
                 "state cannot be given as tensors of fixed shapes"
             )
-        pairs = zip(_tensors(self.template), _tensors(wider), strict=True)
+        pairs = zip(tensors_of(self.template), tensors_of(wider), strict=True)
         self.shapes = [([*one.shape], _axis(one.shape, two.shape)) for one, two in pairs]
 
     def first(self, batch: int) -> dict[str, Tensor]:
-        like = next(iter(_tensors(self.template)), None)
+        like = next(iter(tensors_of(self.template)), None)
         if like is None:  # the net remembers nothing
             return {}
         zeros = (self._zeros(i, batch, like) for i in range(len(self.shapes)))
@@ -155,14 +155,14 @@ class Layout:
 
     def carried(self, parts: Any) -> State:
         """The tensors that are carried, of a state that `stream` gave."""
-        pairs = zip(_tensors(parts), self.shapes, strict=True)
+        pairs = zip(tensors_of(parts), self.shapes, strict=True)
         return tuple(tensor for tensor, (shape, _) in pairs if 0 not in shape)
 
     def _zeros(self, place: int, batch: int, like: Tensor) -> Tensor:
         shape, axis = self.shapes[place]
         if axis is not None:
             shape = [batch if i == axis else n for i, n in enumerate(shape)]
-        return like.new_zeros(shape, dtype=_tensors(self.template)[place].dtype)
+        return like.new_zeros(shape, dtype=tensors_of(self.template)[place].dtype)
 
 
 def _inner(net: Net) -> Any:
@@ -178,17 +178,6 @@ def own_stream(net: Net, x_BTI: Tensor, parts: Any) -> tuple[Tensor, Any]:
 
 def _zeros(net: Net, batch: int, steps: int) -> Tensor:
     return next(net.parameters()).new_zeros(batch, steps, net.built_from_.input_size)
-
-
-def _tensors(parts: Any) -> list[Tensor]:
-    found: list[Tensor] = []
-
-    def keep(tensor: Tensor) -> Tensor:
-        found.append(tensor)
-        return tensor
-
-    mapped(parts, keep)
-    return found
 
 
 def _outline(parts: Any) -> Any:

@@ -118,6 +118,18 @@ def mapped(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return state
 
 
+def tensors_of(state: Any) -> list[Tensor]:
+    """The tensors of a state, in the order in which `mapped` meets them."""
+    found: list[Tensor] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        found.append(tensor)
+        return tensor
+
+    mapped(state, keep)
+    return found
+
+
 def detach(state: Any) -> Any:
     """A state through which no gradient flows back."""
     return mapped(state, Tensor.detach)

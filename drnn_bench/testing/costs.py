@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from drnn_bench import kernels
-from drnn_bench.models.streaming import mapped
+from drnn_bench.models.streaming import tensors_of
 from drnn_bench.testing.nets import INPUTS, Options, architecture_of, doubled, make
 
 # The two factors among the arguments of torch's products of matrices, and of its products by
@@ -95,19 +95,8 @@ def held_bytes(family: str, options: Options) -> int:
     with torch.no_grad():
         _, state = model.stream(_steps(span + 1))
         _, state = model.stream(_steps(1), state)
-    return sum(tensor.nbytes for tensor in _tensors(state))
+    return sum(tensor.nbytes for tensor in tensors_of(state))
 
 
 def _steps(count: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.randn(1, count, INPUTS, dtype=dtype)
-
-
-def _tensors(state: Any) -> list[Tensor]:
-    found: list[Tensor] = []
-
-    def keep(tensor: Tensor) -> Tensor:
-        found.append(tensor)
-        return tensor
-
-    mapped(state, keep)
-    return found

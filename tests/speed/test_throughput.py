@@ -76,9 +76,9 @@ def test_models_take_turns_until_each_has_had_enough(each):
 
 def test_every_round_has_another_order():
     went = []
-    in_turns([lambda i=i: went.append(i) or 0.01 for i in range(3)])
+    in_turns([lambda i=i: went.append(i) or 0.01 for i in range(3)], repeats=60)
     orders = {tuple(went[i : i + 3]) for i in range(0, len(went), 3)}
-    assert len(orders) > 3  # of 6
+    assert len(orders) == 6
 
 
 def test_short_runs_are_timed_in_blocks_after_one_that_is_not():
