@@ -240,7 +240,8 @@ def kills(folder: Path, number: int) -> list[str]:
         storage = f"sqlite:///{at}/runs/studies.db"
         killed += besiege(
             [*RUN, *words(request)], at, storage,
-            kills=min(EACH, number - killed.total()), seed=searches, pause=0.8, env=dict(os.environ),
+            kills=min(EACH, number - killed.total()), seed=searches, pause=0.8,
+            env=dict(os.environ),
         )  # fmt: skip
         wrong += faults(storage, plan.storage, plan.trials)
         wrong += row_faults(at / "runs", at / "undisturbed", plan.seeds)
