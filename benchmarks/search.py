@@ -46,7 +46,7 @@ learning_rate = { low = 1e-3, high = 1e-2, log = true }
 RECURRENT = ("dilated_rnn", "lstm", "gru", "rnn", "clockwork_rnn")
 SIEGE = {"families": ("dilated_rnn", "lstm"), "trials": 12, "steps": 40, "seeds": 1,
          "sampler": "random", "pruner": "none"}  # fmt: skip
-EACH = 16  # kills of one search: they reach its finals and speed measurements too
+EACH = 40  # kills of one search: they reach its finals and speed measurements too
 
 
 PARTS = ("speedup", "overhead", "start", "kills", "kernels")
