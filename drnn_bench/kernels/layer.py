@@ -26,7 +26,8 @@ from drnn_bench.kernels.vectors import (
 #   x_step ..   bytes from step to step
 #   gates       what backward needs of each step [T, H, ...]; with gates_step 0 every step
 #               overwrites that of the step before
-#   w_ih, w_hh, bias, w_last   float32, as torch has them; w_last: the skip cell's edge from t-1
+#   w_ih, w_hh, bias, w_last   float32, as torch has them; w_last: the skip cell's edge from t-1, or
+#               the LEM's matrix of the new z; behind the biases of an IndRNN stand its u
 #   w_step      bytes of a row of w_ih; of an rnn, the columns of its sources follow those of x
 #   symbols     whole numbers [*, COLUMNS] in place of x; or 0
 #   table       for each symbol floats, which it adds to the gates, the bias included; for

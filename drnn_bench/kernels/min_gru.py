@@ -25,45 +25,17 @@ from drnn_bench.kernels.products import (
     back,
     cut,
 )
+from drnn_bench.kernels.rates import rate
 from drnn_bench.kernels.registers import ROW
 from drnn_bench.kernels.tiles import dot
 from drnn_bench.kernels.vectors import (
-    clamp,
     constant,
     fma,
     load,
     load_int,
     store,
     store_rows,
-    two_to,
 )
-
-# e^r on |r| <= log(2)/2 as a polynomial of relative error 2e-9; log(2) in two parts, of which the
-# first has so few bits that its products with whole numbers are exact; ONES, a float whose last bit
-# has the value 1, so that adding it rounds to whole numbers
-E0, E1, E2, E3, E4, E5, E6 = (
-    *(1.0, 1.00000004, 0.499999921, 0.166664201),
-    *(0.0416682262, 8.37482405e-3, 1.38368352e-3),
-)
-LOG2, LOG2_REST, ONES = 0.693145751953125, 1.42860682e-6, 1.5 * 2.0**23
-
-
-@inline
-def rate(x):
-    """The sigmoid, with a relative error of 2e-7. A unit that remembers a thousand steps has a z of
-    1e-3. `products.sigmoid`, whose absolute error is up to 1e-7, would be wrong in its fourth
-    digit, in the same direction at every step."""
-    x = clamp(x, -89.0, 87.0)
-    m = fma(x, constant(-1.4426950408889634), constant(ONES))
-    k = m - constant(ONES)
-    r = fma(k, constant(-LOG2_REST), fma(k, constant(-LOG2), constant(0.0) - x))
-    e = fma(r, constant(E6), constant(E5))
-    e = fma(r, e, constant(E4))
-    e = fma(r, e, constant(E3))
-    e = fma(r, e, constant(E2))
-    e = fma(r, e, constant(E1))
-    e = fma(r, e, constant(E0))
-    return constant(1.0) / fma(e, two_to(m), constant(1.0))
 
 
 @kernel
