@@ -10,10 +10,9 @@ Legend: H units, s dilation; addresses are in bytes, and of rows where nothing e
 from __future__ import annotations
 
 from drnn_bench.kernels.compiled import inline, kernel
-from drnn_bench.kernels.layer import first_sums, gate_gradient, input_weights, look_up_gates
-from drnn_bench.kernels.products import FIVE, FOUR, ONE, back, cut
+from drnn_bench.kernels.layer import gate_gradient, input_sums, input_weights
+from drnn_bench.kernels.products import ONE, back
 from drnn_bench.kernels.registers import LANES, ROW
-from drnn_bench.kernels.tiles import dot
 from drnn_bench.kernels.vectors import (
     add_sum,
     clamp,
@@ -22,42 +21,10 @@ from drnn_bench.kernels.vectors import (
     load_int,
     spread_rows,
     store,
-    store_rows,
     where_open,
 )
 
 INFINITE = float("inf")
-
-
-@kernel
-def indrnn_forward(a):
-    if a.symbols:
-        _steps(a, True)
-    else:
-        _steps(a, False)
-
-
-@inline
-def _steps(a, symbols):
-    units = a.units
-    for t in range(a.steps):
-        x = a.x + load_int(a.order + 8 * t) * a.x_step
-        before = a.h + t * a.h_step
-        now = before + a.dilation * a.h_step
-        if symbols:
-            look_up_gates(a, t, units)
-        fives, fours = cut(units, 5)
-        u = 0
-        while u < units:
-            if u < fives:
-                _units(FIVE, a, u, x, before, now, symbols)
-                u += 5
-            elif u < fours:
-                _units(FOUR, a, u, x, before, now, symbols)
-                u += 4
-            else:
-                _units(ONE, a, u, x, before, now, symbols)
-                u += 1
 
 
 @inline
@@ -66,14 +33,16 @@ def _own(a, u):
     return spread_rows(ONE, a.bias + 4 * (a.units + u), 4)[0]
 
 
-@inline
-def _units(shape, a, u, x, before, now, symbols):
-    sums = first_sums(shape, a, u, 1, symbols)
-    store_rows(now + u * ROW, dot(sums, a.w_ih + u * a.w_step, a.w_step, 4, x, a.inputs))
-    for v in range(u, u + len(shape)):
-        at = v * ROW
-        h = fma(_own(a, v), load(before + at), load(now + at))
-        store(now + at, clamp(h, 0.0, INFINITE))
+@kernel
+def indrnn_forward(a):
+    for t in range(a.steps):
+        before = a.h + t * a.h_step
+        now = before + a.dilation * a.h_step
+        sums = input_sums(a, t, a.units, now)
+        for u in range(a.units):
+            at = u * ROW
+            h = fma(_own(a, u), load(before + at), load(sums + at))
+            store(now + at, clamp(h, 0.0, INFINITE))
 
 
 @kernel

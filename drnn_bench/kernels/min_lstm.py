@@ -11,12 +11,11 @@ Legend: H units, s dilation; addresses are in bytes, and of rows where nothing e
 
 from __future__ import annotations
 
-from drnn_bench.kernels.compiled import inline, kernel
-from drnn_bench.kernels.layer import first_sums, gate_gradient, input_weights, look_up_gates
-from drnn_bench.kernels.products import FIVE, FOUR, ONE, back, cut
+from drnn_bench.kernels.compiled import kernel
+from drnn_bench.kernels.layer import gate_gradient, input_sums, input_weights
+from drnn_bench.kernels.products import FOUR, THREE, back
 from drnn_bench.kernels.rates import rates
 from drnn_bench.kernels.registers import ROW
-from drnn_bench.kernels.tiles import dot
 from drnn_bench.kernels.vectors import (
     clamp,
     constant,
@@ -26,7 +25,6 @@ from drnn_bench.kernels.vectors import (
     load_int,
     load_rows,
     store,
-    store_rows,
 )
 
 INFINITE = float("inf")
@@ -35,60 +33,28 @@ LOW = 60.0  # below -LOW a sigmoid is an exponential, in float32
 
 @kernel
 def min_lstm_forward(a):
-    if a.symbols:
-        _steps(a, True)
-    else:
-        _steps(a, False)
-
-
-@inline
-def _steps(a, symbols):
     units = a.units
     for t in range(a.steps):
-        x = a.x + load_int(a.order + 8 * t) * a.x_step
         before = a.h + t * a.h_step
         now = before + a.dilation * a.h_step
         saved = a.gates + t * a.gates_step
-        if symbols:
-            look_up_gates(a, t, 3 * units)
-        fives, fours = cut(units, 5)
-        u = 0
-        while u < units:
-            if u < fives:
-                _units(FIVE, a, u, x, before, now, saved, symbols)
-                u += 5
-            elif u < fours:
-                _units(FOUR, a, u, x, before, now, saved, symbols)
-                u += 4
-            else:
-                _units(ONE, a, u, x, before, now, saved, symbols)
-                u += 1
-
-
-@inline
-def _units(shape, a, u, x, before, now, saved, symbols):
-    units, at = a.units, saved + u * ROW  # all f of a step, then all i, then all n
-    for gate in range(3):
-        row = gate * units + u
-        sums = first_sums(shape, a, row, 1, symbols)
-        sums = dot(sums, a.w_ih + row * a.w_step, a.w_step, 4, x, a.inputs)
-        store_rows(at + gate * units * ROW, sums)
-    for v in range(u, u + len(shape)):
-        at = saved + v * ROW
-        f, i, n = load_rows((0, 0, 0), at, units * ROW)
-        # Where both are so low that they are exponentials, their share is that of any others of the
-        # same difference.
-        shift = clamp(larger(f, i) + constant(LOW), -INFINITE, 0.0)
-        f, less_f = rates(f - shift)
-        i, less_i = rates(i - shift)
-        z = i / (f + i)
-        h = load(before + v * ROW)
-        # Not h + z * (n - h): an infinite state would become NaN at the next step.
-        store(now + v * ROW, fma(z, n, (constant(1.0) - z) * h))
-        store(at, z)
-        store(at + units * ROW, less_f)
-        store(at + 2 * units * ROW, less_i)
-        store(at + 3 * units * ROW, n)
+        sums = input_sums(a, t, 3 * units, saved)
+        for u in range(units):
+            at = u * ROW
+            f, i, n = load_rows(THREE, sums + at, units * ROW)
+            # Where both are so low that they are exponentials, their share is that of any others
+            # of the same difference.
+            shift = clamp(larger(f, i) + constant(LOW), -INFINITE, 0.0)
+            f, less_f = rates(f - shift)
+            i, less_i = rates(i - shift)
+            z = i / (f + i)
+            h = load(before + at)
+            # Not h + z * (n - h): an infinite state would become NaN at the next step.
+            store(now + at, fma(z, n, (constant(1.0) - z) * h))
+            store(saved + at, z)
+            store(saved + units * ROW + at, less_f)
+            store(saved + 2 * units * ROW + at, less_i)
+            store(saved + 3 * units * ROW + at, n)
 
 
 @kernel
