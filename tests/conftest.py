@@ -42,6 +42,16 @@ settings.register_profile(
 settings.load_profile("patient")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that may take longest begin first, so that none of them is alone at the end."""
+
+    def allowed(item: pytest.Item) -> float:
+        limit = item.get_closest_marker("timeout")
+        return limit.args[0] if limit else 1.0 * (item.get_closest_marker("slow") is not None)
+
+    items.sort(key=allowed, reverse=True)
+
+
 def real(name: str):
     """A fixture: the folder of a real data set; it skips where that is absent."""
 
