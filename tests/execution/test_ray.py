@@ -17,7 +17,6 @@ import sys
 import pytest
 from kills import faults, row_faults, words
 
-from drnn_bench.errors import UserError
 from drnn_bench.execution.job import Lost, Returned, Yielded
 from drnn_bench.search.database import sqlite_url
 from tests.support.command import ENV, ROOT
@@ -30,7 +29,7 @@ from tests.support.executor_contract import (
 from tests.support.inline import left_in_peace
 from tests.support.refused import refusal
 from tests.support.runs import counts, in_training, total, wait_for
-from tests.support.toy_jobs import Count, Damaged, Hangs, Where
+from tests.support.toy_jobs import Count, Damaged, Hangs
 
 pytest.importorskip("ray", reason="the ray extra is not installed")
 from ray.cluster_utils import Cluster
@@ -65,7 +64,8 @@ def test_everything_below_inside_a_namespace_of_its_own(tmp_path):
         cwd=ROOT, env=ENV | {INSIDE: "1"}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:]
-    assert re.search(r"\d\d passed, 3 skipped in", done.stdout)  # this test and two of many deaths
+    # This test, six that need no cluster, two of many deaths.
+    assert re.search(r"\d\d passed, 9 skipped in", done.stdout)
 
 
 def loopback_up() -> None:
@@ -92,39 +92,49 @@ def cluster():
     os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
 
 
+@pytest.fixture(scope="module")
+def nodes(cluster):
+    """Two nodes of one processor each, for as long as no test kills one. Each costs seconds."""
+    return [cluster.add_node(num_cpus=1, **NODE) for _ in range(2)]
+
+
 @pytest.fixture
 def join(cluster):
     """Adds nodes of one processor each, and takes those away that are left at the end."""
-    nodes = []
+    joined = []
 
     def join():
-        nodes.append(cluster.add_node(num_cpus=1, **NODE))
-        return nodes[-1]
+        joined.append(cluster.add_node(num_cpus=1, **NODE))
+        return joined[-1]
 
     yield join
-    for node in nodes:
+    for node in joined:
         if node in cluster.worker_nodes:
             cluster.remove_node(node, allow_graceful=True)
 
 
-@pytest.fixture(scope="class")
-def two_nodes(cluster):
-    nodes = [cluster.add_node(num_cpus=1, **NODE) for _ in range(2)]
-    yield nodes
-    for node in nodes:
-        cluster.remove_node(node, allow_graceful=True)
+@inside
+class TestWithoutNodes:
+    """They come first: nodes stay where they are."""
+
+    def test_a_cluster_without_room_is_one_line(self, cluster):
+        said = refusal(lambda: RayExecutor(cluster.address, None))
+        assert "has no room for a trainer: 0 processors and 0 GPUs are free" in said
+        assert len(said.splitlines()) == 1
+
+    def test_no_gpus_are_one_line(self, cluster):
+        said = refusal(lambda: RayExecutor(cluster.address, None, gpus=0.25))
+        assert "--gpus-per-trial 0.25: the cluster has 0 GPUs" in said
 
 
 @inside
 class TestJobs(JobsContract):
     @pytest.fixture(scope="class")
     @classmethod
-    def executor(cls, cluster):
-        node = cluster.add_node(num_cpus=1, **NODE)
-        executor = RayExecutor(cluster.address, None)
+    def executor(cls, cluster, nodes):
+        executor = RayExecutor(cluster.address, None, most=1)
         yield ready(executor, 1)
         executor.close()
-        cluster.remove_node(node, allow_graceful=True)
 
 
 @inside
@@ -132,7 +142,7 @@ class TestTrainers(TrainersContract):
     many_deaths = False
 
     @pytest.fixture
-    def make(self, cluster, two_nodes):
+    def make(self, cluster, nodes):
         made = []
 
         def make(size, shared=None):
@@ -145,62 +155,18 @@ class TestTrainers(TrainersContract):
 
 
 @inside
-class TestNodes:
-    @pytest.fixture
-    def executor(self, cluster, join):
-        join()
-        executor = RayExecutor(cluster.address, None)
-        yield ready(executor, 1)
-        executor.close()
-
-    def test_one_that_joins_later_is_used(self, executor, join):
-        join()
-        ready(executor, 2)
-        tickets, pids = [executor.start(Where()) for _ in range(2)], set()
-        while len(pids) < 2:
-            pids |= {e.value for t, e in executor.wait(0.2) if t in tickets}
-
-    def test_one_that_is_killed_loses_its_job_and_another_takes_it(self, executor, join, cluster):
-        ticket = executor.start(Hangs())
-        assert next_event(executor, ticket) == Yielded("begun")
-        executor.advance(ticket)
-        (node,) = cluster.worker_nodes
-        cluster.remove_node(node, allow_graceful=False)
-        assert isinstance(next_event(executor, ticket), Lost)
-        join()
-        ready(executor, 1)
-        assert next_event(executor, executor.start(Count(0))) == Returned(0)
-
-
-@inside
-class TestWrongCluster:
-    def test_a_cluster_without_room_is_one_line(self, cluster):
-        said = None
-        while said is None:  # a node that has just gone is seen after seconds
-            try:
-                RayExecutor(cluster.address, None).close()
-            except UserError as error:
-                said = str(error)
-        assert "has no room for a trainer: 0 processors and 0 GPUs are free" in said
-        assert len(said.splitlines()) == 1
-
-    def test_no_gpus_are_one_line(self, cluster):
-        said = refusal(lambda: RayExecutor(cluster.address, None, gpus=0.25))
-        assert "--gpus-per-trial 0.25: the cluster has 0 GPUs" in said
-
-    def test_a_node_of_another_version_is_one_line(self, cluster, join, monkeypatch):
-        join()
+class TestWrongNodes:
+    def test_a_node_of_another_version_is_one_line(self, cluster, nodes, monkeypatch):
         monkeypatch.setattr("drnn_bench.execution.ray.__version__", "9.9")
-        executor = RayExecutor(cluster.address, None)
+        executor = RayExecutor(cluster.address, None, most=1)
         try:
             said = refusal(lambda: ready(executor, 1))
         finally:
             executor.close()
         assert "a node of the cluster has drnn_bench 0.1.0, this machine drnn_bench 9.9" in said
 
-    def test_data_that_arrives_damaged_is_one_line(self, cluster, join):
-        join()
-        executor = RayExecutor(cluster.address, Damaged())
+    def test_data_that_arrives_damaged_is_one_line(self, cluster, nodes):
+        executor = RayExecutor(cluster.address, Damaged(), most=1)
         try:
             with pytest.raises(Exception, match=r"cannot start: .*arrived damaged"):
                 ready(executor, 1)
@@ -208,6 +174,7 @@ class TestWrongCluster:
             executor.close()
 
 
+@pytest.mark.skipif(apart, reason="needs no cluster")
 class TestWrongInput:
     @pytest.mark.parametrize(
         ("address", "said"),
@@ -240,16 +207,41 @@ class TestWrongInput:
 
 
 @inside
+def test_a_node_that_joins_later_is_used_and_one_that_is_killed_loses_its_job(cluster, nodes, join):
+    executor = RayExecutor(cluster.address, None)
+    try:
+        ready(executor, 2)
+        last = join()
+        ready(executor, 3)
+        tickets = {executor.start(Hangs()) for _ in range(3)}
+        begun: set[int] = set()
+        while begun != tickets:  # on each of the three nodes
+            begun |= {ticket for ticket, event in executor.wait(0.2) if event == Yielded("begun")}
+        for ticket in tickets:
+            executor.advance(ticket)
+        cluster.remove_node(last, allow_graceful=False)
+        lost = []
+        while not lost:
+            lost = executor.wait(0.2)
+        ((_, event),) = lost
+        assert isinstance(event, Lost)
+        join()  # the other two still hang
+        ready(executor, 1)
+        assert next_event(executor, executor.start(Count(0))) == Returned(0)
+    finally:
+        executor.close()
+
+
+@inside
 def test_a_search_whose_nodes_and_driver_die_is_that_of_a_run_left_in_peace(
-    cluster, join, start, tmp_path
+    cluster, nodes, join, start, tmp_path
 ):
     plan = left_in_peace(tmp_path / "undisturbed", **SEARCH)
-    first, _ = join(), join()
     storage = sqlite_url(tmp_path / "runs")
     typed = ("run", "--ray", cluster.address, *words(SEARCH))
     running = start(tmp_path, *typed)
     wait_for(lambda: in_training(tmp_path), running)
-    cluster.remove_node(first, allow_graceful=False)  # in the middle of a trial
+    cluster.remove_node(nodes.pop(), allow_graceful=False)  # in the middle of a trial
     join()  # late
     wait_for(lambda: total(tmp_path, "done") >= 3, running)
     running.kill()
@@ -263,8 +255,7 @@ def test_a_search_whose_nodes_and_driver_die_is_that_of_a_run_left_in_peace(
 
 
 @inside
-def test_term_ends_a_run_on_a_cluster_in_good_order(cluster, join, start, tmp_path):
-    join()
+def test_term_ends_a_run_on_a_cluster_in_good_order(cluster, nodes, start, tmp_path):
     running = start(tmp_path, "run", "--ray", cluster.address, *words(SEARCH | {"trials": 50}))
     wait_for(lambda: in_training(tmp_path), running)
     running.terminate()

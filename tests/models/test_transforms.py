@@ -51,10 +51,10 @@ def net_and_inputs(family, options):
 
 @EVERY
 def test_export_at_a_fixed_length(family, options):
+    """Of all steps it is exported for any length, below."""
     model, seen, x = net_and_inputs(family, options)
-    for last in (None, 1, 2):
-        program = torch.export.export(model, (seen,), {"last": last})
-        assert close(program.module()(x, last=last), model(x, last=last), 1e-5)
+    program = torch.export.export(model, (seen,), {"last": 2})
+    assert close(program.module()(x, last=2), model(x, last=2), 1e-5)
 
 
 # The compiler takes seconds a layer.
@@ -88,7 +88,7 @@ def test_export_for_any_batch_and_length(family):
 
 
 def test_export_of_a_deep_net_of_several_states_for_any_length():
-    options = {"cell": "lstm", "dilations": (1, 4, 2), "fusion": False, "width": (4, 3, 3)}
+    options = {"cell": "lstm", "dilations": (4, 2), "fusion": False, "width": (4, 3)}
     model, seen, x = net_and_inputs("dilated_rnn", options)
     program = torch.export.export(model, (seen,), {"last": 2}, dynamic_shapes={
         "x_BTI": {0: ANY, 1: ANY}, "last": None})  # fmt: skip
@@ -121,7 +121,7 @@ def test_jit_trace(family, options):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_compile_with_the_eager_backend(family):
     model, _, x = net_and_inputs(family, ONE_LAYER[family])
-    x = x[:, :5]  # the compiler unrolls them
+    x = x[:, :4]  # the compiler unrolls them
     torch.compiler.reset()
     y = torch.compile(model, backend="eager")(x)
     y.sin().sum().backward()
@@ -139,7 +139,7 @@ def test_a_compiled_net_takes_sequences_of_other_lengths():
     model, _, x = net_and_inputs("dilated_rnn", {"dilations": (1, 3), "width": 4})
     torch.compiler.reset()
     compiled = torch.compile(model, backend="eager")
-    for steps in (STEPS, 10, 11, 9):
+    for steps in (6, 5, 4):
         assert close(compiled(x[:, :steps]), model(x[:, :steps]), 1e-5)
     torch.compiler.reset()
 
