@@ -57,7 +57,7 @@ def written(k_TBhd: Tensor, v_TBhe: Tensor, log_a_TBhd: Tensor, first_Bhde: Tens
 def _chunked(x_TBhd: Tensor, chunks: int, length: int) -> Tensor:
     """[C, B, h, Q, d]. Zeros fill the last chunk: there nothing is written, and gates are 1."""
     padded = F.pad(x_TBhd, (0, 0, 0, 0, 0, 0, 0, chunks * length - x_TBhd.shape[0]))
-    return padded.unflatten(0, (chunks, length)).permute(0, 2, 3, 1, 4)
+    return padded.unflatten(0, (chunks, length)).permute(0, 2, 3, 1, 4).contiguous()
 
 
 def _within(
