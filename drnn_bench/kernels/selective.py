@@ -26,15 +26,15 @@ CHUNK = 8  # steps at most
 
 
 def selective_scan(
-    dt_TBE: Tensor, x_TBE: Tensor, b_TBN: Tensor, c_LBN: Tensor, rate_NE: Tensor, first_BNE: Tensor
+    dt_TBE: Tensor, x_TBE: Tensor, b_TBN: Tensor, c_LBN: Tensor, rate_NE: Tensor, first_NBE: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The answers y [L, B, E] of the last L steps, and the states after the last step [B, N, E].
+    """The answers y [L, B, E] of the last L steps, and the states after the last step [N, B, E].
 
     rate:   below 0
     first:  the states before the first step
     Gradients can be differentiated again. A number of steps that is a symbol must be L.
     """
-    given = (dt_TBE, x_TBE, b_TBN, c_LBN, rate_NE, first_BNE)
+    given = (dt_TBE, x_TBE, b_TBN, c_LBN, rate_NE, first_NBE)
     if symbolic(dt_TBE.shape[0]):
         return _walked(*given)
     if observed(given):
@@ -43,54 +43,63 @@ def selective_scan(
 
 
 def _plain(
-    dt_TBE: Tensor, x_TBE: Tensor, b_TBN: Tensor, c_LBN: Tensor, rate_NE: Tensor, h_BNE: Tensor
+    dt_TBE: Tensor, x_TBE: Tensor, b_TBN: Tensor, c_LBN: Tensor, rate_NE: Tensor, h_NBE: Tensor
 ) -> tuple[Tensor, Tensor]:
     """In operations that can be traced, transformed and differentiated again."""
     answers = []
     for steps, answered in _chunks(dt_TBE, c_LBN):
-        a_QBNE = torch.exp(dt_TBE[steps].unsqueeze(2) * rate_NE)
+        a_QNBE = torch.exp(dt_TBE[steps].unsqueeze(1) * rate_NE.unsqueeze(1))
         new_QBNE = b_TBN[steps].unsqueeze(3) @ (dt_TBE[steps] * x_TBE[steps]).unsqueeze(2)
         states = []
-        for a_BNE, new_BNE in zip(a_QBNE.unbind(), new_QBNE.unbind(), strict=True):
-            h_BNE = torch.addcmul(new_BNE, a_BNE, h_BNE)
-            states.append(h_BNE)
+        for a_NBE, new_BNE in zip(a_QNBE.unbind(), new_QBNE.unbind(), strict=True):
+            h_NBE = torch.addcmul(new_BNE.transpose(0, 1), a_NBE, h_NBE)
+            states.append(h_NBE)
         if answered is not None:
-            answers.append((c_LBN[answered].unsqueeze(2) @ torch.stack(states)).squeeze(2))
-    return torch.cat(answers), h_BNE
+            h_QBNE = torch.stack(states).transpose(1, 2)
+            answers.append((c_LBN[answered].unsqueeze(2) @ h_QBNE).squeeze(2))
+    return torch.cat(answers), h_NBE
 
 
 def _walked(
-    dt_TBE: Tensor, x_TBE: Tensor, b_TBN: Tensor, c_TBN: Tensor, rate_NE: Tensor, first_BNE: Tensor
+    dt_TBE: Tensor, x_TBE: Tensor, b_TBN: Tensor, c_TBN: Tensor, rate_NE: Tensor, first_NBE: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Where the number of steps is a symbol."""
 
-    def step(h_BNE: Tensor, given: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        dt_BE, x_BE, b_BN, c_BN = given
-        new_BNE = b_BN.unsqueeze(2) * (dt_BE * x_BE).unsqueeze(1)
-        h_BNE = torch.addcmul(new_BNE, torch.exp(dt_BE.unsqueeze(1) * rate_NE), h_BNE)
-        return h_BNE, (c_BN.unsqueeze(1) @ h_BNE).squeeze(1)
+    def step(h_NBE: Tensor, given: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        dt_BE, x_BE, b_NB1, c_NB1 = given
+        a_NBE = torch.exp(dt_BE * rate_NE.unsqueeze(1))
+        h_NBE = torch.addcmul(dt_BE * x_BE * b_NB1, a_NBE, h_NBE)
+        return h_NBE, (c_NB1 * h_NBE).sum(0)
 
-    last_BNE, y_TBE = over_steps(step, first_BNE.clone(), (dt_TBE, x_TBE, b_TBN, c_TBN))
-    return y_TBE, last_BNE
+    b_TNB1, c_TNB1 = (t.transpose(1, 2).unsqueeze(3) for t in (b_TBN, c_TBN))
+    last_NBE, y_TBE = over_steps(step, first_NBE.clone(), (dt_TBE, x_TBE, b_TNB1, c_TNB1))
+    return y_TBE, last_NBE
 
 
 class _SelectiveScan(torch.autograd.Function):
     """With dy the gradient of the answers, the gradient of the states runs backwards in time:
-    dh_t = c_t dy_t + a_(t+1) dh_(t+1), where a_t = exp(dt_t * rate)."""
+    dh_t = c_t dy_t + a_(t+1) dh_(t+1), where a_t = exp(dt_t * rate).
+
+    All chunks use the same buffers: to allocate them anew takes as long as to compute. Batch and
+    channels lie side by side, so that most operations run over long rows.
+    """
 
     @staticmethod
     def forward(ctx: Any, *given: Tensor) -> tuple[Tensor, Tensor]:
-        dt_TBE, x_TBE, b_TBN, c_LBN, rate_NE, h_BNE = given
+        dt_TBE, x_TBE, b_TBN, c_LBN, rate_NE, h_NBE = given
         y_LBE, befores = dt_TBE.new_empty(len(c_LBN), *dt_TBE.shape[1:]), []
+        rate_NBE, buffers = _expanded(rate_NE, dt_TBE), _buffers(2, dt_TBE, rate_NE)
         for steps, answered in _chunks(dt_TBE, c_LBN):
-            befores.append(h_BNE)
-            a_QBNE, h_QBNE = _states(dt_TBE[steps], x_TBE[steps], b_TBN[steps], rate_NE, h_BNE)
-            h_BNE = h_QBNE[-1].clone()  # the others are not kept
+            befores.append(h_NBE)
+            a_QNBE, h_QNBE = (buffer[: steps.stop - steps.start] for buffer in buffers)
+            added_QBE = dt_TBE[steps] * x_TBE[steps]
+            _states(a_QNBE, h_QNBE, dt_TBE[steps], added_QBE, b_TBN[steps], rate_NBE, h_NBE)
+            h_NBE = h_QNBE[-1].clone()
             if answered is not None:
-                torch.mul(h_QBNE, c_LBN[answered].unsqueeze(3), out=a_QBNE)
-                torch.sum(a_QBNE, 2, out=y_LBE[answered])
+                torch.mul(h_QNBE, _columns(c_LBN[answered]), out=a_QNBE)
+                torch.sum(a_QNBE, 1, out=y_LBE[answered])
         ctx.save_for_backward(*given, *befores)
-        return y_LBE, h_BNE
+        return y_LBE, h_NBE
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -98,34 +107,39 @@ class _SelectiveScan(torch.autograd.Function):
         if torch.is_grad_enabled():  # to be differentiated again
             return _plain_gradients(given, grads)
         dt_TBE, x_TBE, b_TBN, c_LBN, rate_NE, _ = given
-        dy_LBE, dh_BNE = grads
+        dy_LBE, dh_NBE = grads
         by_dt, by_x, by_b, by_c = (torch.empty_like(t) for t in (dt_TBE, x_TBE, b_TBN, c_LBN))
-        by_rate_NE = torch.zeros_like(rate_NE)
-        for (steps, answered), h_BNE in zip(
+        rate_NBE, buffers = _expanded(rate_NE, dt_TBE), _buffers(4, dt_TBE, rate_NE)
+        by_rate_NBE = torch.zeros_like(rate_NBE)
+        for (steps, answered), h_NBE in zip(
             reversed(_chunks(dt_TBE, c_LBN)), reversed(befores), strict=True
         ):
+            a, h, dh, product = (buffer[: steps.stop - steps.start] for buffer in buffers)
             dt_QBE, x_QBE, b_QBN = dt_TBE[steps], x_TBE[steps], b_TBN[steps]
-            a_QBNE, h_QBNE = _states(dt_QBE, x_QBE, b_QBN, rate_NE, h_BNE)
+            added_QBE = dt_QBE * x_QBE
+            _states(a, h, dt_QBE, added_QBE, b_QBN, rate_NBE, h_NBE)
             if answered is None:
-                dh_QBNE = torch.zeros_like(h_QBNE)
+                dh.zero_()
             else:
-                dy_QB1E = dy_LBE[answered].unsqueeze(2)
-                torch.sum(h_QBNE * dy_QB1E, 3, out=by_c[answered])
-                dh_QBNE = c_LBN[answered].unsqueeze(3) * dy_QB1E
-            dh_QBNE[-1] += dh_BNE
-            for t in range(len(a_QBNE) - 1, 0, -1):
-                dh_QBNE[t - 1].addcmul_(a_QBNE[t], dh_QBNE[t])
-            dh_BNE = a_QBNE[0] * dh_QBNE[0]
-            # What a step adds is dt x b, what it keeps a h: of both the gradient is dh.
-            torch.sum(dh_QBNE * (dt_QBE * x_QBE).unsqueeze(2), 3, out=by_b[steps])
-            by_added_QBE = (dh_QBNE * b_QBN.unsqueeze(3)).sum(2)
-            by_x[steps] = by_added_QBE * dt_QBE
-            a_QBNE[1:] *= h_QBNE[:-1]
-            a_QBNE[0] *= h_BNE
-            by_log_QBNE = a_QBNE.mul_(dh_QBNE)
-            by_rate_NE += (by_log_QBNE * dt_QBE.unsqueeze(2)).sum((0, 1))
-            by_dt[steps] = by_log_QBNE.mul_(rate_NE).sum(2).addcmul_(by_added_QBE, x_QBE)
-        return by_dt, by_x, by_b, by_c, by_rate_NE, dh_BNE
+                dy_Q1BE = dy_LBE[answered].unsqueeze(1)
+                torch.mul(h, dy_Q1BE, out=product)
+                torch.sum(product, 3, out=by_c[answered].transpose(1, 2))
+                torch.mul(_columns(c_LBN[answered]), dy_Q1BE, out=dh)
+            dh[-1] += dh_NBE
+            for t in range(len(a) - 1, 0, -1):
+                dh[t - 1].addcmul_(a[t], dh[t])
+            dh_NBE = a[0] * dh[0]
+            # A step adds dt x b to a h: of both the gradient is dh.
+            torch.mul(dh, added_QBE.unsqueeze(1), out=product)
+            torch.sum(product, 3, out=by_b[steps].transpose(1, 2))
+            by_added_QBE = torch.mul(dh, _columns(b_QBN), out=product).sum(1)
+            torch.mul(by_added_QBE, dt_QBE, out=by_x[steps])
+            dh *= a  # of a = exp(dt rate), the gradient by dt rate is a times that by a
+            dh[1:] *= h[:-1]
+            dh[0] *= h_NBE
+            by_rate_NBE += torch.mul(dh, dt_QBE.unsqueeze(1), out=product).sum(0)
+            torch.sum(dh.mul_(rate_NBE), 1, out=by_dt[steps]).addcmul_(by_added_QBE, x_QBE)
+        return by_dt, by_x, by_b, by_c, by_rate_NBE.sum(1), dh_NBE
 
 
 def _chunks(dt_TBE: Tensor, c_LBN: Tensor) -> list[tuple[slice, slice | None]]:
@@ -142,15 +156,37 @@ def _chunks(dt_TBE: Tensor, c_LBN: Tensor) -> list[tuple[slice, slice | None]]:
     return chunks
 
 
+def _buffers(count: int, dt_TBE: Tensor, rate_NE: Tensor) -> tuple[Tensor, ...]:
+    """So many tensors [Q, N, B, E]."""
+    steps, *rest = dt_TBE.shape
+    return dt_TBE.new_empty(count, min(CHUNK, steps), len(rate_NE), *rest).unbind()
+
+
+def _expanded(rate_NE: Tensor, dt_TBE: Tensor) -> Tensor:
+    """The rates [N, B, E], the same for all sequences."""
+    return rate_NE.unsqueeze(1).expand(-1, dt_TBE.shape[1], -1).contiguous()
+
+
+def _columns(b_QBN: Tensor) -> Tensor:
+    """[Q, N, B, 1]"""
+    return b_QBN.transpose(1, 2).unsqueeze(3)
+
+
 def _states(
-    dt_QBE: Tensor, x_QBE: Tensor, b_QBN: Tensor, rate_NE: Tensor, before_BNE: Tensor
-) -> tuple[Tensor, Tensor]:
-    """What each step of a chunk keeps of the states, and the states after it: [Q, B, N, E] both."""
-    a_QBNE = torch.mul(dt_QBE.unsqueeze(2), rate_NE).exp_()
-    h_QBNE = (dt_QBE * x_QBE).unsqueeze(2) * b_QBN.unsqueeze(3)
-    for a_BNE, h_BNE in zip(a_QBNE.unbind(), h_QBNE.unbind(), strict=True):
-        before_BNE = h_BNE.addcmul_(a_BNE, before_BNE)
-    return a_QBNE, h_QBNE
+    a_QNBE: Tensor,
+    h_QNBE: Tensor,
+    dt_QBE: Tensor,
+    added_QBE: Tensor,
+    b_QBN: Tensor,
+    rate_NBE: Tensor,
+    before_NBE: Tensor,
+) -> None:
+    """Fills a with what each step of a chunk keeps of the states, h with the states after it.
+    `added`: dt x, which a step adds times b; `before`: the states before the chunk."""
+    torch.mul(dt_QBE.unsqueeze(1), rate_NBE, out=a_QNBE).exp_()
+    torch.mul(added_QBE.unsqueeze(1), _columns(b_QBN), out=h_QNBE)
+    for a_NBE, h_NBE in zip(a_QNBE.unbind(), h_QNBE.unbind(), strict=True):
+        before_NBE = h_NBE.addcmul_(a_NBE, before_NBE)
 
 
 def _plain_gradients(

@@ -33,7 +33,7 @@ from drnn_bench.models.layers import computes
 from drnn_bench.models.residual import ResidualBlock, ResidualModel, rms, uniform
 
 DT = (0.001, 0.1)  # between which dt begins
-State = tuple[Tensor, Tensor]  # the inputs of the older taps [K-1, B, E], the states [B, N, E]
+State = tuple[Tensor, Tensor]  # the inputs of the older taps [K-1, B, E], the states [N, B, E]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,13 +129,13 @@ class SelectiveBlock(ResidualBlock):
         r_TBR, b_TBN = F.linear(x_TBE, self.x_weight[: rank + states]).split([rank, states], 2)
         dt_TBE = F.softplus(F.linear(r_TBR, self.dt_weight, self.dt_bias))
         x_LBE = x_TBE[early:]
-        y_LBE, h_BNE = selective_scan(
+        y_LBE, h_NBE = selective_scan(
             dt_TBE, x_TBE, b_TBN, F.linear(x_LBE, self.x_weight[rank + states :]),
             -self.a_log.exp().T, self._zeros(u_TBH) if state is None else state[1],
         )  # fmt: skip
         y_LBE = torch.addcmul(y_LBE, self.d, x_LBE)
         z_LBE = F.linear(n_TBH[early:], self.in_weight[inner:])
-        return u_TBH[early:] + F.linear(y_LBE * F.silu(z_LBE), self.out_weight), (tail, h_BNE)
+        return u_TBH[early:] + F.linear(y_LBE * F.silu(z_LBE), self.out_weight), (tail, h_NBE)
 
     def _convolved(self, x_TBE: Tensor, tail: Tensor | None) -> tuple[Tensor, Tensor]:
         """silu of the convolution, and the inputs of its older taps after the last step."""
@@ -150,4 +150,4 @@ class SelectiveBlock(ResidualBlock):
     def _zeros(self, u_TBH: Tensor) -> Tensor:
         """The states before the first step."""
         inner, states = self.a_log.shape
-        return u_TBH.new_zeros(u_TBH.shape[1], states, inner)
+        return u_TBH.new_zeros(states, u_TBH.shape[1], inner)

@@ -28,7 +28,7 @@ def drawn(length: int, dtype: torch.dtype = torch.float64) -> list[Tensor]:
 
 
 def zeros(like: Tensor) -> Tensor:
-    return like.new_zeros(BATCH, STATES, CHANNELS)
+    return like.new_zeros(STATES, BATCH, CHANNELS)
 
 
 def slow(dt: Tensor, x: Tensor, b: Tensor, c: Tensor, rate: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ def test_any_cut_and_any_last_steps_give_what_the_loop_gives(length, data):
 
 
 def test_the_state_has_a_gradient_and_gradients_have_gradients():
-    given_ = [*drawn(CHUNK + 3), torch.randn(BATCH, STATES, CHANNELS).double().requires_grad_()]
+    given_ = [*drawn(CHUNK + 3), torch.randn(STATES, BATCH, CHANNELS).double().requires_grad_()]
     assert torch.autograd.gradcheck(selective_scan, given_, fast_mode=True)
     assert torch.autograd.gradgradcheck(selective_scan, given_, fast_mode=True)
     dt, *rest = given_
@@ -89,8 +89,8 @@ def test_states_of_all_steps_are_never_held():
     length, states, channels = 16 * CHUNK, 32, 32
     dt_TBE, x_TBE = torch.rand(2, length, BATCH, channels, requires_grad=True)
     b_TBN, c_TBN = torch.randn(2, length, BATCH, states)
-    first_BNE = torch.zeros(BATCH, states, channels)
+    first_NBE = torch.zeros(states, BATCH, channels)
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        selective_scan(dt_TBE, x_TBE, b_TBN, c_TBN, -torch.rand(states, channels), first_BNE)
+        selective_scan(dt_TBE, x_TBE, b_TBN, c_TBN, -torch.rand(states, channels), first_NBE)
     whole = length * BATCH * states * channels
     assert whole / CHUNK < sum(kept.values()) < whole / 3
