@@ -64,7 +64,7 @@ GRID = [
 FAMILIES = [
     ("skip_rnn", {"width": 20}),
     ("clockwork_rnn", {"budget": 21_500}),
-    ("min_gru", {"width": 20, "depth": 9}),
+    *((name, {"width": 20, "depth": 9}) for name in ("min_gru", "min_lstm", "indrnn", "lem")),
 ]
 KINDS = ("fused", "torch", "nn")
 REPEATS, LEAST, SECONDS = 9, 3, 10.0  # repeats at most and at least, and seconds for all kernels

@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,14 @@ def _opened(storage: str) -> optuna.storages.RDBStorage:
     return open_storage(storage, create=False)
 
 
-def running(storage: str) -> list[FrozenTrial]:
-    return [t for s in studies(storage).values() for t in s if t.state == TrialState.RUNNING]
+def at_work(storage: str, began: datetime) -> bool:
+    """Whether a driver that began then has a trial running, or trains finals. What a driver before
+    it left behind still counts as running, until it is asked for again."""
+    trials = [t for s in studies(storage).values() for t in s]
+    left = [t for t in trials if t.state in (TrialState.RUNNING, TrialState.WAITING)]
+    if trials and not left:
+        return True
+    return any(t.datetime_start is not None and t.datetime_start > began for t in left)
 
 
 def besiege(
@@ -106,13 +113,14 @@ def besiege(
     env: dict[str, str],
 ) -> Counter:
     """Runs a command in a folder, kills at most so many of its processes, and runs it again until
-    it ends well. A kill comes up to `pause` seconds after a trial is seen running, or at any
+    it ends well. A kill comes up to `pause` seconds after the run is seen at work, or at any
     moment. Returns how many trainers and drivers were killed."""
     rng, killed = random.Random(seed), Counter()
     for process in _attempts(command, folder, env):
+        began = datetime.now()
         while process.poll() is None and killed.total() < kills:
             if rng.random() > ANY_MOMENT:
-                while process.poll() is None and not running(storage):
+                while process.poll() is None and not at_work(storage, began):
                     time.sleep(0.05)
             time.sleep(rng.uniform(0, pause))
             if killed.total() % DRIVER_EVERY == DRIVER_EVERY - 1:

@@ -46,6 +46,7 @@ learning_rate = { low = 1e-3, high = 1e-2, log = true }
 RECURRENT = ("dilated_rnn", "lstm", "gru", "rnn", "clockwork_rnn")
 SIEGE = {"families": ("dilated_rnn", "lstm"), "trials": 12, "steps": 40, "seeds": 1,
          "sampler": "random", "pruner": "none"}  # fmt: skip
+EACH = 40  # kills of one search: they reach its finals and speed measurements too
 
 
 PARTS = ("speedup", "overhead", "start", "kills", "kernels")
@@ -239,7 +240,8 @@ def kills(folder: Path, number: int) -> list[str]:
         storage = f"sqlite:///{at}/runs/studies.db"
         killed += besiege(
             [*RUN, *words(request)], at, storage,
-            kills=number - killed.total(), seed=searches, pause=0.8, env=dict(os.environ),
+            kills=min(EACH, number - killed.total()), seed=searches, pause=0.8,
+            env=dict(os.environ),
         )  # fmt: skip
         wrong += faults(storage, plan.storage, plan.trials)
         wrong += row_faults(at / "runs", at / "undisturbed", plan.seeds)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from drnn_bench.cells.cell import Cell, State, Weights
+from drnn_bench.cells.cell import Cell, Fused, State, Weights
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class IndRNN(Cell):
     summary = "units that read only their own state, through a ReLU (Li et al. 2018)"
     gates = 1
     inits = ("orthogonal", "uniform", "chrono")
+    fused = Fused("indrnn", gates=0, work=2, pays=((float("inf"), 0.25),))
 
     def shapes(self, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
         return {"w_ih": (units, inputs), "u": (units,), "bias": (units,)}
@@ -37,3 +38,9 @@ class IndRNN(Cell):
 
     def step(self, from_x: Tensor, state: State, weights: Weights) -> State:
         return (torch.addcmul(from_x, weights[1], state[0]).relu(),)
+
+    def fused_weights(self, weights: Weights) -> Weights:
+        """The fused kernels take the number of units from the weights of the state, [0, H], and u
+        behind the biases."""
+        w_ih, u, bias = weights
+        return w_ih, w_ih.new_empty(0, len(u)), torch.cat([bias, u])

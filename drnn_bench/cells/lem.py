@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from drnn_bench.cells import inits
-from drnn_bench.cells.cell import Cell, State, Weights
+from drnn_bench.cells.cell import Cell, Fused, State, Weights
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class LEM(Cell):
     gates = 4
     states = 2
     inits = ("orthogonal", "uniform", "chrono")
+    fused = Fused("lem", gates=4, work=4)
 
     def shapes(self, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
         return {
@@ -54,3 +55,7 @@ class LEM(Cell):
         z = torch.lerp(z, torch.tanh(sums[..., 2 * units :]), a)
         y = torch.lerp(y, torch.tanh(from_x[..., 3 * units :] + linear(z, w_z)), d)
         return y, z
+
+    def fused_weights(self, weights: Weights) -> Weights:
+        w_ih, w_y, w_z, bias = weights
+        return w_ih, w_y, bias, w_z

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from drnn_bench.cells import inits
-from drnn_bench.cells.cell import Cell, Weights
+from drnn_bench.cells.cell import Cell, Fused, Weights
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class MinLSTM(Cell):
     summary = "normalised gates that do not read the state (Feng et al. 2024)"
     gates = 3
     inits = ("orthogonal", "uniform", "chrono")
+    fused = Fused("min_lstm", gates=4, work=3, pays=((float("inf"), 0.25),))
 
     def shapes(self, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
         return {"weight": (3 * units, inputs), "bias": (3 * units,)}  # f, i, n
@@ -49,3 +50,8 @@ class MinLSTM(Cell):
         # f / (f + i) as a sigmoid, because f and i may both round to zero.
         odds = logsigmoid(f) - logsigmoid(i)
         return torch.sigmoid(odds), torch.sigmoid(-odds) * n
+
+    def fused_weights(self, weights: Weights) -> Weights:
+        """The fused kernels take the number of units from the weights of the state: [0, H]."""
+        weight, bias = weights
+        return weight, weight.new_empty(0, self.units(weights)), bias

@@ -88,6 +88,44 @@ class Plan:
 def make_plan(request: Request, say: Callable[[str], None] = lambda line: None) -> Plan:
     """Checks everything that can be checked and reads the data. Raises UserError in one line."""
     task = parse_task(request.task)
+    _check(request, task)
+    spaces = _spaces(request)
+    device = find_device(request.device)
+    budgets = sorted(set(request.budgets)) or [task.default_budget]
+    check_data_dir(request.data_dir)
+    say(f"reading {request.task}")
+    loaded = read(task, request.data_dir)
+    task = loaded.task
+    if task.length > LONGEST:
+        raise UserError(
+            f"{task.key}: a sequence has {task.length:,} steps, at most {LONGEST:,} are taken"
+        )
+    for space in spaces:
+        for budget in budgets:
+            check_feasible(space, task, budget)
+    runs_dir = check_runs(Path(request.runs_dir))
+    seeds = request.seeds or task.default_seeds
+    weights = sum(budgets) * len(spaces) * request.searches * seeds
+    check_room(runs_dir, 4 * weights)  # they are float32
+    prepared = store(loaded, runs_dir / "data")
+    specs = _specs(request, prepared, budgets, spaces)
+    from drnn_bench.system.provenance import cores
+
+    return Plan(
+        request=request,
+        prepared=prepared,
+        notes=loaded.notes,
+        specs=specs,
+        trials=request.trials or task.default_trials,
+        seeds=seeds,
+        workers=request.workers or (0 if request.ray else cores()),
+        device=device,
+        storage=request.storage or sqlite_url(runs_dir),
+    )
+
+
+def _check(request: Request, task: Task) -> None:
+    """What needs no data. Raises UserError."""
     for name, most in LARGEST.items():
         value = getattr(request, name)
         if value is not None and not 1 <= value <= most:
@@ -108,25 +146,13 @@ def make_plan(request: Request, say: Callable[[str], None] = lambda line: None) 
     if request.storage is not None:
         parse_url(request.storage)
     _check_ray(request)
-    spaces = _spaces(request)
-    device = find_device(request.device)
-    budgets = sorted(set(request.budgets)) or [task.default_budget]
-    check_data_dir(request.data_dir)
-    say(f"reading {request.task}")
-    loaded = read(task, request.data_dir)
-    task = loaded.task
-    if task.length > LONGEST:
-        raise UserError(
-            f"{task.key}: a sequence has {task.length:,} steps, at most {LONGEST:,} are taken"
-        )
-    for space in spaces:
-        for budget in budgets:
-            check_feasible(space, task, budget)
-    runs_dir = check_runs(Path(request.runs_dir))
-    seeds = request.seeds or task.default_seeds
-    weights = sum(budgets) * len(spaces) * request.searches * seeds
-    check_room(runs_dir, 4 * weights)  # they are float32
-    prepared = store(loaded, runs_dir / "data")
+
+
+def _specs(
+    request: Request, prepared: Prepared, budgets: list[int], spaces: list[SearchSpace]
+) -> tuple[StudySpec, ...]:
+    """Every study of the run, by budget, family and search seed."""
+    task = prepared.task
     specs = tuple(
         StudySpec(
             task=task.key,
@@ -149,19 +175,7 @@ def make_plan(request: Request, say: Callable[[str], None] = lambda line: None) 
     )
     for spec in specs if request.warm_start else ():
         warm_start(spec, task)  # refuses what would be refused later
-    from drnn_bench.system.provenance import cores
-
-    return Plan(
-        request=request,
-        prepared=prepared,
-        notes=loaded.notes,
-        specs=specs,
-        trials=trials,
-        seeds=seeds,
-        workers=request.workers or (0 if request.ray else cores()),
-        device=device,
-        storage=request.storage or sqlite_url(runs_dir),
-    )
+    return specs
 
 
 def _check_ray(request: Request) -> None:

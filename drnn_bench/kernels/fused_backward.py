@@ -112,7 +112,8 @@ class Backward:
         d_weights = self.d_weights[block].numpy()
         d_weights[self.starts[i][2] :][: len(sums)] = sums.sum(1)
         if table is not None:
-            d_weights[: self.weights[0][0].numel()] = table[:, : len(sums)].T.ravel()
+            w_ih = self.weights[0][0]
+            d_weights[: w_ih.numel()] = table[:, : len(w_ih)].T.ravel()
         if self.of_states:
             order = numbers(self.workspace.dilations[i])
             from_block(self._d_states(i, rows), order, block * COLUMNS, self.d_before[i][0].numpy())

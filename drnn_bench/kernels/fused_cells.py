@@ -16,6 +16,7 @@ else is said.
 from __future__ import annotations
 
 from drnn_bench.kernels.compiled import inline, kernel
+from drnn_bench.kernels.indrnn import indrnn_backward, indrnn_forward
 from drnn_bench.kernels.layer import (
     SOURCE,
     first_sums,
@@ -24,7 +25,9 @@ from drnn_bench.kernels.layer import (
     look_up_gates,
     state_weights,
 )
+from drnn_bench.kernels.lem import lem_backward, lem_forward
 from drnn_bench.kernels.min_gru import min_gru_backward, min_gru_forward
+from drnn_bench.kernels.min_lstm import min_lstm_backward, min_lstm_forward
 from drnn_bench.kernels.products import (
     FIVE,
     FOUR,
@@ -279,4 +282,7 @@ KERNELS = {
     "gru": (gru_forward, gru_backward),
     "lstm": (lstm_forward, lstm_backward),
     "min_gru": (min_gru_forward, min_gru_backward),
+    "min_lstm": (min_lstm_forward, min_lstm_backward),
+    "indrnn": (indrnn_forward, indrnn_backward),
+    "lem": (lem_forward, lem_backward),
 }

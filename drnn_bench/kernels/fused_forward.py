@@ -96,7 +96,7 @@ class Forward:
 def _symbol_table(w_ih: Tensor, bias: Tensor, gates: int) -> Tensor:
     """[symbols, gates]: what each symbol adds to the gates, with the bias; zeros behind."""
     table = fresh(w_ih.shape[1], gates).zero_()
-    table[:, : len(bias)] = w_ih.t() + bias
+    table[:, : len(w_ih)] = w_ih.t() + bias[: len(w_ih)]
     return table
 
 

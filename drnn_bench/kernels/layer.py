@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import namedtuple
 
 from drnn_bench.kernels.compiled import inline
-from drnn_bench.kernels.products import gradient
+from drnn_bench.kernels.products import affine, gradient
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
 from drnn_bench.kernels.tiles import add_up, look_up
 from drnn_bench.kernels.vectors import (
@@ -26,7 +26,8 @@ from drnn_bench.kernels.vectors import (
 #   x_step ..   bytes from step to step
 #   gates       what backward needs of each step [T, H, ...]; with gates_step 0 every step
 #               overwrites that of the step before
-#   w_ih, w_hh, bias, w_last   float32, as torch has them; w_last: the skip cell's edge from t-1
+#   w_ih, w_hh, bias, w_last   float32, as torch has them; w_last: the skip cell's edge from t-1, or
+#               the LEM's matrix of the new z; behind the biases of an IndRNN stand its u
 #   w_step      bytes of a row of w_ih; of an rnn, the columns of its sources follow those of x
 #   symbols     whole numbers [*, COLUMNS] in place of x; or 0
 #   table       for each symbol floats, which it adds to the gates, the bias included; for
@@ -66,6 +67,18 @@ def look_up_gates(a, t, gates):
         for column in range(0, COLUMNS, LANES):
             rows, entry = a.work + gate * ROW + 4 * column, a.table + 4 * gate
             look_up(rows, entry, a.table_step, symbols + 8 * column)
+
+
+@inline
+def input_sums(a, t, gates, saved):
+    """The address of the rows of all gates of step t that the inputs give, biases included. They
+    lie at `saved`, or in `work` where they were looked up."""
+    if a.symbols:
+        look_up_gates(a, t, gates)
+        return a.work
+    x = a.x + load_int(a.order + 8 * t) * a.x_step
+    affine(saved, a.bias, a.w_ih, a.w_step, gates, x, a.inputs)
+    return saved
 
 
 @inline

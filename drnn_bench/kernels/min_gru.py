@@ -11,105 +11,28 @@ Legend: H units, s dilation; addresses are in bytes, and of rows where nothing e
 
 from __future__ import annotations
 
-from drnn_bench.kernels.compiled import inline, kernel
-from drnn_bench.kernels.layer import (
-    first_sums,
-    gate_gradient,
-    input_weights,
-    look_up_gates,
-)
-from drnn_bench.kernels.products import (
-    FIVE,
-    FOUR,
-    ONE,
-    back,
-    cut,
-)
+from drnn_bench.kernels.compiled import kernel
+from drnn_bench.kernels.layer import gate_gradient, input_sums, input_weights
+from drnn_bench.kernels.products import back
+from drnn_bench.kernels.rates import rate
 from drnn_bench.kernels.registers import ROW
-from drnn_bench.kernels.tiles import dot
-from drnn_bench.kernels.vectors import (
-    clamp,
-    constant,
-    fma,
-    load,
-    load_int,
-    store,
-    store_rows,
-    two_to,
-)
-
-# e^r on |r| <= log(2)/2 as a polynomial of relative error 2e-9; log(2) in two parts, of which the
-# first has so few bits that its products with whole numbers are exact; ONES, a float whose last bit
-# has the value 1, so that adding it rounds to whole numbers
-E0, E1, E2, E3, E4, E5, E6 = (
-    *(1.0, 1.00000004, 0.499999921, 0.166664201),
-    *(0.0416682262, 8.37482405e-3, 1.38368352e-3),
-)
-LOG2, LOG2_REST, ONES = 0.693145751953125, 1.42860682e-6, 1.5 * 2.0**23
-
-
-@inline
-def rate(x):
-    """The sigmoid, with a relative error of 2e-7. A unit that remembers a thousand steps has a z of
-    1e-3. `products.sigmoid`, whose absolute error is up to 1e-7, would be wrong in its fourth
-    digit, in the same direction at every step."""
-    x = clamp(x, -89.0, 87.0)
-    m = fma(x, constant(-1.4426950408889634), constant(ONES))
-    k = m - constant(ONES)
-    r = fma(k, constant(-LOG2_REST), fma(k, constant(-LOG2), constant(0.0) - x))
-    e = fma(r, constant(E6), constant(E5))
-    e = fma(r, e, constant(E4))
-    e = fma(r, e, constant(E3))
-    e = fma(r, e, constant(E2))
-    e = fma(r, e, constant(E1))
-    e = fma(r, e, constant(E0))
-    return constant(1.0) / fma(e, two_to(m), constant(1.0))
+from drnn_bench.kernels.vectors import constant, fma, load, load_int, store
 
 
 @kernel
 def min_gru_forward(a):
-    if a.symbols:
-        _min_gru_steps(a, True)
-    else:
-        _min_gru_steps(a, False)
-
-
-@inline
-def _min_gru_steps(a, symbols):
-    units = a.units
+    units, high = a.units, a.units * ROW  # z of all units, then the candidates
     for t in range(a.steps):
-        x = a.x + load_int(a.order + 8 * t) * a.x_step
         before = a.h + t * a.h_step
         now = before + a.dilation * a.h_step
         saved = a.gates + t * a.gates_step
-        if symbols:
-            look_up_gates(a, t, 2 * units)
-        fives, fours = cut(units, 5)
-        u = 0
-        while u < units:
-            if u < fives:
-                _min_gru_units(FIVE, a, u, x, before, now, saved, symbols)
-                u += 5
-            elif u < fours:
-                _min_gru_units(FOUR, a, u, x, before, now, saved, symbols)
-                u += 4
-            else:
-                _min_gru_units(ONE, a, u, x, before, now, saved, symbols)
-                u += 1
-
-
-@inline
-def _min_gru_units(shape, a, u, x, before, now, saved, symbols):
-    high, w = a.units * ROW, a.w_ih + u * a.w_step  # z of all units, then the candidates
-    z = dot(first_sums(shape, a, u, 1, symbols), w, a.w_step, 4, x, a.inputs)
-    store_rows(saved + u * ROW, z)
-    w, first = w + a.units * a.w_step, first_sums(shape, a, a.units + u, 1, symbols)
-    store_rows(saved + high + u * ROW, dot(first, w, a.w_step, 4, x, a.inputs))
-    for at in range(u * ROW, (u + len(shape)) * ROW, ROW):
-        z = rate(load(saved + at))
-        store(saved + at, z)
-        # Not h + z * (n - h): an infinite state would become NaN at the next step.
-        store(now + at, fma(z, load(saved + high + at), (constant(1.0) - z) * load(before + at)))
+        sums = input_sums(a, t, 2 * units, saved)
+        for at in range(0, high, ROW):
+            z, n = rate(load(sums + at)), load(sums + high + at)
+            store(saved + at, z)
+            store(saved + high + at, n)
+            # Not h + z * (n - h): an infinite state would become NaN at the next step.
+            store(now + at, fma(z, n, (constant(1.0) - z) * load(before + at)))
 
 
 @kernel

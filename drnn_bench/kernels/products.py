@@ -14,6 +14,7 @@ from drnn_bench.kernels.vectors import (
     constant,
     fma,
     load_rows,
+    spread_rows,
     store_rows,
     zero_rows,
 )
@@ -76,6 +77,51 @@ def cut(size, tile):
     if less * (tile - 1) > size:
         return size - size % tile, size - size % tile
     return size - less * (tile - 1), size
+
+
+@inline
+def _affine(shape, out, bias, w, w_step, x, count):
+    store_rows(out, dot(spread_rows(shape, bias, 4), w, w_step, 4, x, count))
+
+
+@helper
+def affine(out, bias, w, w_step, rows, x, count):
+    """out[i] = bias[i] + sum_k w[i, k] * x[k], for w [rows, count] with w_step bytes from row to
+    row."""
+    fives, fours = cut(rows, 5)
+    i = 0
+    while i < rows:
+        if i < fives:
+            _affine(FIVE, out + i * ROW, bias + 4 * i, w + i * w_step, w_step, x, count)
+            i += 5
+        elif i < fours:
+            _affine(FOUR, out + i * ROW, bias + 4 * i, w + i * w_step, w_step, x, count)
+            i += 4
+        else:
+            _affine(ONE, out + i * ROW, bias + 4 * i, w + i * w_step, w_step, x, count)
+            i += 1
+
+
+@inline
+def _forth(shape, out, w, w_step, x, count):
+    store_rows(out, dot(load_rows(shape, out, ROW), w, w_step, 4, x, count))
+
+
+@helper
+def forth(out, w, w_step, rows, x, count):
+    """out[i] += sum_k w[i, k] * x[k], for w as in `affine`."""
+    fives, fours = cut(rows, 5)
+    i = 0
+    while i < rows:
+        if i < fives:
+            _forth(FIVE, out + i * ROW, w + i * w_step, w_step, x, count)
+            i += 5
+        elif i < fours:
+            _forth(FOUR, out + i * ROW, w + i * w_step, w_step, x, count)
+            i += 4
+        else:
+            _forth(ONE, out + i * ROW, w + i * w_step, w_step, x, count)
+            i += 1
 
 
 @inline

@@ -126,6 +126,29 @@ def clamp(typing, row, low, high):
 
 
 @intrinsic
+def larger(typing, a, b):
+    """The larger of each two numbers. Of NaN and a number it is b."""
+
+    def generate(context, builder, signature, args):
+        a, b = args
+        return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+    return row_type(row_type, row_type), generate
+
+
+@intrinsic
+def where_open(typing, gate, row):
+    """The row where a ReLU's output is above zero, or NaN; else zero."""
+
+    def generate(context, builder, signature, args):
+        gate, row = args
+        nothing = ir.Constant(VECTOR, None)
+        return builder.select(builder.fcmp_ordered("<=", gate, nothing), nothing, row)
+
+    return row_type(row_type, row_type), generate
+
+
+@intrinsic
 def two_to(typing, row):
     """2^k of the float k + 1.5 * 2^23, whose last bits are the whole number k, for k from -126 to
     127; k = 128 gives infinity, k = -127 gives zero."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import re
 import subprocess
@@ -74,8 +73,11 @@ def _cpuinfo() -> dict[str, str]:
 
 
 def cores() -> int:
-    """Cores this process may use: what a container or taskset leaves it."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores this process may use: what taskset or a container's quota (`docker run --cpus`, a limit
+    of Kubernetes) leaves it, rounded up."""
+    from joblib import cpu_count
+
+    return cpu_count()
 
 
 def _git() -> tuple[str | None, bool | None]:

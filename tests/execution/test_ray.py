@@ -45,6 +45,12 @@ BOX = ("unshare", "-rn")
 SEARCH = {"families": ("dilated_cnn",), "trials": 6, "steps": 200, "seeds": 1,
           "sampler": "random", "pruner": "none"}  # fmt: skip
 NODE = {"object_store_memory": 80_000_000}
+# A node that is killed is missed after a second, not after half a minute.
+QUICK = {
+    "health_check_initial_delay_ms": 1_000,
+    "health_check_period_ms": 500,
+    "health_check_failure_threshold": 3,
+}
 
 
 @pytest.mark.slow
@@ -77,7 +83,8 @@ def cluster():
     os.environ["PYTHONPATH"] = str(ROOT)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     made = Cluster(
-        initialize_head=True, head_node_args=NODE | {"num_cpus": 0, "include_dashboard": False}
+        initialize_head=True,
+        head_node_args=NODE | {"num_cpus": 0, "include_dashboard": False, "_system_config": QUICK},
     )
     assert made.address.startswith("127.0.0.1:")
     yield made

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from drnn_bench import kernels
 from drnn_bench.cells.gru import GRU
+from drnn_bench.cells.lem import LEM
 from drnn_bench.cells.min_gru import MinGRU
+from drnn_bench.cells.min_lstm import MinLSTM
 from drnn_bench.cells.rnn import RNN
 from drnn_bench.errors import UserError
 from tests.support.cells import CELLS, fused_or_skip, weights_of
@@ -98,16 +100,33 @@ def test_a_deep_stack_over_a_long_sequence(cell):
     assert_close(gradients, slow[1], GRADIENTS, 1e-9)
 
 
-def test_a_memory_of_a_thousand_steps():
-    """Where z is 1e-3 at every step, its error is the same at every step and adds up."""
+@pytest.mark.parametrize(("cell", "gates"), [(MinGRU(), (-7, 0)), (MinLSTM(), (7, -7, 0)),
+                                             (LEM(), (-7, -7, 0, 0))], ids=repr)  # fmt: skip
+def test_a_memory_of_a_thousand_steps(cell, gates):
+    """Where a state changes by 1e-3 at every step, its error is the same at every step and adds
+    up."""
     fused_or_skip("fused")
     torch.manual_seed(0)
-    x, ((weight, bias),) = torch.randn(400, 64, 1), weights_of(MinGRU(), (1, 20))
-    call = (MinGRU(), x, [(weight, bias - 7)], [1])
+    x, ((*weights, bias),) = torch.randn(400, 64, 1), weights_of(cell, (1, 20))
+    bias = bias + torch.tensor(gates).repeat_interleave(20)
+    call = (cell, x, [(*weights, bias)], [1])
     outputs, gradients = run("fused", *call)
     slow = run("reference", *call, dtype=torch.float64)
     assert_close(outputs, slow[0], OUTPUTS, 1e-9)
     assert_close(gradients, slow[1], GRADIENTS, 1e-9)
+
+
+@pytest.mark.parametrize("gates", [(-200, -200), (-95, -90), (-300, 5), (100, 100), (30, -80)])
+def test_gates_of_a_minimal_lstm_keep_their_ratio_where_they_round_to_zero(gates):
+    fused_or_skip("fused")
+    torch.manual_seed(0)
+    x, ((weight, bias),) = torch.randn(20, 64, 1), weights_of(MinLSTM(), (1, 3))
+    bias = bias + torch.tensor([*gates, 0]).repeat_interleave(3)
+    call = (MinLSTM(), x, [(weight, bias)], [2])
+    outputs, gradients = run("fused", *call)
+    slow = run("reference", *call, dtype=torch.float64)
+    assert_close(outputs, slow[0], 5e-6)  # -200 has an absolute error of 8e-6
+    assert_close(gradients, slow[1], 5e-5)
 
 
 @pytest.mark.parametrize("cell", FUSED, ids=repr)

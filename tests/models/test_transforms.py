@@ -33,7 +33,8 @@ EVERY = pytest.mark.parametrize(
     ("family", "options"), CASES, ids=[*FAMILIES, "dilated_rnn-lstm", "transformer-all"]
 )  # fmt: skip
 STEPS = 12
-FUSED = ("dilated_rnn", "rnn", "lstm", "gru", "skip_rnn", "clockwork_rnn", "min_gru")
+FUSED = ("dilated_rnn", "rnn", "lstm", "gru", "skip_rnn", "clockwork_rnn", "min_gru", "min_lstm",
+         "indrnn", "lem")  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,8 @@ import pytest
 
 from drnn_bench.results import schema
 from drnn_bench.system import provenance as module
-from drnn_bench.system.provenance import provenance
+from drnn_bench.system.provenance import cores, provenance
+from tests.support.command import ENV
 
 X86 = """processor\t: 0
 vendor_id\t: GenuineIntel
@@ -67,3 +71,32 @@ def test_a_row_says_what_decides_its_bits_in_few_words():
     known = {key.removesuffix("?"): kind for key, kind in schema.EVERY.items()}
     for key in ("numpy", "numba", "cpu", "simd"):
         assert known[key].fits(facts[key])
+
+
+CORES = "from drnn_bench.system.provenance import cores; print(cores())"
+QUOTA = (
+    "mount -t tmpfs tmpfs /sys/fs/cgroup && echo '150000 100000' > /sys/fs/cgroup/cpu.max "
+    '&& exec "$@"'
+)
+
+
+def test_the_cores_are_those_that_a_container_may_use():
+    """A quota of one processor and a half, as `docker run --cpus 1.5` sets it."""
+    box = ("unshare", "-rm", "sh", "-c")
+    if subprocess.run([*box, QUOTA, "sh", "true"], capture_output=True).returncode:
+        pytest.skip("no namespaces here: no quota can be set up")
+    done = subprocess.run(
+        [*box, QUOTA, "sh", sys.executable, "-c", CORES], capture_output=True, text=True, env=ENV
+    )
+    assert int(done.stdout) == min(2, os.cpu_count() or 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only")
+def test_the_cores_are_those_that_taskset_leaves():
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+    assert cores() <= len(before)
