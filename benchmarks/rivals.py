@@ -1,4 +1,4 @@
-"""What the papers of the LRU and of rotary attention claim, seen at a small scale.
+"""What the LRU's paper claims, and whether the newer rivals learn to copy, at a small scale.
 
     nice -n 19 python benchmarks/rivals.py
 
@@ -33,6 +33,8 @@ RINGS = ((0.0, 1.0), (0.9, 0.999), (0.99, 0.999))
 TASK, BUDGET, TRAINING, RATE = "copy_memory:T=50", 10_000, 400, 3e-3
 NETS = {
     "lru": {"depth": 2},
+    "selective_ssm": {"depth": 2},
+    "gla": {"depth": 2},
     "transformer": {"depth": 2, "heads": 2},
     "s4d": {"depth": 2},
     "lstm": {"depth": 1},

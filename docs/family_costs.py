@@ -19,7 +19,9 @@ from drnn_bench.models.registry import make_architecture
 SIZES = {"input_size": 1, "output_size": 10}
 LENGTH = 1_000  # steps of a sequence
 SPANS = (1, 10, 100, 999)
-UNIT = 20  # widths are multiples of it, so that heads and modules divide them
+# Nothing that is made from these widths, or from multiples of UNIT, is rounded up.
+UNIT = 80  # for formulas
+WIDTH = 48  # for numbers
 Cost = Callable[[Architecture, int], float | None]  # over sequences of so many steps
 COSTS: dict[str, Cost] = {
     "parameters": lambda net, length: count_parameters(net),
@@ -62,14 +64,14 @@ def costs(family: str) -> str:
 
         return formula(by_one, unit)
 
-    plain, deep, forty = _net(family, unit), _net(family, unit, **more), _net(family, 2 * UNIT)
+    plain, deep, one = _net(family, unit), _net(family, unit, **more), _net(family, WIDTH)
     steps, twice = plain.sequential_steps(LENGTH), plain.sequential_steps(2 * LENGTH)
     once, longer = ([in_width(cost, n) for cost in COSTS.values()] for n in (LENGTH, 2 * LENGTH))
     same = ["the same" if a == b else b for a, b in zip(once, longer, strict=True)]
     wide = "$`H`$ units in all" if deeper == "modules" else "$`H`$ units a layer"
     rows = [
         (f"the net above, {wide}", *once, f"{steps:,}"),
-        ("with $`H = 40`$", *(f"{cost(forty, LENGTH):,.0f}" for cost in COSTS.values()),
+        (f"with $`H = {WIDTH}`$", *(f"{cost(one, LENGTH):,.0f}" for cost in COSTS.values()),
          f"{steps:,}"),
         (f"one {what} more adds", *map(added, COSTS.values()),
          f"{deep.sequential_steps(LENGTH) - steps:,}"),

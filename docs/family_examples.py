@@ -21,5 +21,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "lem": TWO_LAYERS,
     "s4d": {"depth": 2, "states": 4},
     "lru": {"depth": 2, "states": 1},
+    "selective_ssm": {"depth": 2, "states": 8, "expand": 2, "kernel": 4},
+    "gla": {"depth": 2, "heads": 2, "ratio": 2},
     "transformer": {"depth": 2, "heads": 2, "ratio": 4},
 }

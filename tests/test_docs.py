@@ -63,11 +63,11 @@ def test_the_formulas_and_commands_of_a_page_give_its_numbers(family, typed):
     formulas, numbers = (
         re.findall(r"(?<=\| )[^|]+(?= \|)", line)[1:4]
         for line in text.splitlines()
-        if line.startswith(("| the net above", "| with $`H = 40`$"))
+        if line.startswith(("| the net above", "| with $`H = 48`$"))
     )
     assert len(formulas) == 3
     for formula, number in zip(formulas, numbers, strict=True):
-        assert at_width(formula, 40) == pytest.approx(float(number.replace(",", "")), abs=0.5)
+        assert at_width(formula, 48) == pytest.approx(float(number.replace(",", "")), abs=0.5)
     [words] = re.findall(r"^    bench (describe .*)$", text, re.MULTILINE)
     facts = json.loads(typed(*words.split(), "--json").stdout)
     assert 4_500 <= facts["parameters"] <= 5_000

@@ -33,6 +33,7 @@ MOST = {
     "depth": 256,
     "heads": 1_000,
     "ratio": 1_000,
+    "expand": 1_000,
     "window": LONGEST,
     "modules": 256,
     "kernel": 1_000,

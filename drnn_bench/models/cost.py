@@ -6,7 +6,9 @@ differ. A product of complex numbers counts four, of a complex and a real one tw
 activation functions, the products of gates, and what follows from the weights alone (a
 discretisation, a weight norm), which is computed once. A symbol counts as its one-hot vector; the
 table of an embedding is looked up, which costs none. Attention's products of queries with keys, and
-of its weights with values, count as matrix products do.
+of its weights with values, count as matrix products do. So do the products by which linear
+attention and selective state spaces write to their states and read from them; their decay is a
+gate.
 
 State bytes: what `stream` carries from one step to the next for one sequence, in float32: the last
 s states of a layer that looks s steps back, the taps of convolutions, the keys and values of

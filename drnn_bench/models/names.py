@@ -20,6 +20,8 @@ FAMILIES = {
     "lem": ("plain", "LEM", "long expressive memory, two time scales (Rusch et al. 2022)"),
     "s4d": ("s4d", "S4D", "diagonal state space model (Gu et al. 2022)"),
     "lru": ("lru", "LRU", "linear recurrent units, complex (Orvieto et al. 2023)"),
+    "selective_ssm": ("selective_ssm", "SelectiveSSM", "Mamba's block with S6 (Gu and Dao 2023)"),
+    "gla": ("gla", "GLA", "gated linear attention (Yang et al. 2023)"),
     "transformer": ("transformer", "Transformer", "causal attention with rotary positions"),
 }
 # `--family GROUP` means all families of a group; each family is in one.
@@ -35,7 +37,8 @@ GROUPS = {
         "lem",
     ),
     "convolution": ("dilated_cnn", "tcn"),
-    "linear": ("min_gru", "min_lstm", "s4d", "lru"),  # recurrences that are linear in their state
+    # recurrences that are linear in their state
+    "linear": ("min_gru", "min_lstm", "s4d", "lru", "selective_ssm", "gla"),
     "attention": ("transformer",),
 }
 DEFAULT_FAMILIES = ("dilated_rnn", "lstm", "dilated_cnn", "clockwork_rnn")

@@ -54,7 +54,10 @@ def levels(net: Architecture) -> list[Level]:
     if not net.paths.spans:
         return [Level(n, w, recurrent=False) for n, w in zip(names, windows, strict=True)]
     rows = [Level(n, (d,)) for n, d in zip(names, dilations, strict=True)]
-    return rows + [Level(f"convolution over {len(w)}", w, recurrent=False) for w in windows]
+    over = [Level(f"convolution over {len(w)}", w, recurrent=False) for w in windows]
+    if net.layer_dilations is None and over:  # each layer has one in front of it
+        return [level for pair in zip(over, rows, strict=True) for level in pair]
+    return rows + over
 
 
 @dataclass

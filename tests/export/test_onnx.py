@@ -44,6 +44,8 @@ NETS = {
     "dilated_cnn": ("dilated_cnn", {"depth": 2, "width": 4}),
     "tcn": ("tcn", {"depth": 2, "kernel": 3, "width": 4}),
     "clockwork_rnn": ("clockwork_rnn", {"modules": 3, "width": 6}),
+    "selective_ssm": ("selective_ssm", {"depth": 1, "states": 2, "width": 4}),
+    "gla": ("gla", {"depth": 1, "width": 4}),
     "transformer": ("transformer", {"depth": 1, "window": 5, "width": 4}),
     "transformer-all": ("transformer", {"depth": 1, "width": 4}),
 }

@@ -24,7 +24,7 @@ def test_a_group_means_its_families(group):
 
 def test_groups_and_names_go_together_and_count_once():
     assert families_of(["lru", "linear", "lstm", "lru"]) == [
-        "lru", "min_gru", "min_lstm", "s4d", "lstm",
+        "lru", "min_gru", "min_lstm", "s4d", "selective_ssm", "gla", "lstm",
     ]  # fmt: skip
     assert families_of(["all", "linear"]) == [*FAMILIES]
 

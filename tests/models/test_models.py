@@ -27,7 +27,7 @@ from drnn_bench.testing.nets import (
     doubled,
     make,
 )
-from tests.support import oracles
+from tests.support import linear_oracles, oracles
 from tests.support.cells import fused_or_skip
 from tests.support.nets import NETS
 
@@ -41,6 +41,12 @@ CASES = [
 @pytest.mark.parametrize(("family", "options"), CASES)
 class TestEveryFamily(FamilyContract):
     pass
+
+
+WHOLE = {  # oracles of whole nets
+    "selective_ssm": linear_oracles.selective_ssm_oracle,
+    "gla": linear_oracles.gla_oracle,
+}
 
 
 def oracle_output(family, options, model, x):
@@ -89,6 +95,11 @@ def oracle_output(family, options, model, x):
         for block in model.layers:
             h = oracles.transformer_block(h, block)
         h = oracles.layer_norm(h, model.norm)
+    elif family in WHOLE:  # with the head
+        weights, rest = dict(model.named_parameters()), {}
+        if family == "gla":
+            rest = {"heads": config.heads}
+        return WHOLE[family](weights, x.transpose(0, 1), **rest).transpose(0, 1)
     elif family == "clockwork_rnn":
         modules = [(m.w_ih, m.w_hh, m.bias) for m in model.modules_]
         h = oracles.clockwork_layer(h, config.periods, modules)
@@ -115,6 +126,8 @@ WITHOUT_SCAN = (
     "tcn",
     "s4d",
     "lru",
+    "selective_ssm",
+    "gla",
     "transformer",
 )  # families that no kernel is chosen for
 
@@ -270,9 +283,9 @@ def test_complex_parameters_are_reals_and_follow_double():
 
 
 @pytest.mark.parametrize("length", [64, 65, 131, 300])
-@pytest.mark.parametrize("family", ["s4d", "lru"])
-def test_a_state_space_goes_on_from_chunk_to_chunk(family, length):
-    """Chunks are of up to 64 or 32 steps, and the last of them may be shorter."""
+@pytest.mark.parametrize("family", ["s4d", "lru", "selective_ssm", "gla"])
+def test_a_state_goes_on_from_chunk_to_chunk(family, length):
+    """Chunks are of up to 64, 32 or 8 steps, and the last of them may be shorter."""
     options = NETS[family][0]
     model = make(family, options).double()
     x = torch.randn(2, length, INPUTS, dtype=torch.float64)
@@ -413,6 +426,11 @@ def test_an_embedding_saves_parameters_of_a_large_alphabet():
         ("tcn", {"dropout": 1.0, "width": 3}, "dropout"),
         ("s4d", {"states": 0, "width": 3}, "states"),
         ("lru", {"states": 0, "width": 3}, "states"),
+        ("selective_ssm", {"states": 0, "width": 3}, "states"),
+        ("selective_ssm", {"expand": 0, "width": 3}, "expand"),
+        ("selective_ssm", {"kernel": 1, "width": 3}, "kernel"),
+        ("gla", {"heads": 0, "width": 3}, "heads"),
+        ("gla", {"ratio": 0, "width": 3}, "ratio"),
         ("transformer", {"heads": 0, "width": 3}, "heads"),
         ("transformer", {"ratio": 0, "width": 3}, "ratio"),
         ("transformer", {"window": 1, "width": 3}, "window"),

@@ -104,6 +104,8 @@ def test_steps_that_follow_one_another():
         "min_gru": ({"depth": 2}, 2 * 10),
         "s4d": ({"depth": 2}, 2 * 13),  # chunks of 64 steps
         "lru": ({"depth": 2}, 2 * 25),  # chunks of 32 steps
+        "selective_ssm": ({"depth": 2}, 2 * 784),
+        "gla": ({"depth": 2}, 2 * 98),  # chunks of 8 steps
         "dilated_cnn": ({"depth": 10}, 10),
         "tcn": ({"depth": 8}, 8),
         "transformer": ({"depth": 4}, 4),
@@ -188,6 +190,13 @@ def test_convolution_lengths_equal_those_of_the_graph(base, depth, kernel, horiz
     config = net("dilated_cnn", base=base, depth=depth, kernel=kernel)
     graph = graphs.layered([[]] * depth, [list(w) for w in config.paths.windows])
     assert path_lengths(config.paths, horizon).tolist() == graphs.distances(graph, 0, horizon)
+
+
+@given(st.integers(2, 5), st.integers(1, 3))
+def test_lengths_over_taps_and_states_equal_those_of_the_graph(kernel, depth):
+    config = net("selective_ssm", kernel=kernel, depth=depth)
+    graph = graphs.layered([[1]] * depth, [list(w) for w in config.paths.windows])
+    assert path_lengths(config.paths, 20).tolist() == graphs.distances(graph, 0, 20)
 
 
 @given(st.integers(2, 3), st.integers(1, 2), st.integers(1, 3))

@@ -68,6 +68,8 @@ ONE_LAYER = {
     "dilated_cnn": {"depth": 2, "width": 4},
     "tcn": {"depth": 1, "kernel": 2, "width": 4},
     "clockwork_rnn": {"modules": 2, "width": 4},
+    "selective_ssm": {"depth": 1, "states": 2, "width": 4},
+    "gla": {"depth": 1, "width": 4},
     "transformer": {"depth": 1, "width": 4},
 }
 ANY = torch.export.Dim.DYNAMIC

@@ -250,6 +250,7 @@ NETS = {
     "convolutions": ("dilated_cnn", {"base": 3, "depth": 3, "kernel": 2}),
     "residual blocks": ("tcn", {"base": 2, "depth": 2, "kernel": 3}),
     "skips": ("skip_rnn", {"skip": 4, "depth": 2}),
+    "states behind convolutions": ("selective_ssm", {"kernel": 3, "depth": 2}),
 }  # fmt: skip
 
 
@@ -265,7 +266,7 @@ def test_a_drawing_shows_strong_exactly_what_the_last_output_depends_on(name):
 
 
 @pytest.mark.parametrize(
-    "family", ["dilated_rnn", "clockwork_rnn", "s4d", "min_gru", "gru", "transformer"]
+    "family", ["dilated_rnn", "clockwork_rnn", "s4d", "min_gru", "gru", "transformer", "gla"]
 )
 def test_any_familys_drawing_is_whole(family):
     config = make_architecture(family, input_size=1, output_size=1, width=16).config

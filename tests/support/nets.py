@@ -36,6 +36,14 @@ NETS = {
         {"depth": 2, "width": 5},
         {"depth": 1, "states": 2, "r_min": 0.0, "r_max": 1.0, "max_phase": 0.3, "width": 4},
     ],
+    "selective_ssm": [
+        {"depth": 2, "states": 3, "width": 5},
+        {"depth": 1, "states": 1, "expand": 1, "kernel": 7, "width": 18},
+    ],
+    "gla": [
+        {"depth": 2, "heads": 2, "width": 5},
+        {"depth": 1, "heads": 3, "ratio": 1, "width": 18},
+    ],
     "transformer": [
         {"depth": 2, "heads": 2, "window": 7, "width": 5},
         {"depth": 2, "heads": 3, "ratio": 2, "width": 6},
