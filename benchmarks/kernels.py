@@ -2,6 +2,7 @@
 
     python benchmarks/kernels.py              # the grid: some 15 minutes
     python benchmarks/kernels.py --point      # T=784, B=128, 9 layers of 20 only
+    python benchmarks/kernels.py --families   # other families and cells, at that length and batch
 
 Recurrent layers alone, without an output layer. One thread, one process; the kernels take turns
 (fused torch nn fused torch nn ...), so that what slows the machine slows them all: ratios are of
@@ -215,9 +216,27 @@ def high_water() -> int:
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
 
 
+def families() -> None:
+    steps, batch, *_ = POINT
+    for family, settings in FAMILIES:
+        runs = {}
+        net = build(family, input_size=1, output_size=10, **settings)
+        x = torch.randn(batch, steps, 1)
+        for kind in ("fused", "torch"):
+
+            def run(kind: str = kind, net: nn.Module = net, x: torch.Tensor = x) -> torch.Tensor:
+                with kernels.forced(kind):
+                    return net(x, last=1)
+
+            runs[kind] = both(run, list(net.parameters()))
+        size = " ".join(f"{name}={value}" for name, value in settings.items())
+        compare(f"{family} {size} T={steps} B={batch}, last step", runs, None)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--point", action="store_true", help="the one point only")
+    parser.add_argument("--families", action="store_true", help="the other families only")
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -235,6 +254,9 @@ def main() -> None:
     print(f"| layers | | {' | '.join(head)} |\n|---|---|{'---:|' * len(head)}")
     for name in ("layout", "gru", "lstm", "rnn"):
         fused.ready(name)
+    if options.families:
+        families()
+        return
     for point in [POINT] if options.point else GRID:
         for cell in CELLS:
             bounds = tuple(floor(cell, point, train, rate) for train in (True, False))
@@ -242,20 +264,7 @@ def main() -> None:
             compare(title, contenders(cell, point, None), bounds)
             if point == POINT:
                 compare(f"{title}, last step", contenders(cell, point, 1), None)
-    steps, batch, *_ = POINT
-    for family, settings in FAMILIES:
-        runs = {}
-        net = build(family, input_size=1, output_size=10, **settings)
-        x = torch.randn(batch, steps, 1)
-        for kind in ("fused", "torch"):
-
-            def run(kind: str = kind, net: nn.Module = net, x: torch.Tensor = x) -> torch.Tensor:
-                with kernels.forced(kind):
-                    return net(x, last=1)
-
-            runs[kind] = both(run, list(net.parameters()))
-        size = " ".join(f"{name}={value}" for name, value in settings.items())
-        compare(f"{family} {size} T={steps} B={batch}, last step", runs, None)
+    families()
     print(f"\n| memory of a training step, MB | {' | '.join(KINDS)} |\n|---|{'---:|' * len(KINDS)}")
     for cell in CELLS:
         used = [str(memory(cell, kind)) for kind in KINDS]

@@ -145,8 +145,8 @@ def _to_add(batch: int, length: int) -> tuple[Tensor, Tensor]:
 
 
 RECALL = {
-    "transformer": {"depth": 2, "heads": 1, "width": 128},
-    "lru": {"depth": 2, "width": 128},
+    "transformer": {"depth": 2, "heads": 1, "width": 128, "embedding": 128},
+    "lru": {"depth": 2, "width": 128, "embedding": 128},
 }
 
 
