@@ -69,6 +69,9 @@ def lem(epochs: int = 400, published: float = 0.0023766) -> None:
         torch.manual_seed(seed)
         started, best = time.process_time(), (np.inf, np.inf, 0)
         net = build("lem", input_size=1, output_size=1, depth=1, width=16, init="uniform")
+        with torch.no_grad():  # as that code begins: a normal output layer, and two biases a gate
+            net.get_parameter("head.weight").normal_(std=(2 / 16) ** 0.5)
+            net.get_parameter("layers.0.bias").add_(torch.empty(64).uniform_(-0.25, 0.25))
         optimizer = torch.optim.Adam(net.parameters(), lr=0.00904)
         for epoch in range(1, epochs + 1):
             for batch in torch.randperm(128).split(32):
@@ -150,8 +153,9 @@ RECALL = {
 }
 
 
-def recall(epochs: int = 100, enough: float = 0.99) -> None:
-    """10,000 sequences, batch 32, Adam at 0.001: until 0.99 of the test queries are right."""
+def recall(epochs: int = 20, enough: float = 0.99) -> None:
+    """10,000 sequences, batch 32, Adam at 0.001: until 0.99 of the test queries are right, or for 20
+    epochs (the public code: 100)."""
     arrays = MQAR(pairs=4, vocabulary=256, T=64).load(None)
     x_NT, y_NS = (torch.from_numpy(part[:10_000]).long() for part in arrays["train"])
     test = tuple(torch.from_numpy(part[:1_000]).long() for part in arrays["test"])
