@@ -154,8 +154,8 @@ RECALL = {
 
 
 def recall(epochs: int = 20, enough: float = 0.99) -> None:
-    """10,000 sequences, batch 32, Adam at 0.001: until 0.99 of the test queries are right, or for 20
-    epochs (the public code: 100)."""
+    """10,000 sequences, batch 32, Adam at 0.001: until 0.99 of the test queries are right, or for
+    20 epochs (the public code: 100)."""
     arrays = MQAR(pairs=4, vocabulary=256, T=64).load(None)
     x_NT, y_NS = (torch.from_numpy(part[:10_000]).long() for part in arrays["train"])
     test = tuple(torch.from_numpy(part[:1_000]).long() for part in arrays["test"])
