@@ -29,7 +29,7 @@ from drnn_bench.system.provenance import cores
 from drnn_bench.training.snapshots import Snapshots
 
 Row = dict[str, Any]
-SAY = 15.0  # seconds between two lines on how many trainings are done
+SAY = 60.0  # seconds between two lines on how many trainings are done
 LOG = "trainers.log"  # in the runs folder: what trainers print
 Training = CandidateJob | FinalJob
 

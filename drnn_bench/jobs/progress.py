@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from drnn_bench.search.study import StudySpec
     from drnn_bench.search.trial_facts import TrialCounts
 
-EVERY = 5.0  # seconds between two lines
+EVERY = 60.0  # seconds between two lines
+LONGEST = 119  # characters of a line
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class StudyProgress:
     counts: TrialCounts
     best: FrozenTrial | None
     trials: int
+    direction: str  # of the metric: max or min
     ended: str | None = None  # why before it had them all
     failure: str | None = None  # why the last trial that failed did
 
@@ -49,7 +51,8 @@ def study_progress(spec: StudySpec, study: optuna.Study, target: int) -> StudyPr
     ended = study.user_attrs.get("ended")
     reasons = [facts.reason for t in trials if (facts := TrialFacts.of(t)).reason is not None]
     counts, best = count_trials(trials), best_trial(trials, direction)
-    return StudyProgress(spec, counts, best, target, ended, reasons[-1] if reasons else None)
+    reason = reasons[-1] if reasons else None
+    return StudyProgress(spec, counts, best, target, direction, ended, reason)
 
 
 def several_seeds(specs: Sequence[StudySpec]) -> bool:
@@ -99,6 +102,28 @@ def failures(rows: list[StudyProgress]) -> list[str]:
     ]
 
 
+def summary(rows: list[StudyProgress], eta: str) -> str:
+    """The whole search in a line of at most LONGEST characters: how far it is, and the best value
+    of each family at each budget, the best first, as many as there is room for."""
+    done, asked = sum(row.counts.done for row in rows), sum(row.trials for row in rows)
+    text = ", ".join(filter(None, [f"search {done}/{asked}", eta]))
+    budgets = len({row.spec.budget for row in rows}) > 1
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        if row.best is not None and row.best.value is not None:
+            name = f"{row.spec.family}@{row.spec.budget:,}" if budgets else row.spec.family
+            values.setdefault(name, []).append(row.best.value)
+    most = max if rows[0].direction == "max" else min
+    best = {name: most(found) for name, found in values.items()}
+    ranked = sorted(best, key=best.__getitem__, reverse=most is max)
+    for i, name in enumerate(ranked):
+        longer = f"{text}{', ' if i else '; best '}{name} {best[name]:.4f}"
+        if len(longer) > LONGEST - 2 * (i + 1 < len(ranked)):
+            return text + " …"
+        text = longer
+    return text
+
+
 class Progress:
     """Shows a search while it runs."""
 
@@ -107,6 +132,7 @@ class Progress:
         self._live: Live | None = None
         self._began, self._done_before = time.monotonic(), 0
         self._line, self._line_at = "", 0.0
+        self._failures: list[str] = []  # that were said
 
     def begin(self, done: int) -> None:
         """Starts the clock; `done` trials were complete before."""
@@ -120,16 +146,9 @@ class Progress:
         return f"{3600 * pace:,.0f} trials/h, {duration(left / pace)} left" if pace > 0 else ""
 
     def show(self, rows: list[StudyProgress]) -> None:
-        done, left = sum(row.counts.done for row in rows), sum(row.left for row in rows)
         eta = self.pace(rows)
         if not self.console.is_terminal:
-            seeds = several_seeds([row.spec for row in rows])
-            line = "; ".join(_words(row, seeds) for row in rows)
-            if line != self._line and (time.monotonic() - self._line_at > EVERY or not left):
-                asked = sum(row.trials for row in rows)
-                text = f"search {done}/{asked}: {line}; {eta}".rstrip("; ")
-                self.console.print(plain(text), highlight=False, soft_wrap=True, markup=False)
-                self._line, self._line_at = line, time.monotonic()
+            self._say(rows, eta)
             return
         if self._live is None:
             self._live = Live(console=self.console, refresh_per_second=4, transient=False)
@@ -137,22 +156,29 @@ class Progress:
         lines = [rich(line, "dim") for line in failures(rows)]
         self._live.update(Group(table(rows, self.console.width), *lines, rich(eta, "dim")))
 
+    def _say(self, rows: list[StudyProgress], eta: str) -> None:
+        """A line at the start, every minute and at the end. The first failure of a search is said
+        at once, the others with the next line."""
+        over = not sum(row.left for row in rows)
+        due = over or time.monotonic() - self._line_at > EVERY
+        failed = failures(rows)
+        if due or (failed and not self._failures):
+            for line in failed:
+                if line not in self._failures:
+                    self._print(line)
+            self._failures = failed
+        line = summary(rows, "" if over else eta)
+        if due and line != self._line:
+            self._print(line)
+            self._line, self._line_at = line, time.monotonic()
+
+    def _print(self, line: str) -> None:
+        self.console.print(plain(line), highlight=False, soft_wrap=True, markup=False)
+
     def end(self) -> None:
         if self._live is not None:
             self._live.stop()
             self._live = None
-
-
-def _words(row: StudyProgress, with_seed: bool) -> str:
-    seed = f" seed {row.spec.seed}" if with_seed else ""
-    text = f"{row.spec.family}@{row.spec.budget}{seed} {row.counts.done}/{row.trials}"
-    counted = ("pruned", "diverged", "failed")
-    notes = [f"{getattr(row.counts, k)} {k}" for k in counted if getattr(row.counts, k)]
-    if row.counts.failed and row.failure:
-        notes.append(f"the last failure: {row.failure}")
-    if row.best:
-        notes.append(f"best {row.best.value:.4f}, {TrialFacts.of(row.best).architecture}")
-    return f"{text} ({', '.join(notes)})" if notes else text
 
 
 def duration(seconds: float) -> str:
