@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from drnn_bench import plugins
 from drnn_bench.errors import JobError, out_of_memory
-from drnn_bench.jobs.progress import _words, failures, study_progress
+from drnn_bench.jobs.progress import failures, study_progress
 from drnn_bench.models.build import describe
 from drnn_bench.models.mrl import _over_taps, mean_recurrent_length
 from drnn_bench.models.registry import make_architecture
@@ -323,7 +323,6 @@ def test_a_trial_that_does_not_fit_fails_with_the_size_and_the_search_goes_on(
     assert {TrialFacts.of(t).reason for t in failed} == {wanted}
     assert failures([found]) == [f"greedy at {spec.budget:,}: {found.counts.failed} failed, "
                                  f"the last: {wanted}"]  # fmt: skip
-    assert wanted in _words(found, with_seed=False)
 
 
 def test_a_user_error_of_a_file_nobody_expected_is_one_line(typed):

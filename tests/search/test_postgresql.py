@@ -19,7 +19,7 @@ from tests.support.command import ENV
 from tests.support.inline import left_in_peace
 from tests.support.runs import wait_for
 
-SEARCH = {"families": ("lstm", "dilated_cnn"), "trials": 4, "steps": 30, "seeds": 1,
+SEARCH = {"families": ("lstm", "dilated_cnn"), "trials": 4, "steps": 60, "seeds": 1,
           "sampler": "random", "pruner": "none"}  # fmt: skip
 DIGEST, OTHER = "746d41f42080", "ffffffffffff"
 HOLDERS = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
@@ -124,6 +124,8 @@ def test_a_search_survives_a_database_that_goes_and_comes_and_its_drivers_death(
     command_words = ("run", *words(SEARCH), "--workers", "2", "--storage", database)
     process = start(first, *command_words)
     wait_for(lambda: running(database), process)
+    for pid in trainer_pids(first):  # most trials are left, however long the commands take
+        os.kill(pid, signal.SIGSTOP)
     rows = json.loads(typed("status", "--storage", database, "--json").stdout)
     assert {row["state"] for row in rows} == {"running"}
     refused = typed(*command_words, code=2, cwd=second)
@@ -132,10 +134,16 @@ def test_a_search_survives_a_database_that_goes_and_comes_and_its_drivers_death(
         os.kill(pid, signal.SIGKILL)
     process.communicate()
 
+    before = done(database)
     another = start(second, *command_words)
-    wait_for(lambda: done(database) >= 2, another)
-    for seconds in (0.2, 3):
+    wait_for(lambda: done(database) > before, another)
+    trainers = trainer_pids(second)
+    for pid in trainers:  # or the server takes to stop
+        os.kill(pid, signal.SIGSTOP)
+    for seconds in (0.5, 3):
         with postgres.down():
+            for pid in trainers:
+                os.kill(pid, signal.SIGCONT)
             time.sleep(seconds)
         time.sleep(0.4)
     out = check(another, second, database, whole)
