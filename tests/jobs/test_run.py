@@ -318,8 +318,8 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path, what):
                   "--family", "dilated_cnn", "--pruner", "none")  # fmt: skip
     script = (
         f"mount -t tmpfs -o size={kilobytes}k tmpfs small && cd small || exit\n"
-        f"{FILL} 2> /dev/null &\n"
-        f"{shlex.join(run)} > ../said 2>&1; echo $? > ../code; cp runs/studies.db .."
+        f"{FILL} 2> /dev/null & filler=$!\n"
+        f"{shlex.join(run)} > ../said 2>&1; echo $? > ../code; kill $filler; cp runs/studies.db .."
     )
     subprocess.run(["unshare", "-rm", "sh", "-c", script], env=ENV, cwd=tmp_path)
     said = (tmp_path / "said").read_text()
