@@ -21,6 +21,7 @@ from drnn_bench.kernels.layer import (
     SOURCE,
     first_sums,
     gate_gradient,
+    input_gradient,
     input_weights,
     look_up_gates,
     state_weights,
@@ -85,7 +86,7 @@ def _gru_steps(a, symbols):
 
 @kernel
 def gru_backward(a):
-    units, inputs = a.units, a.inputs
+    units = a.units
     last = 3 * units * ROW  # the gradients of r, z, n and m stand one after the other
     one = constant(1.0)
     high = a.steps
@@ -111,9 +112,7 @@ def gru_backward(a):
             if carried:
                 back(dh, 0, a.w_hh, 4 * units, units, work, 2 * units)
                 back(dh, 0, a.w_hh + 8 * units * units, 4 * units, units, work + last, units)
-            if a.dx:
-                dx = a.dx + load_int(a.order + 8 * t) * a.dx_step
-                back(dx, a.dx_fresh, a.w_ih, a.w_step, inputs, work, 3 * units)
+            input_gradient(a, t, work, 3 * units)
         work, h, steps = a.work, a.h + low * a.h_step, high - low
         input_weights(a, 3 * units, low, steps)
         state_weights(a, a.d_w_hh, work, 2 * units, h, steps)
@@ -152,7 +151,7 @@ def _lstm_steps(a, symbols):
 
 @kernel
 def lstm_backward(a):
-    units, inputs = a.units, a.inputs
+    units = a.units
     one = constant(1.0)
     high = a.steps
     while high > 0:
@@ -176,9 +175,7 @@ def lstm_backward(a):
                 store(ring + at, dc * f)
             if t >= a.dilation or a.onward:
                 back(dh, 0, a.w_hh, 4 * units, units, work, 4 * units)
-            if a.dx:
-                dx = a.dx + load_int(a.order + 8 * t) * a.dx_step
-                back(dx, a.dx_fresh, a.w_ih, a.w_step, inputs, work, 4 * units)
+            input_gradient(a, t, work, 4 * units)
         input_weights(a, 4 * units, low, high - low)
         state_weights(a, a.d_w_hh, a.work, 4 * units, a.h + low * a.h_step, high - low)
         high = low
@@ -254,9 +251,7 @@ def rnn_backward(a):
                 back(dh, 0, a.w_hh, 4 * units, units, work, units)
             if a.w_last:
                 back(d_now - a.dh_step, 0, a.w_last, 4 * units, units, work, units)
-            if a.dx:
-                dx = a.dx + load_int(a.order + 8 * t) * a.dx_step
-                back(dx, a.dx_fresh, a.w_ih, a.w_step, inputs, work, units)
+            input_gradient(a, t, work, units)
             column = a.w_ih + 4 * inputs
             for at in range(a.sources, a.sources_end, SOURCE):
                 width = load_int(at)

@@ -10,15 +10,14 @@ Legend: H units, s dilation; addresses are in bytes, and of rows where nothing e
 from __future__ import annotations
 
 from drnn_bench.kernels.compiled import inline, kernel
-from drnn_bench.kernels.layer import gate_gradient, input_sums, input_weights
-from drnn_bench.kernels.products import ONE, back
+from drnn_bench.kernels.layer import gate_gradient, input_gradient, input_sums, input_weights
+from drnn_bench.kernels.products import ONE
 from drnn_bench.kernels.registers import LANES, ROW
 from drnn_bench.kernels.vectors import (
     add_sum,
     clamp,
     fma,
     load,
-    load_int,
     spread_rows,
     store,
     where_open,
@@ -47,7 +46,7 @@ def indrnn_forward(a):
 
 @kernel
 def indrnn_backward(a):
-    units, inputs = a.units, a.inputs
+    units = a.units
     high = a.steps
     while high > 0:
         low = max(0, high - a.chunk)
@@ -63,8 +62,6 @@ def indrnn_backward(a):
                 add_sum(a.d_bias + 4 * LANES * (units + u), d * load(h + at))
                 if carried:
                     store(dh + at, fma(d, _own(a, u), load(dh + at)))
-            if a.dx:
-                dx = a.dx + load_int(a.order + 8 * t) * a.dx_step
-                back(dx, a.dx_fresh, a.w_ih, a.w_step, inputs, work, units)
+            input_gradient(a, t, work, units)
         input_weights(a, units, low, high - low)
         high = low

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import namedtuple
 
 from drnn_bench.kernels.compiled import inline
-from drnn_bench.kernels.products import affine, gradient
+from drnn_bench.kernels.products import affine, back, gradient
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
 from drnn_bench.kernels.tiles import add_up, look_up
 from drnn_bench.kernels.vectors import (
@@ -90,6 +90,15 @@ def first_sums(shape, a, u, apart, symbols):
     else:
         sums = spread_rows(shape, a.bias + 4 * u, 4 * apart)
     return sums
+
+
+@inline
+def input_gradient(a, t, work, gates):
+    """Writes the gradient of the inputs of step t, or adds to it, from its gate gradients in
+    `work`."""
+    if a.dx:
+        dx = a.dx + load_int(a.order + 8 * t) * a.dx_step
+        back(dx, a.dx_fresh, a.w_ih, a.w_step, a.inputs, work, gates)
 
 
 @inline

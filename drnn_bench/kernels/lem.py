@@ -13,11 +13,17 @@ Legend: H units, s dilation; addresses are in bytes, and of rows where nothing e
 from __future__ import annotations
 
 from drnn_bench.kernels.compiled import kernel
-from drnn_bench.kernels.layer import gate_gradient, input_sums, input_weights, state_weights
+from drnn_bench.kernels.layer import (
+    gate_gradient,
+    input_gradient,
+    input_sums,
+    input_weights,
+    state_weights,
+)
 from drnn_bench.kernels.products import back, forth, tanh
 from drnn_bench.kernels.rates import rate
 from drnn_bench.kernels.registers import ROW
-from drnn_bench.kernels.vectors import constant, fma, load, load_int, store
+from drnn_bench.kernels.vectors import constant, fma, load, store
 
 
 @kernel
@@ -45,7 +51,7 @@ def lem_forward(a):
 
 @kernel
 def lem_backward(a):
-    units, inputs, high = a.units, a.inputs, a.units * ROW
+    units, high = a.units, a.units * ROW
     last = 3 * high  # the gradients of a, d, n and m stand one after the other
     one = constant(1.0)
     end = a.steps
@@ -76,9 +82,7 @@ def lem_backward(a):
                 store(dz + at, grad * (one - r))
             if carried:
                 back(dy, 0, a.w_hh, 4 * units, units, work, 3 * units)
-            if a.dx:
-                dx = a.dx + load_int(a.order + 8 * t) * a.dx_step
-                back(dx, a.dx_fresh, a.w_ih, a.w_step, inputs, work, 4 * units)
+            input_gradient(a, t, work, 4 * units)
         work, steps = a.work, end - low
         input_weights(a, 4 * units, low, steps)
         state_weights(a, a.d_w_hh, work, 3 * units, a.h + low * a.h_step, steps)

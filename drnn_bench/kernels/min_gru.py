@@ -12,11 +12,10 @@ Legend: H units, s dilation; addresses are in bytes, and of rows where nothing e
 from __future__ import annotations
 
 from drnn_bench.kernels.compiled import kernel
-from drnn_bench.kernels.layer import gate_gradient, input_sums, input_weights
-from drnn_bench.kernels.products import back
+from drnn_bench.kernels.layer import gate_gradient, input_gradient, input_sums, input_weights
 from drnn_bench.kernels.rates import rate
 from drnn_bench.kernels.registers import ROW
-from drnn_bench.kernels.vectors import constant, fma, load, load_int, store
+from drnn_bench.kernels.vectors import constant, fma, load, store
 
 
 @kernel
@@ -37,7 +36,7 @@ def min_gru_forward(a):
 
 @kernel
 def min_gru_backward(a):
-    units, inputs = a.units, a.inputs
+    units = a.units
     one = constant(1.0)
     high = a.steps
     while high > 0:
@@ -58,8 +57,6 @@ def min_gru_backward(a):
                 gate_gradient(a, work, units + u, dn)
                 if carried:
                     store(dh + at, fma(d, one - z, load(dh + at)))
-            if a.dx:
-                dx = a.dx + load_int(a.order + 8 * t) * a.dx_step
-                back(dx, a.dx_fresh, a.w_ih, a.w_step, inputs, work, 2 * units)
+            input_gradient(a, t, work, 2 * units)
         input_weights(a, 2 * units, low, high - low)
         high = low

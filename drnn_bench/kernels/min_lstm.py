@@ -12,8 +12,8 @@ Legend: H units, s dilation; addresses are in bytes, and of rows where nothing e
 from __future__ import annotations
 
 from drnn_bench.kernels.compiled import kernel
-from drnn_bench.kernels.layer import gate_gradient, input_sums, input_weights
-from drnn_bench.kernels.products import FOUR, THREE, back
+from drnn_bench.kernels.layer import gate_gradient, input_gradient, input_sums, input_weights
+from drnn_bench.kernels.products import FOUR, THREE
 from drnn_bench.kernels.rates import rates
 from drnn_bench.kernels.registers import ROW
 from drnn_bench.kernels.vectors import (
@@ -22,7 +22,6 @@ from drnn_bench.kernels.vectors import (
     fma,
     larger,
     load,
-    load_int,
     load_rows,
     store,
 )
@@ -59,7 +58,7 @@ def min_lstm_forward(a):
 
 @kernel
 def min_lstm_backward(a):
-    units, inputs = a.units, a.inputs
+    units = a.units
     one = constant(1.0)
     high = a.steps
     while high > 0:
@@ -81,8 +80,6 @@ def min_lstm_backward(a):
                 gate_gradient(a, work, 2 * units + u, dn)
                 if carried:
                     store(dh + at, fma(d, one - z, load(dh + at)))
-            if a.dx:
-                dx = a.dx + load_int(a.order + 8 * t) * a.dx_step
-                back(dx, a.dx_fresh, a.w_ih, a.w_step, inputs, work, 3 * units)
+            input_gradient(a, t, work, 3 * units)
         input_weights(a, 3 * units, low, high - low)
         high = low
