@@ -164,12 +164,14 @@ def _start(folder: Path, count: int) -> tuple[float, float, float]:
             [*RUN, *HONEST, *options], cwd=folder, stdout=subprocess.DEVNULL, stderr=errors,
             env=os.environ | {"PYTHONPROFILEIMPORTTIME": "1"},
         )  # fmt: skip
-        while not (trials := [t for study in studies(storage).values() for t in study]):
+        while not (
+            starts := [t.datetime_start for s in studies(storage).values() for t in s
+                       if t.datetime_start is not None]
+        ):  # fmt: skip
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         process.wait()
-    first = min(t.datetime_start for t in trials)
-    whole = (first - datetime.fromtimestamp(began)).total_seconds()
+    whole = (min(starts) - datetime.fromtimestamp(began)).total_seconds()
     trainers_log = folder / "runs" / "trainers.log"
     return whole, _import_seconds(folder / "errors"), _import_seconds(trainers_log) / count
 
