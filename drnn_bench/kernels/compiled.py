@@ -26,7 +26,8 @@ PATIENCE = 60.0  # seconds that one process waits for another to compile
 # With Python's errors, every division tests for zero, and LLVM then divides number by number.
 OPTIONS = {"error_model": "numpy", "nogil": True}
 inline = numba.njit(**OPTIONS, forceinline=True)
-helper = numba.njit(**OPTIONS)
+# Without False it would be copied into every kernel, as `inline` functions that call it are.
+helper = numba.njit(**OPTIONS, forceinline=False)
 
 
 def _folder() -> Path | None:

@@ -24,7 +24,7 @@ from drnn_bench.kernels.compiled import prepare
 from drnn_bench.kernels.fused_backward import Backward
 from drnn_bench.kernels.fused_cells import KERNELS
 from drnn_bench.kernels.fused_forward import Forward
-from drnn_bench.kernels.layer import Layer
+from drnn_bench.kernels.layer import RECORD
 from drnn_bench.kernels.workspace import Workspace, chunks
 
 
@@ -54,8 +54,7 @@ def ready(name: str) -> None:
     if name == "layout":
         prepare(name, layout.KERNELS)
     else:
-        of_layer = numba.types.NamedUniTuple(numba.int64, len(Layer._fields), Layer)
-        prepare(name, dict.fromkeys(KERNELS[name], numba.void(of_layer)))
+        prepare(name, dict.fromkeys(KERNELS[name], numba.void(RECORD)))
 
 
 class _Stack(torch.autograd.Function):

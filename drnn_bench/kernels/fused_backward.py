@@ -17,7 +17,7 @@ from torch import Tensor
 
 from drnn_bench.kernels.blocks import each_block, threads
 from drnn_bench.kernels.fused_cells import KERNELS
-from drnn_bench.kernels.layer import Layer
+from drnn_bench.kernels.layer import call
 from drnn_bench.kernels.layout import (
     add_to_block,
     as_array,
@@ -108,7 +108,7 @@ class Backward:
         # A register for each gate: the sums of its gradient, whose lanes are added at the end.
         sums = rows[at.bias :].reshape(-1, LANES)[: len(self.weights[i][2])]
         sums[:] = 0
-        self.kernel(Layer(**layer))
+        call(self.kernel, layer)
         d_weights = self.d_weights[block].numpy()
         d_weights[self.starts[i][2] :][: len(sums)] = sums.sum(1)
         if table is not None:

@@ -7,13 +7,15 @@ Backward computes the cell's derivative row by row, then the products with the t
 and adds the state's gradient to that of step t-s. Gate gradients wait for a few steps, in the
 second cache, until the gradients of the weights have read them.
 
-Every kernel takes one `Layer`, here `a`, which names its arguments.
+Every kernel takes one record (`layer.FIELDS`), here `a`, which names its arguments.
 
 Legend: T steps, I inputs, H units, s dilation; addresses are in bytes, and of rows where nothing
 else is said.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from drnn_bench.kernels.compiled import inline, kernel
 from drnn_bench.kernels.indrnn import indrnn_backward, indrnn_forward
@@ -110,8 +112,8 @@ def gru_backward(a):
                 if carried:
                     store(dh + at, fma(d, z, load(dh + at)))
             if carried:
-                back(dh, 0, a.w_hh, 4 * units, units, work, 2 * units)
-                back(dh, 0, a.w_hh + 8 * units * units, 4 * units, units, work + last, units)
+                back(dh, a.w_hh, 4 * units, units, work, 2 * units)
+                back(dh, a.w_hh + 8 * units * units, 4 * units, units, work + last, units)
             input_gradient(a, t, work, 3 * units)
         work, h, steps = a.work, a.h + low * a.h_step, high - low
         input_weights(a, 3 * units, low, steps)
@@ -174,7 +176,7 @@ def lstm_backward(a):
                 gate_gradient(a, work, 3 * units + u, d * tc * o * (one - o))
                 store(ring + at, dc * f)
             if t >= a.dilation or a.onward:
-                back(dh, 0, a.w_hh, 4 * units, units, work, 4 * units)
+                back(dh, a.w_hh, 4 * units, units, work, 4 * units)
             input_gradient(a, t, work, 4 * units)
         input_weights(a, 4 * units, low, high - low)
         state_weights(a, a.d_w_hh, a.work, 4 * units, a.h + low * a.h_step, high - low)
@@ -199,7 +201,7 @@ def _rnn_steps(a, special):
         if special and a.symbols:
             look_up_gates(a, t, units)
         fives, fours = cut(units, 5)
-        u = 0
+        u = np.int64(0)  # of the literal 0 Numba would compile a version of its own
         while u < units:
             if u < fives:
                 _rnn_units(FIVE, a, t, u, x, before, now, special)
@@ -248,15 +250,15 @@ def rnn_backward(a):
                 h = load(now + u * ROW)
                 gate_gradient(a, work, u, load(d_now + u * ROW) * (one - h * h))
             if t >= a.dilation or a.onward:
-                back(dh, 0, a.w_hh, 4 * units, units, work, units)
+                back(dh, a.w_hh, 4 * units, units, work, units)
             if a.w_last:
-                back(d_now - a.dh_step, 0, a.w_last, 4 * units, units, work, units)
+                back(d_now - a.dh_step, a.w_last, 4 * units, units, work, units)
             input_gradient(a, t, work, units)
             column = a.w_ih + 4 * inputs
             for at in range(a.sources, a.sources_end, SOURCE):
                 width = load_int(at)
                 row = load_int(at + 32) + load_int(load_int(at + 24) + 8 * t) * load_int(at + 16)
-                back(row, 0, column, a.w_step, width, work, units)
+                back(row, column, a.w_step, width, work, units)
                 column += 4 * width
         input_weights(a, units, low, high - low)
         column = a.d_w_ih + 4 * inputs

@@ -20,7 +20,7 @@ from drnn_bench.kernels.checks import check_gradients
 from drnn_bench.kernels.clockwork import Schedule
 from drnn_bench.kernels.fused import ready
 from drnn_bench.kernels.fused_cells import rnn_backward, rnn_forward
-from drnn_bench.kernels.layer import Layer
+from drnn_bench.kernels.layer import call
 from drnn_bench.kernels.layout import (
     add_to_block,
     as_array,
@@ -146,7 +146,7 @@ class _Modules(torch.autograd.Function):
             for i in reversed(workspace.modules):
                 to_block(hidden[i].unsqueeze(0).numpy(), first, histories[i][:1])
                 layer, _table = workspace.module(i, weights[i], rows, None)
-                rnn_forward(Layer(**layer))
+                call(rnn_forward, layer)
             for i, columns in enumerate(workspace.columns()):
                 from_block(histories[i], workspace.held[i], first, y.numpy()[:, :, columns])
                 from_block(histories[i][-1:], numbers(1), first, after[i].unsqueeze(0).numpy())
@@ -251,5 +251,5 @@ class _Backward:
             "chunk": self.chunk,
             "count": numbers(self.chunk).ctypes.data,
         }
-        rnn_backward(Layer(**layer))
+        call(rnn_backward, layer)
         d_weights[d_bias : d_bias + len(sums)] = sums.sum(1)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from drnn_bench.kernels.blocks import each_block, threads
 from drnn_bench.kernels.fused_cells import KERNELS
-from drnn_bench.kernels.layer import Layer
+from drnn_bench.kernels.layer import call
 from drnn_bench.kernels.layout import as_array, empty, fresh, from_block, numbers, to_block
 from drnn_bench.kernels.registers import COLUMNS, ROW
 from drnn_bench.kernels.workspace import Workspace, addresses, view
@@ -83,7 +83,7 @@ class Forward:
         layer["gates_step"] = workspace.fused.gates * units * ROW * self.training
         if self.symbols is not None and i == 0:
             layer |= {"symbols": self.symbols[block].ctypes.data, "work": base}
-        self.kernel(Layer(**layer))
+        call(self.kernel, layer)
         if workspace.return_states:
             for history, after in zip(histories, self.states_after[i], strict=True):
                 from_block(history[steps:], numbers(s), block * COLUMNS, after.numpy())

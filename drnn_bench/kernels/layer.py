@@ -6,7 +6,10 @@ else is said.
 
 from __future__ import annotations
 
-from collections import namedtuple
+from collections.abc import Callable
+
+import numpy as np
+from numba import from_dtype
 
 from drnn_bench.kernels.compiled import inline
 from drnn_bench.kernels.products import affine, back, gradient
@@ -14,6 +17,7 @@ from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
 from drnn_bench.kernels.tiles import add_up, look_up
 from drnn_bench.kernels.vectors import (
     add_sum,
+    constant,
     load_int,
     load_rows,
     spread_rows,
@@ -42,14 +46,22 @@ from drnn_bench.kernels.vectors import (
 #   d_w_ih .. d_w_last          float32, added to
 #   work, chunk gate gradients of up to `chunk` steps
 #   count       0, 1, 2, ...
-Layer = namedtuple(
-    "Layer",
-    "steps dilation inputs units x x_step order h h_step c gates gates_step "
-    "w_ih w_step w_hh bias w_last symbols table table_step sources sources_end "
-    "dh dh_step dc dx dx_step dx_fresh onward d_w_ih d_w_hh d_bias d_w_last "
-    "work work_step chunk count",
-)
+FIELDS = (
+    "steps", "dilation", "inputs", "units",
+    "x", "x_step", "order", "h", "h_step", "c", "gates", "gates_step",
+    "w_ih", "w_step", "w_hh", "bias", "w_last",
+    "symbols", "table", "table_step", "sources", "sources_end",
+    "dh", "dh_step", "dc", "dx", "dx_step", "dx_fresh", "onward",
+    "d_w_ih", "d_w_hh", "d_bias", "d_w_last", "work", "work_step", "chunk", "count",
+)  # fmt: skip
+LAYER = np.dtype([(name, np.int64) for name in FIELDS])
+RECORD = from_dtype(LAYER)  # handed over by its address; a tuple would be copied at every read
 SOURCE = 40  # bytes
+
+
+def call(kernel: Callable, layer: dict[str, int]) -> None:
+    """Runs a cell's kernel on one layer, whose arguments have the names of FIELDS."""
+    kernel(np.array(tuple(layer[name] for name in FIELDS), LAYER)[()])
 
 
 @inline
@@ -98,7 +110,10 @@ def input_gradient(a, t, work, gates):
     `work`."""
     if a.dx:
         dx = a.dx + load_int(a.order + 8 * t) * a.dx_step
-        back(dx, a.dx_fresh, a.w_ih, a.w_step, a.inputs, work, gates)
+        if a.dx_fresh:
+            for i in range(a.inputs):
+                store(dx + i * ROW, constant(0.0))
+        back(dx, a.w_ih, a.w_step, a.inputs, work, gates)
 
 
 @inline

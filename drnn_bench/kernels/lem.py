@@ -73,7 +73,7 @@ def lem_backward(a):
                 gate_gradient(a, work, 3 * units + u, grad * d * (one - m * m))
                 if carried:
                     store(dy + at, fma(grad, one - d, load(dy + at)))
-            back(dz, 0, a.w_last, 4 * units, units, work + last, units)
+            back(dz, a.w_last, 4 * units, units, work + last, units)
             for u in range(units):
                 at = u * ROW
                 r, n, grad = load(saved + at), load(saved + 2 * high + at), load(dz + at)
@@ -81,7 +81,7 @@ def lem_backward(a):
                 gate_gradient(a, work, 2 * units + u, grad * r * (one - n * n))
                 store(dz + at, grad * (one - r))
             if carried:
-                back(dy, 0, a.w_hh, 4 * units, units, work, 3 * units)
+                back(dy, a.w_hh, 4 * units, units, work, 3 * units)
             input_gradient(a, t, work, 4 * units)
         work, steps = a.work, end - low
         input_weights(a, 4 * units, low, steps)

@@ -16,7 +16,6 @@ from drnn_bench.kernels.vectors import (
     load_rows,
     spread_rows,
     store_rows,
-    zero_rows,
 )
 
 # tanh(x) = x P(x^2) / Q(x^2) for |x| < 8.7; beyond, it is 1 in float32. The minimax fit has a
@@ -89,17 +88,12 @@ def affine(out, bias, w, w_step, rows, x, count):
     """out[i] = bias[i] + sum_k w[i, k] * x[k], for w [rows, count] with w_step bytes from row to
     row."""
     fives, fours = cut(rows, 5)
-    i = 0
-    while i < rows:
-        if i < fives:
-            _affine(FIVE, out + i * ROW, bias + 4 * i, w + i * w_step, w_step, x, count)
-            i += 5
-        elif i < fours:
-            _affine(FOUR, out + i * ROW, bias + 4 * i, w + i * w_step, w_step, x, count)
-            i += 4
-        else:
-            _affine(ONE, out + i * ROW, bias + 4 * i, w + i * w_step, w_step, x, count)
-            i += 1
+    for i in range(0, fives, 5):
+        _affine(FIVE, out + i * ROW, bias + 4 * i, w + i * w_step, w_step, x, count)
+    for i in range(fives, fours, 4):
+        _affine(FOUR, out + i * ROW, bias + 4 * i, w + i * w_step, w_step, x, count)
+    for i in range(fours, rows):
+        _affine(ONE, out + i * ROW, bias + 4 * i, w + i * w_step, w_step, x, count)
 
 
 @inline
@@ -111,41 +105,29 @@ def _forth(shape, out, w, w_step, x, count):
 def forth(out, w, w_step, rows, x, count):
     """out[i] += sum_k w[i, k] * x[k], for w as in `affine`."""
     fives, fours = cut(rows, 5)
-    i = 0
-    while i < rows:
-        if i < fives:
-            _forth(FIVE, out + i * ROW, w + i * w_step, w_step, x, count)
-            i += 5
-        elif i < fours:
-            _forth(FOUR, out + i * ROW, w + i * w_step, w_step, x, count)
-            i += 4
-        else:
-            _forth(ONE, out + i * ROW, w + i * w_step, w_step, x, count)
-            i += 1
+    for i in range(0, fives, 5):
+        _forth(FIVE, out + i * ROW, w + i * w_step, w_step, x, count)
+    for i in range(fives, fours, 4):
+        _forth(FOUR, out + i * ROW, w + i * w_step, w_step, x, count)
+    for i in range(fours, rows):
+        _forth(ONE, out + i * ROW, w + i * w_step, w_step, x, count)
 
 
 @inline
-def _back(shape, out, fresh, w, w_step, x, count):
-    sums = zero_rows(shape) if fresh else load_rows(shape, out, ROW)
-    store_rows(out, dot(sums, w, 4, w_step, x, count))
+def _back(shape, out, w, w_step, x, count):
+    store_rows(out, dot(load_rows(shape, out, ROW), w, 4, w_step, x, count))
 
 
 @helper
-def back(out, fresh, w, w_step, columns, x, count):
-    """out[i] += sum_k w[k, i] * x[k], for w [count, columns] with w_step bytes from row to row.
-    With `fresh` it is out[i] = ... instead."""
+def back(out, w, w_step, columns, x, count):
+    """out[i] += sum_k w[k, i] * x[k], for w [count, columns] with w_step bytes from row to row."""
     fives, fours = cut(columns, 5)
-    i = 0
-    while i < columns:
-        if i < fives:
-            _back(FIVE, out + i * ROW, fresh, w + 4 * i, w_step, x, count)
-            i += 5
-        elif i < fours:
-            _back(FOUR, out + i * ROW, fresh, w + 4 * i, w_step, x, count)
-            i += 4
-        else:
-            _back(ONE, out + i * ROW, fresh, w + 4 * i, w_step, x, count)
-            i += 1
+    for i in range(0, fives, 5):
+        _back(FIVE, out + i * ROW, w + 4 * i, w_step, x, count)
+    for i in range(fives, fours, 4):
+        _back(FOUR, out + i * ROW, w + 4 * i, w_step, x, count)
+    for i in range(fours, columns):
+        _back(ONE, out + i * ROW, w + 4 * i, w_step, x, count)
 
 
 @helper
@@ -157,32 +139,23 @@ def gradient(out, out_step, columns, a, a_step, rows, b, b_step, b_order, steps)
     A panel of b, `SIZE` rows of every step, stays in the first cache while all of a is read.
     """
     bigs, lesses = cut(columns, SIZE)
-    j = 0
-    while j < columns:
+    for j in range(0, bigs, SIZE):
         at, panel = out + 4 * j, b + j * ROW
-        if j < bigs:
-            _panel(BIG, at, out_step, a, a_step, rows, panel, b_step, b_order, steps)
-            j += SIZE
-        elif j < lesses:
-            _panel(LESS, at, out_step, a, a_step, rows, panel, b_step, b_order, steps)
-            j += SIZE - 1
-        else:
-            _panel(ONE, at, out_step, a, a_step, rows, panel, b_step, b_order, steps)
-            j += 1
+        _panel(BIG, at, out_step, a, a_step, rows, panel, b_step, b_order, steps)
+    for j in range(bigs, lesses, SIZE - 1):
+        at, panel = out + 4 * j, b + j * ROW
+        _panel(LESS, at, out_step, a, a_step, rows, panel, b_step, b_order, steps)
+    for j in range(lesses, columns):
+        at, panel = out + 4 * j, b + j * ROW
+        _panel(ONE, at, out_step, a, a_step, rows, panel, b_step, b_order, steps)
 
 
 @inline
 def _panel(shape, out, step, a, a_step, rows, b, b_step, b_order, steps):
     bigs, lesses = cut(rows, SIZE)
-    i = 0
-    while i < rows:
-        at, left = out + i * step, a + i * ROW
-        if i < bigs:
-            outer((BIG, shape), at, step, left, a_step, b, b_step, b_order, steps)
-            i += SIZE
-        elif i < lesses:
-            outer((LESS, shape), at, step, left, a_step, b, b_step, b_order, steps)
-            i += SIZE - 1
-        else:
-            outer((ONE, shape), at, step, left, a_step, b, b_step, b_order, steps)
-            i += 1
+    for i in range(0, bigs, SIZE):
+        outer((BIG, shape), out + i * step, step, a + i * ROW, a_step, b, b_step, b_order, steps)
+    for i in range(bigs, lesses, SIZE - 1):
+        outer((LESS, shape), out + i * step, step, a + i * ROW, a_step, b, b_step, b_order, steps)
+    for i in range(lesses, rows):
+        outer((ONE, shape), out + i * step, step, a + i * ROW, a_step, b, b_step, b_order, steps)

@@ -175,15 +175,6 @@ def load_rows(typing, shape, address, step):
 
 
 @intrinsic
-def zero_rows(typing, shape):
-    def generate(context, builder, signature, args):
-        rows = [ir.Constant(VECTOR, None)] * len(shape)
-        return as_tuple(context, builder, signature, rows)
-
-    return types.UniTuple(row_type, len(shape))(shape), generate
-
-
-@intrinsic
 def spread_rows(typing, shape, address, step):
     """A tuple of as many rows as `shape` has entries. Row r repeats the float at
     address + r*step."""

@@ -15,14 +15,14 @@ import numpy as np
 from torch import Tensor
 
 from drnn_bench.cells.cell import Cell
-from drnn_bench.kernels.layer import Layer
+from drnn_bench.kernels.layer import FIELDS
 from drnn_bench.kernels.layout import numbers
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
 
 CACHE = 384 * 1024  # bytes of gate gradients that wait for the weights' gradients
 CHUNK = (8, 16)  # fewest and most steps of gate gradients that wait
 WEIGHTS = ("w_ih", "w_hh", "bias", "w_last")
-NOTHING = dict.fromkeys(Layer._fields, 0)
+NOTHING = dict.fromkeys(FIELDS, 0)
 
 
 def pitch(features: int) -> int:
