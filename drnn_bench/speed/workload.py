@@ -17,6 +17,7 @@ from drnn_bench.models.architecture import Architecture
 from drnn_bench.models.registry import make_architecture
 from drnn_bench.results.codec import from_json
 from drnn_bench.results.recipe import Recipe
+from drnn_bench.system.denormals import flushed
 from drnn_bench.tasks.task import Task
 from drnn_bench.training.loop import flatten
 from drnn_bench.training.losses import mean_loss
@@ -133,6 +134,7 @@ class Runner:
         """The same with every step's output computed and scored."""
         self._train(self._all, None)
 
+    @flushed()
     def _train(self, y: torch.Tensor, last: int | None) -> None:
         outputs_BSO = self.model(self.x_BTI, last=last)[:, -y.shape[1] :]
         loss = mean_loss(self.work.loss, self.work.form, outputs_BSO, y)

@@ -23,6 +23,7 @@ from drnn_bench.models.architecture import Architecture
 from drnn_bench.models.inputs import Net
 from drnn_bench.models.streaming import Ring
 from drnn_bench.results.recipe import Recipe
+from drnn_bench.system.denormals import flushed
 from drnn_bench.tasks.task import Arrays, Task
 from drnn_bench.training.batches import SequenceBatches, StreamChunks
 from drnn_bench.training.optimizer import Optimizer, factor
@@ -127,6 +128,7 @@ class _Run:
         self.best_step = 0
         self.best_state: dict[str, Tensor] = {}
 
+    @flushed()
     def train_step(self) -> None:
         loss = self.batches.loss()
         self.optimizer.zero_grad()

@@ -19,6 +19,7 @@ from drnn_bench.metrics.metric import Metric
 from drnn_bench.metrics.registry import metric_type
 from drnn_bench.models.inputs import Net
 from drnn_bench.results.outcomes import block_means
+from drnn_bench.system.denormals import flushed
 from drnn_bench.tasks.checks import check_target_type
 from drnn_bench.tasks.task import Task
 from drnn_bench.training.losses import example_losses
@@ -60,6 +61,7 @@ class Scores:
         return float(blocks_K.std(ddof=1) / math.sqrt(len(blocks_K)))
 
 
+@flushed()
 @torch.no_grad()
 def evaluate(model: Net, task: Task, data: tuple[np.ndarray, ...], device: str = "cpu") -> Scores:
     """What a model makes of a split, over all its sequences and scored steps."""

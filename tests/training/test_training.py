@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from drnn_bench.errors import UserError
 from drnn_bench.execution.carry import drain
@@ -60,6 +61,24 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(digits):
     first, again, other = (run(digits, seed=s).model.state_dict() for s in (1, 1, 2))
     assert all(torch.equal(first[k], again[k]) for k in first)
     assert not all(torch.equal(first[k], other[k]) for k in first)
+
+
+def test_numbers_near_zero_are_zeros_while_it_trains_and_not_after_it(digits, monkeypatch):
+    """A gradient that fades is slow to compute with, and nothing sees it."""
+    seen = {"forward": [], "backward": []}
+
+    def spy(model, args, y):
+        tiny = torch.tensor(1e-39)
+        seen["forward"].append(float(tiny * 1))
+        if y.requires_grad:
+            y.register_hook(lambda grad: seen["backward"].append(float(tiny * 1)))
+
+    handle = nn.modules.module.register_module_forward_hook(spy)
+    trained = run(digits, steps=3)
+    evaluate(trained.model, *digits[:1], digits[1]["test"])
+    handle.remove()
+    assert set(seen["forward"]) == set(seen["backward"]) == {0.0}
+    assert float(torch.tensor(1e-39) * 1) > 0
 
 
 def test_the_checkpoint_is_the_best_of_the_evaluations_reported(digits):
