@@ -61,6 +61,8 @@ FAMILIES = [
     ("skip_rnn", {"width": 20}),
     ("clockwork_rnn", {"budget": 21_500}),
     *((name, {"width": 20, "depth": 9}) for name in ("min_gru", "min_lstm", "indrnn", "lem")),
+    ("dilated_cnn", {"width": 20, "depth": 10}),
+    ("tcn", {"width": 20, "depth": 8, "kernel": 7}),
 ]
 KINDS = ("fused", "torch", "nn")
 REPEATS, LEAST, SECONDS = 9, 3, 10.0  # repeats at most and at least, and seconds for all kernels

@@ -6,20 +6,25 @@ cells.
 
 from drnn_bench.cells.cell import State, Weights
 from drnn_bench.kernels.checks import check_symbols
+from drnn_bench.kernels.convolution import CONVOLUTION, convolve, in_blocks, out_of_blocks
 from drnn_bench.kernels.dispatch import clockwork, one_hot, scan, stack, step, to_compile
 from drnn_bench.kernels.observed import observed, size, symbolic
 from drnn_bench.kernels.settings import NAMES, forced, shared, threads, used
 from drnn_bench.kernels.walk import over_steps
 
 __all__ = [
+    "CONVOLUTION",
     "NAMES",
     "State",
     "Weights",
     "check_symbols",
     "clockwork",
+    "convolve",
     "forced",
+    "in_blocks",
     "observed",
     "one_hot",
+    "out_of_blocks",
     "over_steps",
     "scan",
     "shared",

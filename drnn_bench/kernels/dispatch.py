@@ -159,7 +159,9 @@ def to_compile(model: torch.nn.Module) -> list[str]:
     seconds, once."""
     cells = {getattr(layer, "cell", None) for layer in model.modules()}
     names = {cell.fused.name for cell in cells if isinstance(cell, Cell) and cell.fused}
-    if not names or wanted() != "auto" or not _fused_runs():
+    own = (getattr(layer, "fused_kernel", None) for layer in model.modules())
+    names |= {name for name in own if isinstance(name, str)}
+    if not names or wanted() != "auto" or not fused_runs():
         return []
     from drnn_bench.kernels.compiled import is_compiled
 
@@ -177,7 +179,7 @@ def _choose(cell: Cell, x_TBI: Tensor, weights: Sequence[Weights]) -> str:
         return "torch"
     if observed([x_TBI, *(w for layer in weights for w in layer)]):
         return "torch"
-    if (name == "auto" and steps < SHORT) or not _fused_runs():
+    if (name == "auto" and steps < SHORT) or not fused_runs():
         return "torch"
     return "fused" if name == "fused" or _pays(cell, cell.fused, batch, weights) else "torch"
 
@@ -191,7 +193,7 @@ def _pays(cell: Cell, fused: Fused, batch: int, weights: Sequence[Weights]) -> b
 
 
 @lru_cache
-def _fused_runs() -> bool:
+def fused_runs() -> bool:
     """Whether this machine can run the fused kernels; prints once why it cannot."""
     try:
         from drnn_bench.kernels.registers import SUPPORTED
@@ -201,5 +203,5 @@ def _fused_runs() -> bool:
         if SUPPORTED:
             return True
         why = "this processor has neither AVX-512 nor AVX2"
-    print(f"recurrent layers run on torch's kernels, several times slower: {why}", file=sys.stderr)
+    print(f"layers run on torch's kernels, several times slower: {why}", file=sys.stderr)
     return False

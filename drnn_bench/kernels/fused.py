@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from drnn_bench.cells.cell import Cell, State, Weights
-from drnn_bench.kernels import layout
+from drnn_bench.kernels import convolution, fused_conv, layout
 from drnn_bench.kernels.checks import check_gradients
 from drnn_bench.kernels.compiled import prepare
 from drnn_bench.kernels.fused_backward import Backward
@@ -50,9 +50,12 @@ def stack(
 
 @lru_cache
 def ready(name: str) -> None:
-    """Compiles a cell's kernels, or the layout's, where this machine has not done so before."""
+    """Compiles the kernels of a cell, of the layout or of convolutions, where this machine has not
+    done so before."""
     if name == "layout":
         prepare(name, layout.KERNELS)
+    elif name == convolution.CONVOLUTION:
+        prepare(name, fused_conv.KERNELS)
     else:
         prepare(name, dict.fromkeys(KERNELS[name], numba.void(RECORD)))
 

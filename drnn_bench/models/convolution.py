@@ -95,13 +95,16 @@ class Convolutional(Architecture):
 
 class ConvolutionalModel(SequenceModel[Layer]):
     """Here `layer(x_ITB, chains, stride)` gives [C, T', B]: the outputs at every `stride`-th step,
-    counted back from the last one. `chains` is as in `SequenceModel`."""
+    counted back from the last one. `chains` is as in `SequenceModel`. Where the fused kernel takes
+    the steps, they lie as [N, T, I, L] instead (`kernels.convolution`)."""
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
         length = kernels.size(x_BTI.shape[1])
         last = length if last is None else last
         dilations = [layer.dilation for layer in self.layers]
-        h_ITB = x_BTI.permute(2, 1, 0)
+        # Both forms have the steps at axis 1.
+        blocks_NTIL = kernels.in_blocks(x_BTI, list(self.parameters()))
+        h_ITB = x_BTI.permute(2, 1, 0) if blocks_NTIL is None else blocks_NTIL
         if last == 1 and not kernels.symbolic(
             length
         ):  # a layer computes the steps that the taps of the next one read
@@ -111,19 +114,37 @@ class ConvolutionalModel(SequenceModel[Layer]):
             rows, chains = thinned(tuple(dilations), length, last)
             for layer, taken, n in zip(self.layers, rows, chains, strict=True):
                 h_ITB = layer(keep(h_ITB, taken, 1), n, 1)
-        y_OTB = affine(self.head.weight[0], h_ITB[:, -last:], self.head.bias)
-        return y_OTB.permute(2, 1, 0)
+        h_ITB = h_ITB[:, -last:]
+        if blocks_NTIL is not None:
+            y_NTOL = causal_conv(h_ITB, self.head.weight[0].unsqueeze(2), 1, self.head.bias)
+            return kernels.out_of_blocks(y_NTOL, len(x_BTI))
+        return affine(self.head.weight[0], h_ITB, self.head.bias).permute(2, 1, 0)
 
 
 def causal_conv(
-    x_ITB: Tensor, weight_CIk: Tensor, dilation: int, bias: Tensor | None = None, stride: int = 1
+    x_ITB: Tensor,
+    weight_CIk: Tensor,
+    dilation: int,
+    bias: Tensor | None = None,
+    stride: int = 1,
+    relu: bool = False,
 ) -> Tensor:
-    """y_t = b + sum_j W[:, :, k-1-j] x_{t-j*d}, [C, T, B]: the order of the taps is that of
-    nn.Conv1d, the oldest first. Steps before the first count as zeros.
+    """y_t = b + sum_j W[:, :, k-1-j] x_{t-j*d}, [C, T, B], or its ReLU: the order of the taps is
+    that of nn.Conv1d, the oldest first. Steps before the first count as zeros. Blocks
+    [N, T, I, L] give blocks.
 
     A stride above 1 gives every stride-th step, counted back from the last; the dilation must then
     be 1.
     """
+    if x_ITB.dim() == 4:
+        return kernels.convolve(x_ITB, weight_CIk, dilation, bias, stride, relu)
+    y_CTB = _conv(x_ITB, weight_CIk, dilation, bias, stride)
+    return y_CTB.relu_() if relu else y_CTB
+
+
+def _conv(
+    x_ITB: Tensor, weight_CIk: Tensor, dilation: int, bias: Tensor | None, stride: int
+) -> Tensor:
     steps, batch = x_ITB.shape[1:]
     if kernels.observed((x_ITB, weight_CIk)):
         return _plain_conv(x_ITB, weight_CIk, dilation, bias, stride)

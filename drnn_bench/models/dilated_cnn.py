@@ -15,6 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from drnn_bench import kernels
 from drnn_bench.models.convolution import (
     Convolutional,
     ConvolutionalModel,
@@ -39,6 +40,8 @@ class DilatedCNN(Convolutional):
 
 
 class ConvLayer(Layer):
+    fused_kernel = kernels.CONVOLUTION
+
     def __init__(self, input_size: int, channels: int, kernel: int, dilation: int):
         super().__init__()
         self.dilation = dilation
@@ -48,7 +51,7 @@ class ConvLayer(Layer):
 
     def forward(self, x_ITB: Tensor, chains: int, stride: int) -> Tensor:
         """See `ConvolutionalModel`."""
-        return causal_conv(x_ITB, self.weight, chains, stride=stride).relu_()
+        return causal_conv(x_ITB, self.weight, chains, stride=stride, relu=True)
 
     def stream(self, x_TBI: Tensor, state: Ring | None) -> tuple[Tensor, Ring]:
         y, ring = stream_conv(x_TBI, self.weight, self.dilation, state)

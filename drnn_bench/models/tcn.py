@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from drnn_bench import kernels
 from drnn_bench.errors import UserError
 from drnn_bench.models.convolution import (
     Convolutional,
@@ -25,7 +26,7 @@ from drnn_bench.models.convolution import (
     causal_conv,
     stream_conv,
 )
-from drnn_bench.models.layers import CausalHead, Layer, affine, computes
+from drnn_bench.models.layers import CausalHead, Layer, computes
 
 Convolve = Callable[[str, Tensor], Tensor]
 
@@ -61,6 +62,8 @@ class TCN(Convolutional):
 
 
 class Block(Layer):
+    fused_kernel = kernels.CONVOLUTION
+
     def __init__(self, input_size: int, channels: int, kernel: int, dilation: int, dropout: float):
         super().__init__()
         self.dilation, self.dropout = dilation, dropout
@@ -73,11 +76,11 @@ class Block(Layer):
 
         def conv(name: str, h: Tensor) -> Tensor:
             part, strides = getattr(self, name), stride if name == "conv2" else 1
-            return causal_conv(h, part.weight, chains, part.bias, strides)
+            return causal_conv(h, part.weight, chains, part.bias, strides, relu=True)
 
         direct = x_ITB[:, (x_ITB.shape[1] - 1) % stride :: stride]
         if isinstance(self.shortcut, nn.Linear):
-            direct = affine(self.shortcut.weight, direct, self.shortcut.bias)
+            direct = causal_conv(direct, self.shortcut.weight[..., None], 1, self.shortcut.bias)
         return self._block(x_ITB, conv, direct)
 
     def stream(self, x_TBI: Tensor, state: dict | None) -> tuple[Tensor, dict]:
@@ -86,15 +89,16 @@ class Block(Layer):
         def conv(name: str, h: Tensor) -> Tensor:
             part = getattr(self, name)
             y, rings[name] = stream_conv(h, part.weight, self.dilation, rings.get(name), part.bias)
-            return y
+            return y.relu()
 
         return self._block(x_TBI, conv, self.shortcut(x_TBI)), rings
 
     def _block(self, x: Tensor, conv: Convolve, direct: Tensor) -> Tensor:
-        """The block's output, from its input and that of the shortcut (`direct`). Convolutions are
-        told by their names: under a tracer a module is not always the same object."""
-        h = F.dropout(conv("conv1", x).relu_(), self.dropout, self.training)
-        h = F.dropout(conv("conv2", h).relu_(), self.dropout, self.training)
+        """The block's output, from its input and that of the shortcut (`direct`). The
+        convolutions, each with its ReLU, are told by their names: under a tracer a module is not
+        always the same object."""
+        h = F.dropout(conv("conv1", x), self.dropout, self.training)
+        h = F.dropout(conv("conv2", h), self.dropout, self.training)
         return (h + direct).relu_()
 
 
