@@ -217,18 +217,20 @@ def high_water() -> int:
 def families() -> None:
     steps, batch, *_ = POINT
     for family, settings in FAMILIES:
-        runs = {}
         net = build(family, input_size=1, output_size=10, **settings)
         x = torch.randn(batch, steps, 1)
-        for kind in ("fused", "torch"):
-
-            def run(kind: str = kind, net: nn.Module = net, x: torch.Tensor = x) -> torch.Tensor:
-                with kernels.forced(kind):
-                    return net(x, last=1)
-
-            runs[kind] = both(run, list(net.parameters()))
         size = " ".join(f"{name}={value}" for name, value in settings.items())
-        compare(f"{family} {size} T={steps} B={batch}, last step", runs, None)
+        for last in (1, 10, None) if family in ("dilated_cnn", "tcn") else (1,):
+            runs = {}
+            for kind in ("fused", "torch"):
+
+                def run(kind=kind, net=net, x=x, last=last) -> torch.Tensor:
+                    with kernels.forced(kind):
+                        return net(x, last=last)
+
+                runs[kind] = both(run, list(net.parameters()))
+            reads = {1: "last step", 10: "last 10 steps", None: "all steps"}[last]
+            compare(f"{family} {size} T={steps} B={batch}, {reads}", runs, None)
 
 
 def main() -> None:
@@ -238,6 +240,7 @@ def main() -> None:
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # as where nets train
     if options.memory_of:
         print(memory_here(*json.loads(options.memory_of)))
         return
