@@ -1,15 +1,15 @@
-"""Recurrent layers over a whole sequence, with any dilation, on the fastest kernel that fits.
+"""Recurrent layers and convolutions over a whole sequence, on the fastest kernel that fits.
 
-`dispatch` has the functions to call and says what they compute. May import errors, system and
+`dispatch` and `convolution` have the functions to call and say what they compute. May import errors, system and
 cells.
 """
 
 from drnn_bench.cells.cell import State, Weights
 from drnn_bench.kernels.checks import check_symbols
-from drnn_bench.kernels.convolution import CONVOLUTION, convolve, in_blocks, out_of_blocks
+from drnn_bench.kernels.convolution import causal_conv, in_blocks, out_of_blocks
 from drnn_bench.kernels.dispatch import clockwork, one_hot, scan, stack, step, to_compile
 from drnn_bench.kernels.observed import observed, size, symbolic
-from drnn_bench.kernels.settings import NAMES, forced, shared, threads, used
+from drnn_bench.kernels.settings import CONVOLUTION, NAMES, forced, shared, threads, used
 from drnn_bench.kernels.walk import over_steps
 
 __all__ = [
@@ -17,9 +17,9 @@ __all__ = [
     "NAMES",
     "State",
     "Weights",
+    "causal_conv",
     "check_symbols",
     "clockwork",
-    "convolve",
     "forced",
     "in_blocks",
     "observed",

@@ -1,11 +1,11 @@
-"""Causal convolutions on the fused kernel: a stack of them over blocks of sequences.
+"""Causal convolutions: by torch's products, or on the fused kernel over blocks of sequences.
 
     h_NTIL = in_blocks(x_BTI, weights)      None where torch's products are faster or needed
-    h_NTCL = convolve(h_NTIL, weight_CIk, dilation, bias_C, stride, relu)
+    h_NTCL = causal_conv(h_NTIL, weight_CIk, dilation, bias_C, stride, relu)
     y_BTC = out_of_blocks(h_NTCL, batch)
 
 In a block the batch lies innermost, so that vectors are full at any number of channels. A stack
-stays in blocks from its first layer to its last.
+stays in blocks from its first layer to its last. The products take steps as [I, T, B].
 
 Legend: B batch, N blocks of L sequences, T steps, I inputs, C channels, k taps, the oldest first.
 """
@@ -17,11 +17,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from drnn_bench.kernels import torch_conv
 from drnn_bench.kernels.dispatch import fused_runs
 from drnn_bench.kernels.observed import observed
-from drnn_bench.kernels.settings import note_use, wanted
+from drnn_bench.kernels.settings import CONVOLUTION, note_use, wanted
 
-CONVOLUTION = "convolution"  # the kernel's name among those that are compiled
 SHARE = 0.75  # of the columns of all blocks, which hold sequences: with fewer torch's are faster
 
 
@@ -54,13 +54,25 @@ def out_of_blocks(h_NTCL: Tensor, batch: int) -> Tensor:
     return Leave.apply(h_NTCL, batch)
 
 
-def convolve(
-    h_NTIL: Tensor, weight_CIk: Tensor, dilation: int, bias_C: Tensor | None, stride: int,
-    relu: bool,
-) -> Tensor:  # fmt: skip
-    """See `models.convolution.causal_conv`, of blocks: [N, S, C, L]."""
+def causal_conv(
+    x_ITB: Tensor,
+    weight_CIk: Tensor,
+    dilation: int,
+    bias_C: Tensor | None = None,
+    stride: int = 1,
+    relu: bool = False,
+) -> Tensor:
+    """y_t = b + sum_j W[:, :, k-1-j] x_{t-j*d}, [C, T, B], or its ReLU: the order of the taps is
+    that of nn.Conv1d. Steps before the first count as zeros. Blocks [N, T, I, L] give blocks.
+
+    A stride above 1 gives every stride-th step, counted back from the last; the dilation must then
+    be 1.
+    """
+    if x_ITB.dim() < 4:
+        y_CTB = torch_conv.convolve(x_ITB, weight_CIk, dilation, bias_C, stride)
+        return y_CTB.relu_() if relu else y_CTB
     from drnn_bench.kernels.fused_conv import Convolution
 
     bias_C = weight_CIk.new_zeros(len(weight_CIk)) if bias_C is None else bias_C.contiguous()
     weight_kCI = weight_CIk.permute(2, 0, 1).flip(0).contiguous()
-    return Convolution.apply(h_NTIL.contiguous(), weight_kCI, bias_C, dilation, stride, relu)
+    return Convolution.apply(x_ITB.contiguous(), weight_kCI, bias_C, dilation, stride, relu)

@@ -18,13 +18,14 @@ import torch
 from torch import Tensor
 
 from drnn_bench.cells.cell import Cell, State, Weights
-from drnn_bench.kernels import convolution, fused_conv, layout
+from drnn_bench.kernels import fused_conv, layout
 from drnn_bench.kernels.checks import check_gradients
 from drnn_bench.kernels.compiled import prepare
 from drnn_bench.kernels.fused_backward import Backward
 from drnn_bench.kernels.fused_cells import KERNELS
 from drnn_bench.kernels.fused_forward import Forward
 from drnn_bench.kernels.layer import RECORD
+from drnn_bench.kernels.settings import CONVOLUTION
 from drnn_bench.kernels.workspace import Workspace, chunks
 
 
@@ -54,7 +55,7 @@ def ready(name: str) -> None:
     done so before."""
     if name == "layout":
         prepare(name, layout.KERNELS)
-    elif name == convolution.CONVOLUTION:
+    elif name == CONVOLUTION:
         prepare(name, fused_conv.KERNELS)
     else:
         prepare(name, dict.fromkeys(KERNELS[name], numba.void(RECORD)))

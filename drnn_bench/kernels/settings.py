@@ -11,6 +11,7 @@ import torch
 from drnn_bench.errors import UserError, nearest
 
 NAMES = ("auto", "reference", "torch", "fused")
+CONVOLUTION = "convolution"  # what is compiled for it, beside the cells' kernels
 
 _forced: list[str] = []
 _threads: list[int] = []

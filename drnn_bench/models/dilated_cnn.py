@@ -19,7 +19,6 @@ from drnn_bench import kernels
 from drnn_bench.models.convolution import (
     Convolutional,
     ConvolutionalModel,
-    causal_conv,
     stream_conv,
 )
 from drnn_bench.models.layers import CausalHead, Layer, computes
@@ -51,7 +50,7 @@ class ConvLayer(Layer):
 
     def forward(self, x_ITB: Tensor, chains: int, stride: int) -> Tensor:
         """See `ConvolutionalModel`."""
-        return causal_conv(x_ITB, self.weight, chains, stride=stride, relu=True)
+        return kernels.causal_conv(x_ITB, self.weight, chains, stride=stride, relu=True)
 
     def stream(self, x_TBI: Tensor, state: Ring | None) -> tuple[Tensor, Ring]:
         y, ring = stream_conv(x_TBI, self.weight, self.dilation, state)

@@ -23,7 +23,6 @@ from drnn_bench.errors import UserError
 from drnn_bench.models.convolution import (
     Convolutional,
     ConvolutionalModel,
-    causal_conv,
     stream_conv,
 )
 from drnn_bench.models.layers import CausalHead, Layer, computes
@@ -76,11 +75,13 @@ class Block(Layer):
 
         def conv(name: str, h: Tensor) -> Tensor:
             part, strides = getattr(self, name), stride if name == "conv2" else 1
-            return causal_conv(h, part.weight, chains, part.bias, strides, relu=True)
+            return kernels.causal_conv(h, part.weight, chains, part.bias, strides, relu=True)
 
         direct = x_ITB[:, (x_ITB.shape[1] - 1) % stride :: stride]
         if isinstance(self.shortcut, nn.Linear):
-            direct = causal_conv(direct, self.shortcut.weight[..., None], 1, self.shortcut.bias)
+            direct = kernels.causal_conv(
+                direct, self.shortcut.weight[..., None], 1, self.shortcut.bias
+            )
         return self._block(x_ITB, conv, direct)
 
     def stream(self, x_TBI: Tensor, state: dict | None) -> tuple[Tensor, dict]:

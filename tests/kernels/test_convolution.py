@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from drnn_bench import kernels
 from drnn_bench.models.build import build
-from drnn_bench.models.convolution import causal_conv
 from drnn_bench.testing.nets import close
 from tests.support.cells import fused_or_skip
 from tests.support.refused import refusal
@@ -39,7 +38,7 @@ def gradients(run, tensors):
 def fused(x_BTI, weight, bias, dilation, stride, relu):
     with kernels.forced("fused"):
         blocks = kernels.in_blocks(x_BTI, [weight])
-    y = causal_conv(blocks, weight, dilation, bias, stride, relu)
+    y = kernels.causal_conv(blocks, weight, dilation, bias, stride, relu)
     return kernels.out_of_blocks(y, len(x_BTI))
 
 
