@@ -1,7 +1,7 @@
 """Recurrent layers and convolutions over a whole sequence, on the fastest kernel that fits.
 
-`dispatch` and `convolution` have the functions to call and say what they compute. May import errors, system and
-cells.
+`dispatch` and `convolution` have the functions to call, and say what they compute. May import
+errors, system and cells.
 """
 
 from drnn_bench.cells.cell import State, Weights
