@@ -23,7 +23,10 @@ from drnn_bench.cells.torch_kernels import run
 class LSTM(Cell):
     """orthogonal: the gates have a bias of 1, and the candidate twice the weights of the inputs:
     with an input gate and an output gate of one half, every layer of a deep stack would quarter the
-    signal. chrono: forget log U(1, T-1), input minus that."""
+    signal. The candidate has half the weights of the states: a step then multiplies a gradient by
+    f + o i / 2 = 0.73 + 0.27 at most. With all of them it is 0.73 + 0.53, and a gradient over 784
+    pixels has a norm of 10^22. chrono: forget log U(1, T-1), input minus that; nothing is halved,
+    because f + o (1 - f) is below 1."""
 
     name = "lstm"
     summary = "long short-term memory, no peepholes (Hochreiter and Schmidhuber 1997)"
@@ -34,7 +37,7 @@ class LSTM(Cell):
     fused = Fused("lstm", gates=4, work=4, pays=((8, 0.25), (48, 0.75), (float("inf"), 0.95)))
 
     def initialise(self, weights: Weights, init: str, memory: float | None = None) -> None:
-        (w_ih, _, bias), units = weights, self.units(weights)
+        (w_ih, w_hh, bias), units = weights, self.units(weights)
         forget = bias[units : 2 * units]
         if init == "paper":
             inits.paper(weights, units)
@@ -46,7 +49,9 @@ class LSTM(Cell):
         w_ih[2 * units : 3 * units] *= 2
         bias[:] = 1
         bias[2 * units : 3 * units] = 0
-        if memory is not None:
+        if memory is None:
+            w_hh[2 * units : 3 * units] /= 2
+        else:
             inits.log_memories(forget, memory)
             bias[:units] = -forget
 

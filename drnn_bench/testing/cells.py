@@ -23,6 +23,7 @@ from drnn_bench.testing.stand_ins import fixture
 I, H, B, T = 3, 5, 2, 17  # noqa: E741
 DILATIONS = (1, 2, 3, 5)  # of which none but 1 divides T
 MEMORY = 100
+LONG, LARGEST = 784, 100.0  # steps, and the norm of a gradient that may still be clipped
 
 
 class CellContract:
@@ -136,6 +137,19 @@ class CellContract:
                 assert parameter.grad is not None
                 assert parameter.grad.isfinite().all()
                 assert parameter.grad.abs().max() > 0
+
+    def test_no_start_makes_gradients_explode_over_a_long_sequence(self, cell):
+        """Of a layer that reads 784 steps, most of them zero, as pixels are. The recipe of a paper
+        is what the paper did."""
+        for init in sorted({*cell.inits} - {"paper"}):
+            for seed in range(3):
+                torch.manual_seed(seed)
+                x_TBI = torch.rand(LONG, 4, 1).sub(0.95).clamp(min=0) * 20
+                layer = RecurrentLayer(cell, 1, 32, 1, init, LONG if init == "chrono" else None)
+                y, _ = layer.scan(x_TBI)
+                y[-1].square().mean().backward()
+                norms = [float(p.grad.double().norm()) for p in layer.parameters()]
+                assert max(norms) < LARGEST, (init, norms)
 
     def test_its_facts_are_numbers(self, cell):
         facts = [cell.gates, cell.states, cell.macs(I, H), cell.sequential_steps(100)]
