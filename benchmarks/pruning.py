@@ -1,6 +1,6 @@
 """What pruning rules are worth: the best net found within equal seconds of training.
 
-    python benchmarks/pruning.py train DRAWS.jsonl [--draws 40] [--data-dir TEXT] [--case NAME]...
+    python benchmarks/pruning.py train DRAWS.jsonl [--draws 40] [--text FILE] [--case NAME]...
     python benchmarks/pruning.py rules DRAWS.jsonl
 
 `train` draws nets at random, trains each to its end, and appends its evaluations to a file; started
@@ -43,7 +43,7 @@ FAMILIES = ("dilated_rnn", "lstm", "dilated_cnn")
 CASES = {  # name -> (task, budget, steps)
     "digits": ("pixel_digits", 5_000, 400),
     "copying": ("copy_memory:T=200", 8_000, 800),
-    "text": ("char_text", 20_000, 300),
+    "text": ("char_text:path={text}", 20_000, 300),
 }
 RULES = ("none", "old", "new")
 ORDERS = 400  # random orders of the draws
@@ -88,14 +88,16 @@ def trained(job: TrialJob, plan: Plan) -> dict[str, Any]:
         evaluations.append([answer.value, answer.standard_error, time.process_time() - began])
 
 
-def train(file: Path, cases: list[str], draws: int, data_dir: str | None) -> None:
+def train(file: Path, cases: list[str], draws: int, text: str | None) -> None:
     known = {(row["case"], row["family"], row["place"]) for row in rows_of(file)}
     for case in cases:
         task, budget, steps = CASES[case]
+        if case == "text" and text is None:
+            continue
         plan = make_plan(
-            Request(task=task, families=FAMILIES, budgets=(budget,), steps=steps, sampler="random",
-                    pruner="none", runs_dir=str(file.parent / "pruning-data"), device="cpu",
-                    data_dir=data_dir if case == "text" else None)
+            Request(task=task.format(text=text), families=FAMILIES, budgets=(budget,), steps=steps,
+                    sampler="random", pruner="none", runs_dir=str(file.parent / "pruning-data"),
+                    device="cpu")
         )  # fmt: skip
         facts = {"direction": plan.task.direction, "margin": plan.task.margin,
                  "guessing": plan.prepared.guessing}  # fmt: skip
@@ -176,11 +178,11 @@ def main() -> None:
     parser.add_argument("part", choices=("train", "rules"))
     parser.add_argument("file", type=Path)
     parser.add_argument("--draws", type=int, default=40)
-    parser.add_argument("--data-dir", help="of the text; default: the hub")
+    parser.add_argument("--text", help="a text; else that case is left out")
     parser.add_argument("--case", action="append", choices=CASES)
     options = parser.parse_args()
     if options.part == "train":
-        train(options.file, options.case or list(CASES), options.draws, options.data_dir)
+        train(options.file, options.case or list(CASES), options.draws, options.text)
     else:
         rules(options.file)
 
