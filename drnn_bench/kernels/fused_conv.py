@@ -193,16 +193,13 @@ class Convolution(torch.autograd.Function):
         first = (x.shape[1] - 1) % stride
         steps, (taps, channels, inputs) = (x.shape[1] - 1) // stride + 1, weight.shape
         y = fresh(len(x), steps, channels, COLUMNS)
-        given = dict.fromkeys(FIELDS, 0) | {
+        given = {
             "steps": steps, "inputs": inputs, "channels": channels, "taps": taps, "shift": shift,
             "first": first, "stride": stride, "w": weight.data_ptr(), "bias": bias.data_ptr(),
             "relu": int(relu),
         }  # fmt: skip
-
-        def run(block: int, _: np.ndarray) -> None:
-            _call(conv_forward, given | {"x": x[block].data_ptr(), "y": y[block].data_ptr()})
-
-        each_block(run, len(x), np.empty((len(x), 0)))
+        layers = _arguments(given, x=x, y=y)
+        each_block(lambda block, _: conv_forward(layers[block]), len(x), np.empty((len(x), 0)))
         ctx.given = given
         ctx.save_for_backward(x, weight, bias, y)
         return y
@@ -223,16 +220,23 @@ class Convolution(torch.autograd.Function):
             "w": weight.data_ptr(), "bias": bias.data_ptr(), "count": numbers(CHUNK).ctypes.data,
             "fresh": int(every),
         }  # fmt: skip
+        own = {} if dx is None else {"dx": dx}
+        layers = _arguments(given, x=x, y=y, dy=dy, d_w=d_weight, d_bias=d_bias, **own)
 
         def run(block: int, work: np.ndarray) -> None:
-            addresses = {"x": x, "y": y, "dy": dy, "d_w": d_weight, "d_bias": d_bias}
-            addresses |= {} if dx is None else {"dx": dx}
-            places = {name: whole[block].data_ptr() for name, whole in addresses.items()}
-            _call(conv_backward, given | places | {"work": work.ctypes.data})
+            layers["work"][block] = work.ctypes.data
+            conv_backward(layers[block])
 
         each_block(run, blocks, empty(threads(blocks), CHUNK * channels, COLUMNS).numpy())
         return dx, d_weight.sum(0), d_bias.sum((0, 2)), None, None, None
 
 
-def _call(run: Any, given: dict[str, int]) -> None:
-    run(np.array(tuple(given[name] for name in FIELDS), ARGUMENTS)[()])
+def _arguments(given: dict[str, int], **of_blocks: Tensor) -> np.ndarray:
+    """A record for each block, whose parts of the tensors [N, ...] lie at the addresses."""
+    blocks = len(of_blocks["x"])
+    layers = np.zeros(blocks, ARGUMENTS)
+    for name, value in given.items():
+        layers[name] = value
+    for name, whole in of_blocks.items():
+        layers[name] = whole.data_ptr() + 4 * whole.stride(0) * np.arange(blocks)
+    return layers
