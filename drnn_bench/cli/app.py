@@ -28,6 +28,7 @@ from drnn_bench.cli.run import run
 from drnn_bench.cli.status import status
 from drnn_bench.errors import Interrupted, JobError, UserError, out_of_memory
 from drnn_bench.system import streams
+from drnn_bench.system.collector import collect_rarely
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -67,6 +68,7 @@ app.add_typer(ls, name="ls")
 def main() -> None:
     """The console script: a user's mistake is one line and exit 2, ours is a traceback."""
     streams.guard()
+    collect_rarely()
     code = _command(sys.argv[1:] or ["--help"])
     unread = streams.lost()
     if unread:

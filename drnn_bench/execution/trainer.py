@@ -20,6 +20,7 @@ from typing import Any
 from drnn_bench.errors import JobError, UserError, one_line, out_of_memory
 from drnn_bench.execution.job import Event, Failed, Job, Returned, Yielded
 from drnn_bench.system.allocator import keep_freed_memory
+from drnn_bench.system.collector import importing
 
 
 class Trainer:
@@ -58,8 +59,9 @@ def main(descriptor: int, modules: list[str]) -> None:
         signal.signal(signum, signal.SIG_IGN)  # they reach the driver too, which decides
     threading.Thread(target=_end_with_the_driver, daemon=True).start()
     keep_freed_memory()
-    for name in modules:
-        importlib.import_module(name)
+    with importing():
+        for name in modules:
+            importlib.import_module(name)
     pipe = Connection(descriptor)
     trainer = Trainer(pipe.recv())
     pipe.send(None)

@@ -33,7 +33,7 @@ from tests.support.command import ENV, command
 from tests.support.runs import counts, in_training, rows, total, wait_for
 
 ONE = {"steps": 8, "trials": 2, "seeds": 1, "workers": 1, "families": ("dilated_cnn",)}
-LONG = ("run", "--family", "lstm", "--trials", "40", "--steps", "300", "--seeds", "1",
+LONG = ("run", "--family", "lstm", "--trials", "40", "--steps", "120", "--seeds", "1",
         "--workers", "1")  # fmt: skip
 
 
@@ -303,7 +303,7 @@ DISKS = {  # kilobytes, trials asked for, what is said
     "meanwhile": (1800, 400, "disk is full"),
 }
 # Others fill the disk once the search has begun.
-FILL = "(until [ -e runs/studies.db ]; do sleep 0.05; done; head -c 1350k /dev/zero > full)"
+FILL = "(until [ -e runs/studies.db ]; do sleep 0.05; done; head -c 1450k /dev/zero > full)"
 
 
 @pytest.mark.slow

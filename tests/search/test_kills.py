@@ -19,9 +19,9 @@ def test_kills_at_random_moments_change_nothing(tmp_path):
     storage = f"sqlite:///{tmp_path}/runs/studies.db"
     killed = besiege(
         command("run", "--workers", "2", *words(SEARCH)), tmp_path, storage,
-        kills=4, seed=0, pause=0.4, env=ENV | UNTIMED,
+        kills=3, seed=0, pause=0.4, env=ENV | UNTIMED,
     )  # fmt: skip
-    assert killed["trainers"] >= 2  # of 3: a very fast machine is done before
+    assert killed["trainers"] >= 1  # of 2: a very fast machine is done before
     assert killed["drivers"] >= 1
     assert faults(storage, plan.storage, plan.trials) == []
     assert row_faults(tmp_path / "runs", tmp_path / "undisturbed", plan.seeds, sessions=0) == []

@@ -22,7 +22,7 @@ from drnn_bench.results.board_line import as_records
 from drnn_bench.results.ranking import rank_rows
 from drnn_bench.search.plugin_code import changes, check, codes
 from drnn_bench.search.study import StudySpec, nearly_the_same
-from tests.support.command import ENV, ROOT, UNTIMED
+from tests.support.command import ENV, ROOT, UNTIMED, in_turn
 from tests.support.page import FILES
 from tests.support.searched import GOOD, searched
 
@@ -126,19 +126,24 @@ def test_rows_nearly_the_same_stand_under_their_own_hash_and_commands_name_the_f
 
 
 @pytest.mark.slow
-def test_a_plug_in_that_changes_or_goes_away_is_said(page, bench, typed, monkeypatch):
-    with_it = ("--plugin", "leaky_rnn.py")
-    run = (*with_it, "run", "--family", "leaky_rnn", "--budget", "500", "--trials", "1",
-           "--steps", "4", "--seeds", "1", "--workers", "1")  # fmt: skip
-    bench(*run, **UNTIMED)
+def test_a_plug_in_that_changes_or_goes_away_is_said(page, typed, monkeypatch):
+    with_it = ["--plugin", "leaky_rnn.py"]
+    run = [*with_it, "run", "--family", "leaky_rnn", "--budget", "500", "--trials", "1",
+           "--steps", "4", "--seeds", "1", "--workers", "1"]  # fmt: skip
+
+    def types(*commands: list[str]) -> tuple[str, str]:
+        done = in_turn(commands, page, **UNTIMED)
+        assert done.stdout.endswith(b"[0, 0]\n"), done.stderr
+        return done.stdout.decode(), done.stderr.decode()
+
+    types(run, [*with_it, "export", "--output", "net"])
     text = (page / "leaky_rnn.py").read_text()
-    bench(*with_it, "export", "--output", "net")
     assert "the code of plug-in" not in (page / "net" / "README.md").read_text()
     (page / "leaky_rnn.py").write_text(text + "\n# changed\n")
-    dry = bench(*run, "--dry-run")
-    assert "leaky_rnn: the code of its plug-in has changed since the search" in dry.stdout
+    out, errors = types([*run, "--dry-run"], [*with_it, "export", "--output", "earlier"])
+    assert "leaky_rnn: the code of its plug-in has changed since the search" in out
     changed = "the code of plug-in leaky_rnn.py was"
-    assert changed in bench(*with_it, "export", "--output", "earlier").stderr
+    assert changed in errors
     assert changed in (page / "earlier" / "README.md").read_text()
     card = (page / "net" / "README.md").read_text()
     assert "drnn_bench.plugin('leaky_rnn.py')" in card

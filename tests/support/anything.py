@@ -90,7 +90,7 @@ def reference(model, x, last):
         return model(x.double() if x.is_floating_point() else x, last=last)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     family=st.sampled_from(list(FAMILIES)),
     kernel=KERNELS,
@@ -136,7 +136,7 @@ def test_a_net_answers_or_refuses(family, kernel, chunked, graded, last, data):
             assert got is None or close(got.double(), p.grad, 1e-3)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(cell=st.sampled_from(CELLS), kernel=KERNELS, graded=st.booleans(), data=st.data())
 def test_a_kernel_answers_or_refuses(cell, kernel, graded, data):
     draw = data.draw

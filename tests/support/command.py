@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,31 @@ def in_this_process(*words: str, cwd: Path, processes: bool = False) -> subproce
         with pytest.raises(SystemExit) as ended:
             app.main()
     return subprocess.CompletedProcess(words, ended.value.code, out.getvalue(), errors.getvalue())
+
+
+IN_TURN = """
+import json, sys
+from drnn_bench.cli import app
+codes = []
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["bench", *words]
+    try:
+        app.main()
+    except SystemExit as end:
+        codes.append(end.code)
+print(codes)
+"""
+
+
+def in_turn(
+    commands: Sequence[list[str]], cwd: Path, **variables: str
+) -> subprocess.CompletedProcess:
+    """One process of its own types these commands; what it prints, in bytes, ends with their exit
+    codes. Each alone would take most of its time to start."""
+    return subprocess.run(
+        [sys.executable, "-c", IN_TURN, json.dumps(commands)],
+        capture_output=True, cwd=cwd, env=ENV | {"PYTHONPATH": str(ROOT)} | variables,
+    )  # fmt: skip
 
 
 def checked(done: subprocess.CompletedProcess, code: int | None) -> subprocess.CompletedProcess:

@@ -18,6 +18,7 @@ from drnn_bench.errors import UserError
 from drnn_bench.formats.idx import read_idx
 from drnn_bench.tasks.copy_memory import CopyMemory
 from drnn_bench.tasks.names import DEFAULT_TASK, TASKS
+from drnn_bench.tasks.pixels import DIGITS
 from drnn_bench.tasks.prepared import prepare
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.sources import MNIST_FILES, mnist
@@ -142,6 +143,9 @@ def test_pixel_digits_is_every_digit_of_scikit_learn_once():
         "train": 1197, "validation": 240, "test": 360,
     }  # fmt: skip
     digits = load_digits()
+    with np.load(DIGITS) as file:
+        assert np.array_equal(file["images"], digits.data)
+        assert np.array_equal(file["labels"], digits.target)
     ours = [(*x, y) for xs, ys in arrays.values() for x, y in zip(xs, ys, strict=True)]
     theirs = [(*x, y) for x, y in zip(digits.data.astype(int), digits.target, strict=True)]
     assert sorted(ours) == sorted(theirs)
