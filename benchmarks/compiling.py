@@ -2,7 +2,7 @@
 
     python benchmarks/compiling.py [CELL]...
 
-prints seconds of the processor, cell by cell and for convolutions, in this order: what several
+prints seconds of the processor, cell by cell, for convolutions and diagonal recurrences, in this order: what several
 share is paid by the first. A search waits for the kernels that its families use.
 """
 
@@ -17,13 +17,13 @@ import time
 
 
 def compile_here(names: list[str]) -> None:
-    from drnn_bench.kernels import CONVOLUTION, fused
+    from drnn_bench.kernels import CONVOLUTION, DIAGONAL, fused
     from drnn_bench.kernels.fused_cells import KERNELS
     from drnn_bench.system.provenance import processor
 
     print(f"{processor()}, load {os.getloadavg()[0]:.1f}.\n\n| kernels | core s |\n|---|---:|")
     total = 0.0
-    for name in ["layout", *(names or [*KERNELS, CONVOLUTION])]:
+    for name in ["layout", *(names or [*KERNELS, CONVOLUTION, DIAGONAL])]:
         began = time.process_time()
         fused.ready(name)
         taken = time.process_time() - began

@@ -63,7 +63,15 @@ FAMILIES = [
     *((name, {"width": 20, "depth": 9}) for name in ("min_gru", "min_lstm", "indrnn", "lem")),
     ("dilated_cnn", {"width": 20, "depth": 10}),
     ("tcn", {"width": 20, "depth": 8, "kernel": 7}),
+    ("s4d", {"width": 30, "states": 8}),
+    ("lru", {"width": 30}),
 ]
+IN_BLOCKS = (
+    "dilated_cnn",
+    "tcn",
+    "s4d",
+    "lru",
+)  # what they cost depends on the steps that are read
 KINDS = ("fused", "torch", "nn")
 REPEATS, LEAST, SECONDS = 9, 3, 10.0  # repeats at most and at least, and seconds for all kernels
 
@@ -214,13 +222,15 @@ def high_water() -> int:
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
 
 
-def families() -> None:
+def families(names: list[str]) -> None:
     steps, batch, *_ = POINT
     for family, settings in FAMILIES:
+        if names and family not in names:
+            continue
         net = build(family, input_size=1, output_size=10, **settings)
         x = torch.randn(batch, steps, 1)
         size = " ".join(f"{name}={value}" for name, value in settings.items())
-        for last in (1, 10, None) if family in ("dilated_cnn", "tcn") else (1,):
+        for last in (1, 10, None) if family in IN_BLOCKS else (1,):
             runs = {}
             for kind in ("fused", "torch"):
 
@@ -236,7 +246,7 @@ def families() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--point", action="store_true", help="the one point only")
-    parser.add_argument("--families", action="store_true", help="the other families only")
+    parser.add_argument("--families", nargs="*", help="the other families only, or these of them")
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -255,8 +265,8 @@ def main() -> None:
     print(f"| layers | | {' | '.join(head)} |\n|---|---|{'---:|' * len(head)}")
     for name in ("layout", "gru", "lstm", "rnn"):
         fused.ready(name)
-    if options.families:
-        families()
+    if options.families is not None:
+        families(options.families)
         return
     for point in [POINT] if options.point else GRID:
         for cell in CELLS:

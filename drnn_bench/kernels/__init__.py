@@ -1,19 +1,22 @@
-"""Recurrent layers and convolutions over a whole sequence, on the fastest kernel that fits.
+"""Recurrent layers, convolutions and diagonal recurrences over a whole sequence, on the fastest
+kernel that fits.
 
-`dispatch` and `convolution` have the functions to call, and say what they compute. May import
-errors, system and cells.
+`dispatch`, `convolution` and `diagonal` have the functions to call, and say what they compute. May
+import errors, system and cells.
 """
 
 from drnn_bench.cells.cell import State, Weights
 from drnn_bench.kernels.checks import check_symbols
 from drnn_bench.kernels.convolution import causal_conv, in_blocks, out_of_blocks
+from drnn_bench.kernels.diagonal import lru_scan, pointwise, s4d_scan
 from drnn_bench.kernels.dispatch import clockwork, one_hot, scan, stack, step, to_compile
 from drnn_bench.kernels.observed import observed, size, symbolic
-from drnn_bench.kernels.settings import CONVOLUTION, NAMES, forced, shared, threads, used
+from drnn_bench.kernels.settings import CONVOLUTION, DIAGONAL, NAMES, forced, shared, threads, used
 from drnn_bench.kernels.walk import over_steps
 
 __all__ = [
     "CONVOLUTION",
+    "DIAGONAL",
     "NAMES",
     "State",
     "Weights",
@@ -22,10 +25,13 @@ __all__ = [
     "clockwork",
     "forced",
     "in_blocks",
+    "lru_scan",
     "observed",
     "one_hot",
     "out_of_blocks",
     "over_steps",
+    "pointwise",
+    "s4d_scan",
     "scan",
     "shared",
     "size",

@@ -11,8 +11,21 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
+from torch import Tensor
 
 from drnn_bench.kernels import settings
+
+
+def arguments(record: np.dtype, given: dict[str, int], **of_blocks: Tensor) -> np.ndarray:
+    """What a kernel takes, for each block: its parts of float32 tensors [blocks, ...], contiguous,
+    lie at the addresses. `given`: what is the same for all blocks."""
+    blocks = len(next(iter(of_blocks.values())))
+    found = np.zeros(blocks, record)
+    for name, value in given.items():
+        found[name] = value
+    for name, whole in of_blocks.items():
+        found[name] = whole.data_ptr() + 4 * whole.stride(0) * np.arange(blocks)
+    return found
 
 
 def threads(blocks: int) -> int:

@@ -22,11 +22,16 @@ from drnn_bench.kernels.dispatch import fused_runs
 from drnn_bench.kernels.observed import observed
 from drnn_bench.kernels.settings import CONVOLUTION, note_use, wanted
 
-SHARE = 0.75  # of the columns of all blocks, which hold sequences: with fewer torch's are faster
+# Of the columns of all blocks, which hold sequences: with fewer torch's are faster, also where
+# diagonal recurrences (`diagonal`) stand beside the convolutions.
+SHARE = 0.75
 
 
-def in_blocks(x_BTI: Tensor, weights: Sequence[Tensor]) -> Tensor | None:
-    """[N, T, I, L]; None where the fused kernel cannot run, or torch's is faster or asked for."""
+def in_blocks(x_BTI: Tensor, weights: Sequence[Tensor], least: int = 1) -> Tensor | None:
+    """[N, T, I, L]; None where the fused kernels cannot run, or torch's are faster or asked for.
+
+    least: steps below which torch's are faster
+    """
     name = wanted()
     if name in ("reference", "torch") or x_BTI.device.type != "cpu":
         return None
@@ -39,7 +44,7 @@ def in_blocks(x_BTI: Tensor, weights: Sequence[Tensor]) -> Tensor | None:
     from drnn_bench.kernels.registers import COLUMNS
 
     batch, blocks = len(x_BTI), -(-len(x_BTI) // COLUMNS)
-    if name == "auto" and batch < SHARE * blocks * COLUMNS:
+    if name == "auto" and (batch < SHARE * blocks * COLUMNS or x_BTI.shape[1] < least):
         return None
     ready("layout")
     ready(CONVOLUTION)

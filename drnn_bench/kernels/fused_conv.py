@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drnn_bench.kernels.blocks import each_block, threads
+from drnn_bench.kernels.blocks import arguments, each_block, threads
 from drnn_bench.kernels.checks import check_gradients
 from drnn_bench.kernels.compiled import inline, kernel
 from drnn_bench.kernels.layout import (
@@ -198,17 +198,18 @@ class Convolution(torch.autograd.Function):
             "first": first, "stride": stride, "w": weight.data_ptr(), "bias": bias.data_ptr(),
             "relu": int(relu),
         }  # fmt: skip
-        layers = _arguments(given, x=x, y=y)
+        layers = arguments(ARGUMENTS, given, x=x, y=y)
         each_block(lambda block, _: conv_forward(layers[block]), len(x), np.empty((len(x), 0)))
         ctx.given = given
-        ctx.save_for_backward(x, weight, bias, y)
+        # Only a ReLU's backward reads the outputs; others may be changed in place.
+        ctx.save_for_backward(x, weight, bias, *([y] if relu else []))
         return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         check_gradients(*gradients)
         dy = gradients[0].contiguous()
-        x, weight, bias, y = ctx.saved_tensors
+        x, weight, bias, *outputs = ctx.saved_tensors
         (taps, channels, inputs), blocks = weight.shape, len(x)
         dx = fresh(*x.shape) if ctx.needs_input_grad[0] else None
         every = ctx.given["stride"] == 1  # output, so that each input has one that reads it
@@ -220,8 +221,8 @@ class Convolution(torch.autograd.Function):
             "w": weight.data_ptr(), "bias": bias.data_ptr(), "count": numbers(CHUNK).ctypes.data,
             "fresh": int(every),
         }  # fmt: skip
-        own = {} if dx is None else {"dx": dx}
-        layers = _arguments(given, x=x, y=y, dy=dy, d_w=d_weight, d_bias=d_bias, **own)
+        own = dict(zip(("y",), outputs, strict=False)) | ({} if dx is None else {"dx": dx})
+        layers = arguments(ARGUMENTS, given, x=x, dy=dy, d_w=d_weight, d_bias=d_bias, **own)
 
         def run(block: int, work: np.ndarray) -> None:
             layers["work"][block] = work.ctypes.data
@@ -229,14 +230,3 @@ class Convolution(torch.autograd.Function):
 
         each_block(run, blocks, empty(threads(blocks), CHUNK * channels, COLUMNS).numpy())
         return dx, d_weight.sum(0), d_bias.sum((0, 2)), None, None, None
-
-
-def _arguments(given: dict[str, int], **of_blocks: Tensor) -> np.ndarray:
-    """A record for each block, whose parts of the tensors [N, ...] lie at the addresses."""
-    blocks = len(of_blocks["x"])
-    layers = np.zeros(blocks, ARGUMENTS)
-    for name, value in given.items():
-        layers[name] = value
-    for name, whole in of_blocks.items():
-        layers[name] = whole.data_ptr() + 4 * whole.stride(0) * np.arange(blocks)
-    return layers

@@ -11,7 +11,8 @@ import torch
 from drnn_bench.errors import UserError, nearest
 
 NAMES = ("auto", "reference", "torch", "fused")
-CONVOLUTION = "convolution"  # what is compiled for it, beside the cells' kernels
+# What is compiled beside the cells' kernels.
+CONVOLUTION, DIAGONAL = "convolution", "diagonal"
 
 _forced: list[str] = []
 _threads: list[int] = []

@@ -5,7 +5,9 @@ states from chunk to chunk, one after another. The work is linear in T. The same
 a state that is given.
 
 Legend: B batch, T steps, I inputs, H channels, N states, S their real and imaginary parts (2N),
-Q steps of a chunk, C chunks. Layers work on [H, Q, C, B], so that products need no copies.
+Q steps of a chunk, C chunks; K blocks of L sequences. Layers work on [H, Q, C, B], so that products
+need no copies. Where the fused kernels run, a sequence from zeros goes through in blocks
+[K, T, H, L], and nothing is cut into chunks here.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from drnn_bench import kernels
 from drnn_bench.models.layers import CausalHead, Layer, SequenceModel, affine
 
 Parts = tuple[Tensor, Tensor]  # see `parts`
+IN_BLOCKS = 65  # steps from which blocks are faster: with 64, products of one or two chunks are
 
 
 class ChunkedLayer(Layer):
@@ -37,6 +40,11 @@ class ChunkedLayer(Layer):
         """The outputs [H, Q, C, B], or with `only_last` that of the last step [H, 1, 1, B]; with
         `streams` the state after the last step, else the state given. `steps`: without those that
         fill the last chunk."""
+        raise NotImplementedError
+
+    def in_blocks(self, u_KTHL: Tensor, first: int = 0) -> Tensor:
+        """`forward` from zeros over blocks of sequences (`kernels.diagonal`): the outputs of the
+        steps from `first` on."""
         raise NotImplementedError
 
     def step(self, u_H11B: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -57,6 +65,7 @@ class ChunkedModel(SequenceModel[ChunkedLayer]):
 
     dtypes = (torch.float64, torch.float32)  # in fewer bits a memory of 1,000 steps is lost
     chunk: ClassVar[int]  # steps at most
+    fused_kernel = kernels.CONVOLUTION  # and those of its layers
 
     def __init__(self, layers: list[Any], input_size: int, width: int, output_size: int):
         super().__init__(layers, CausalHead(width, output_size))
@@ -66,6 +75,14 @@ class ChunkedModel(SequenceModel[ChunkedLayer]):
         """Logits (B, T, O). For the last step alone, the top layer answers its last step only."""
         steps = kernels.size(x_BTI.shape[1])
         *below, top = self.layers
+        x_KTIL = kernels.in_blocks(x_BTI, list(self.parameters()), least=IN_BLOCKS)
+        if x_KTIL is not None:
+            u_KTHL = kernels.pointwise(x_KTIL, self.encoder.weight, self.encoder.bias)
+            for layer in below:
+                u_KTHL = layer.in_blocks(u_KTHL)
+            u_KTHL = top.in_blocks(u_KTHL, steps - (last or steps))
+            y_KTOL = kernels.pointwise(u_KTHL, self.head.weight[0], self.head.bias)
+            return kernels.out_of_blocks(y_KTOL, len(x_BTI))
         u_HQCB = self._encode(x_BTI)
         for layer in below:
             u_HQCB, _ = layer(u_HQCB, steps)

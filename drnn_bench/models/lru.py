@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from drnn_bench import kernels
 from drnn_bench.errors import UserError
 from drnn_bench.models.architecture import Stepwise, at_least
 from drnn_bench.models.chunks import (
@@ -107,6 +108,8 @@ class LRUModel(ChunkedModel):
 class LRULayer(ChunkedLayer):
     """A state is real, [N, 2, B]."""
 
+    fused_kernel = kernels.DIAGONAL
+
     def __init__(self, net: LRU):
         super().__init__()
         width = net.widths[0]
@@ -162,6 +165,18 @@ class LRULayer(ChunkedLayer):
         y_HX = self._block(u_HQCB.flatten(1), v_HX, x_NSX.view(len(x_NSX), 2, -1))
         return y_HX.view_as(u_HQCB), state
 
+    def in_blocks(self, u_KTHL: Tensor, first: int = 0) -> Tensor:
+        v_KTHL = _normed(u_KTHL, 2)
+        b_N2H = self.log_gamma.exp()[:, None, None] * self.b
+        read_KTSL = kernels.pointwise(v_KTHL, b_N2H.flatten(0, 1))
+        a_N2 = self._powers(2)[..., 1]
+        x_KTN2L = kernels.lru_scan(read_KTSL.unflatten(2, (-1, 2)), a_N2)
+        x_KTSL, v_KTHL, u_KTHL = (t[:, first:] for t in (x_KTN2L.flatten(2, 3), v_KTHL, u_KTHL))
+        y_KTHL = kernels.pointwise(x_KTSL, self._reads())
+        y_KTHL = torch.addcmul(y_KTHL, self.d.unsqueeze(1), v_KTHL)
+        mixed = kernels.pointwise(F.gelu(y_KTHL), self.mix.weight, self.mix.bias)
+        return u_KTHL + F.glu(mixed, 2)
+
     def step(self, u_H11B: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         u_HB = u_H11B[:, 0, 0]
         v_HB = _normed(u_HB)
@@ -186,19 +201,22 @@ class LRULayer(ChunkedLayer):
         b_N2H = self.log_gamma.exp()[:, None, None] * self.b
         return (b_N2H.flatten(0, 1) @ v_HX).unflatten(0, (-1, 2))
 
+    def _reads(self) -> Tensor:
+        """[H, 2N]: of C x the real part, from the states' real and imaginary parts."""
+        return torch.stack([self.c[..., 0], -self.c[..., 1]], 2).flatten(1)
+
     def _block(self, u_HX: Tensor, v_HX: Tensor, x_N2X: Tensor) -> Tensor:
         """u + GLU(gelu(Re(C x) + D v)), v being the normalised u."""
-        c_HN2 = torch.stack([self.c[..., 0], -self.c[..., 1]], 2)
-        y_HX = c_HN2.flatten(1) @ x_N2X.flatten(0, 1)
+        y_HX = self._reads() @ x_N2X.flatten(0, 1)
         y_HX = torch.addcmul(y_HX, self.d.unsqueeze(1), v_HX)
         mixed = torch.addmm(self.mix.bias.unsqueeze(1), self.mix.weight, F.gelu(y_HX))
         return u_HX + F.glu(mixed, 0)
 
 
-def _normed(u_HX: Tensor) -> Tensor:
+def _normed(u: Tensor, axis: int = 0) -> Tensor:
     """Mean 0 and variance 1 over the channels. Of a gain B and D have the use."""
-    centred_HX = u_HX - u_HX.mean(0)
-    return centred_HX * (centred_HX.square().mean(0) + 1e-5).rsqrt()
+    centred = u - u.mean(axis, keepdim=True)
+    return centred * (centred.square().mean(axis, keepdim=True) + 1e-5).rsqrt()
 
 
 def _turn(factor_N2: Tensor) -> Parts:

@@ -82,6 +82,8 @@ class S4DModel(ChunkedModel):
 
 
 class S4DLayer(ChunkedLayer):
+    fused_kernel = kernels.DIAGONAL
+
     def __init__(self, width: int, states: int):
         super().__init__()
         # The channels' time scales are 1 to 1000 steps, evenly in the exponent.
@@ -129,6 +131,14 @@ class S4DLayer(ChunkedLayer):
         if before is not None:
             y = torch.baddbmm(y, read[..., 1:].transpose(1, 2), before.flatten(2))
         return self._block(u_HQCB.flatten(1), y.flatten(1)).view_as(u_HQCB), state
+
+    def in_blocks(self, u_KTHL: Tensor, first: int = 0) -> Tensor:
+        """The kernel's states are those of the equation divided by B_: C B_ reads them."""
+        log_a, b, c = self._discrete()
+        a_HN2, w_HN2 = (torch.view_as_real(t.squeeze(2)) for t in (log_a.exp(), 2 * c * b))
+        y_KTHL = kernels.s4d_scan(u_KTHL, a_HN2, w_HN2, self.d, first)
+        mixed = kernels.pointwise(F.gelu(y_KTHL), self.mix.weight, self.mix.bias)
+        return mixed.add_(u_KTHL[:, first:])
 
     def step(self, u_H11B: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """The output [H, 1, 1, B] of one step, and the state after it [H, N, B]."""

@@ -27,6 +27,7 @@ from drnn_bench.system.allocator import return_freed_memory
 from drnn_bench.system.environment import one_thread
 
 TIMES = 3  # processes a model
+FEW = 80  # steps, from which on more steps run on no other kernels
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -108,7 +109,7 @@ def _growth(work: Workload) -> float | None:
 
 
 def _short(work: Workload) -> Workload:
-    few = min(work.length, 8)
+    few = min(work.length, FEW)
     last = None if work.last is None else min(work.last, few)
     return replace(work, length=few, scored=min(work.scored, few), last=last)
 

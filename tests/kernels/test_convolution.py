@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from drnn_bench import kernels
-from drnn_bench.models.build import build
 from drnn_bench.testing.nets import close
 from tests.support.cells import fused_or_skip
-from tests.support.refused import refusal
 
 
 def slow(x_BTI, weight_CIk, dilation, bias_C, stride, relu):
@@ -71,63 +68,3 @@ def test_the_fused_kernel_is_the_equation_at_any_shape(
     assert close(y.double(), wanted, 1e-5)
     if not relu or torch.equal(y > 0, wanted > 0):
         assert all(close(a.double(), b, 1e-4) for a, b in zip(grads, slow_grads, strict=True))
-
-
-@pytest.mark.parametrize("family", ["dilated_cnn", "tcn"])
-def test_what_is_not_a_number_stays_so(family):
-    """Through a ReLU too, in its own sequence alone, from its step on, as far as it is read."""
-    fused_or_skip("fused")
-    model = build(family, input_size=1, output_size=2, depth=3, width=7)
-    x = torch.randn(70, 20, 1)
-    x[66, 9] = float("nan")
-    seen = []
-    for name in ("torch", "fused"):
-        with kernels.forced(name):
-            seen.append(torch.isnan(model(x)))
-    assert torch.equal(*seen)
-    assert seen[0][66, 9].all()
-    assert not seen[0][66, :9].any()
-
-
-def test_nothing_of_the_inputs_gradient_is_computed_where_none_is_asked_for():
-    fused_or_skip("fused")
-    model = build("dilated_cnn", input_size=3, output_size=2, depth=3, width=7)
-    with kernels.forced("fused"):
-        model(torch.randn(64, 20, 3)).sum().backward()
-    assert all(p.grad is not None for p in model.parameters())
-
-
-def test_threads_share_the_blocks_and_give_the_same_bits():
-    fused_or_skip("fused")
-    model = build("tcn", input_size=3, output_size=2, depth=3, kernel=3, width=7)
-    x, seen = torch.randn(300, 30, 3), []
-    for count in (1, 3):
-        model.zero_grad()
-        with kernels.forced("fused"), kernels.shared(count):
-            y = model(x)
-            y.sin().sum().backward()
-        seen.append([y.detach(), *(p.grad.clone() for p in model.parameters())])
-    assert all(torch.equal(a, b) for a, b in zip(*seen, strict=True))
-
-
-def test_it_is_chosen_where_blocks_are_full_and_the_record_says_so():
-    fused_or_skip("fused")
-    model = build("dilated_cnn", input_size=1, output_size=2, depth=3, width=7)
-    kernels.used()
-    for batch, chosen in ((128, "fused"), (1, "")):
-        model(torch.randn(batch, 20, 1))
-        assert kernels.used() == chosen
-    assert kernels.to_compile(model) == []  # all is compiled by now
-
-
-def test_a_gradient_of_its_gradient_is_refused_with_what_to_do():
-    fused_or_skip("fused")
-    model = build("dilated_cnn", input_size=1, output_size=2, depth=3, width=7)
-    x = torch.randn(64, 20, 1, requires_grad=True)
-    with kernels.forced("fused"):
-        y = model(x).sum()
-    said = refusal(lambda: torch.autograd.grad(y, x, create_graph=True))
-    assert 'forced("torch")' in said
-    with kernels.forced("torch"):
-        [first] = torch.autograd.grad(model(x).sin().sum(), x, create_graph=True)
-        assert torch.autograd.grad(first.sum(), x)[0].isfinite().all()

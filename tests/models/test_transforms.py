@@ -34,7 +34,7 @@ EVERY = pytest.mark.parametrize(
 )  # fmt: skip
 STEPS = 12
 FUSED = ("dilated_rnn", "rnn", "lstm", "gru", "skip_rnn", "clockwork_rnn", "min_gru", "min_lstm",
-         "indrnn", "lem")  # fmt: skip
+         "indrnn", "lem", "dilated_cnn", "tcn", "s4d", "lru")  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

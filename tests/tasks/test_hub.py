@@ -13,6 +13,7 @@ import os
 import random
 import re
 import shlex
+import signal
 import string
 import subprocess
 import sys
@@ -374,7 +375,8 @@ def test_what_is_missing_is_fetched_as_said_and_then_read_without_a_network(tmp_
         ]  # fmt: skip
         for process in running:
             _, said = process.communicate()
-            assert process.returncode == 0, said
+            # pyarrow may abort when Python ends, with all that it read written.
+            assert process.returncode in (0, -signal.SIGABRT), said
 
     assert load(*TASKS, **online) == wanted  # nobody answers at that address any more
 
