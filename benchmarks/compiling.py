@@ -2,8 +2,8 @@
 
     python benchmarks/compiling.py [CELL]...
 
-prints seconds of the processor, cell by cell, for convolutions and diagonal recurrences, in this order: what several
-share is paid by the first. A search waits for the kernels that its families use.
+prints seconds of the processor, cell by cell, for convolutions and for diagonal recurrences. What
+several share is paid by the first. A search waits for the kernels that its families use.
 """
 
 from __future__ import annotations
