@@ -7,6 +7,9 @@ from drnn_bench.board.net_words import net_words
 from drnn_bench.board.standing import Standing, all_diverged, finals, learned, name, names
 from drnn_bench.results.board_line import BoardGroup, BoardLine
 
+# Trials of a search, below which the verdict warns. Eight are random draws: on digits the best of
+# eight LSTMs was at 90.8 ± 4.9 % over five searches, of 16 at 95.7 ± 0.9 % (benchmarks/README.md).
+FEW = 16
 WORTH_SAYING = 1.2  # a ratio of costs below this one is no reason to prefer a family
 
 
@@ -75,6 +78,12 @@ def warnings(one: Standing) -> list[str]:
         said.append(f"One seed only, so no interval and nothing told apart: {which}.")
     elif any(line.n == 2 for line in one.ranked):
         said.append("Two seeds tell little: the intervals are wide.")
+    scant = [x for x in one.ranked if x.protocol >= 2 and x.searches == 1 and 1 < x.done < FEW]
+    if scant:
+        said.append(
+            f"Only {min(x.done for x in scant)} trials a search: another search may find other "
+            "nets; more --trials, or --searches 3, tells."
+        )
     if not all(map(_trusted, one.ranked)):
         said.append("Speeds were measured on a busy machine and are not to be trusted.")
     diverged = [x for x in group.lines if x.diverged_finals]

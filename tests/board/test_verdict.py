@@ -122,7 +122,7 @@ def test_families_that_differ_surely_are_taken_and_behind():
     assert verdict.details == (
         " (GRU cells, base 2, start 0, 9 layers of 8): 95.1 ± 0.2 % with "
         f"{verdict.parameters:,} parameters. Behind: lstm (80.1 ± 0.2 %), "
-        "dilated_cnn (60.1 ± 0.2 %)."
+        f"dilated_cnn (60.1 ± 0.2 %). {FEW_TRIALS}"
     )
     assert [x.family for x in verdict.behind] == order[1:]
     assert verdict.behind[0].difference == pytest.approx(0.15)
@@ -164,6 +164,22 @@ def test_a_busy_machine_gives_no_reason_and_a_warning():
     assert "speed (" not in verdict.details
     assert "trains" not in json.dumps(verdict.json)
     assert any("busy machine" in x for x in verdict.warnings)
+
+
+FEW_TRIALS = (
+    "Only 5 trials a search: another search may find other nets; more --trials, or --searches 3, "
+    "tells."
+)
+
+
+@pytest.mark.parametrize(("trials", "warned"), [(1, False), (5, True), (15, True), (16, False)])
+def test_a_search_of_few_trials_is_a_warning_unless_it_has_a_single_net(trials, warned):
+    one = searched()
+    study = one.study()
+    study["trials"] = study["trials"] | {"complete": trials - 1, "pruned": 1}
+    verdict = one_verdict([study, *one.finals(0.8, 0.81, 0.82)])
+    said = [x for x in verdict.warnings if x.startswith(f"Only {trials} trials a search")]
+    assert len(said) == warned
 
 
 def test_one_seed_has_no_interval_and_tells_nothing_apart():
