@@ -1,24 +1,28 @@
-"""How long a plan takes, from the seconds of a training step, and what would make it shorter."""
+"""How long a plan takes, from the pace of its studies, and what would make it shorter."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from drnn_bench.jobs.progress import duration
 from drnn_bench.search.candidates import candidate_trainings
 from drnn_bench.search.study import STARTUP, StudySpec
 
+if TYPE_CHECKING:
+    from drnn_bench.speed.pace import Pace
+
 LONG = 3600.0  # seconds of expected work above which a run at a terminal asks first
-PRUNED_SHARE = 0.75  # share of the full steps that a trial is expected to run, pruned ones included
+PRUNED_SHARE = 0.75  # of its full steps, which a trial that may be stopped is expected to run
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A plan's studies, each with its trials that are done and its seconds of a training step
-    (None where not known), and how many trainers there are."""
+    """A plan's studies, each with its trials that are done and its pace (None where not known),
+    and how many trainers there are."""
 
-    studies: Sequence[tuple[StudySpec, int, float | None]]
+    studies: Sequence[tuple[StudySpec, int, Pace | None]]
     trials: int
     seeds: int
     trainers: int
@@ -29,8 +33,7 @@ class Estimate:
         asked = trials or self.trials
         return [
             _trainings(spec, asked, 0 if steps else done, self.seeds)
-            * (steps or spec.steps)
-            * (pace or 0.0)
+            * (pace.training(spec, steps) if pace else 0.0)
             for spec, done, pace in self.studies
         ]
 
@@ -50,8 +53,10 @@ class Estimate:
 
 def _trainings(spec: StudySpec, trials: int, done: int, seeds: int) -> float:
     share = 1.0 if spec.pruner == "none" else PRUNED_SHARE
-    again = candidate_trainings(round(trials * share))
-    return max(0, trials - done) * share + again + seeds
+    whole = min(trials, STARTUP)  # start-up trials are never stopped
+    later = trials - whole
+    again = candidate_trainings(whole + round(later * share))
+    return max(0, whole - done) + min(later, max(0, trials - done)) * share + again + seeds
 
 
 def _largest(numbers: Sequence[int], seconds: Callable[[int], float]) -> int | None:

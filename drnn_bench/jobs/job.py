@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drnn_bench import plugins
 from drnn_bench.execution.carry import carry
@@ -29,10 +29,13 @@ from drnn_bench.system.signals import Signals
 from drnn_bench.tasks.prepared import InMemory
 from drnn_bench.training.snapshots import Snapshots
 
+if TYPE_CHECKING:
+    from drnn_bench.speed.pace import Pace
+
 Row = dict[str, Any]
 SHOW = 0.5  # seconds between two looks at the search
 # What a trainer imports before its first job: a trial should not begin with it.
-MODULES = ("drnn_bench.training.loop", "drnn_bench.speed.throughput")
+MODULES = ("drnn_bench.training.loop", "drnn_bench.speed.pace", "drnn_bench.speed.throughput")
 
 
 class Run:
@@ -53,8 +56,8 @@ class Run:
         for note in plan.prepared.notes:
             self.reporter.say(note)
         with answering(plan.storage), self._local() as executor:
-            counts, pace = self._stored_counts(), self._pace(executor)
-            self.reporter.plan(plan, counts, pace, self._feasible(), executor.size)
+            counts, paces = self._stored_counts(), self._pace(executor)
+            self.reporter.plan(plan, counts, paces, self._feasible(), executor.size)
 
     def run(self) -> None:
         """Does what is left of the plan. When a signal stops it, what was running stays owed.
@@ -74,12 +77,12 @@ class Run:
             )
             if self.after.complete():
                 return
-            seconds = self._pace(local)
-            if not self.reporter.plan(plan, studies.counts(), seconds, [], executor.size):
+            paces = self._pace(local)
+            if not self.reporter.plan(plan, studies.counts(), paces, [], executor.size):
                 return
             try:
                 with self.signals.deferred():  # nothing is cut short in the middle of a write
-                    self._search(studies, executor, seconds)
+                    self._search(studies, executor, paces)
                     self.after.run(executor, local)
             finally:
                 self.reporter.rest()
@@ -134,13 +137,13 @@ class Run:
         found = [studies.get(spec.digest) for spec in self.plan.specs]
         return [count_trials(study.get_trials(deepcopy=False) if study else []) for study in found]
 
-    def _pace(self, executor: LocalExecutor) -> list[float | None]:
-        """Seconds of a training step, per study, measured on the spot."""
-        from drnn_bench.speed.throughput import PaceJob
+    def _pace(self, executor: LocalExecutor) -> list[Pace | None]:
+        """Of each study, measured on the spot."""
+        from drnn_bench.speed.pace import PaceJob
 
         self.reporter.say("measuring pace")
         jobs = [PaceJob(spec, self.plan.device) for spec in self.plan.specs]
-        paces: dict[str, float | None] = {}
+        paces: dict[str, Pace | None] = {}
         for job, value in carry(executor, jobs, say=self.reporter.say, tick=self.signals.check):
             assert isinstance(job, PaceJob)
             paces[job.spec.digest] = value.value
@@ -156,13 +159,11 @@ class Run:
 
     # -- search ------------------------------------------------------------------------------
 
-    def _search(
-        self, studies: Studies, executor: Executor, seconds: Sequence[float | None]
-    ) -> None:
+    def _search(self, studies: Studies, executor: Executor, paces: Sequence[Pace | None]) -> None:
         plan = self.plan
         driven = [
-            DrivenStudy(spec, study, plan.prepared, plan.trial_device, pace and pace * spec.steps)
-            for (spec, study), pace in zip(studies.pairs, seconds, strict=True)
+            DrivenStudy(spec, study, plan.prepared, plan.trial_device, pace and pace.training(spec))
+            for (spec, study), pace in zip(studies.pairs, paces, strict=True)
         ]
         driver = Driver(
             studies.storage, driven, plan.trials, executor, self.snapshots, self.reporter.say

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from drnn_bench.jobs.plan import Plan
 from drnn_bench.jobs.progress import StudyProgress
 from drnn_bench.search.trial_facts import TrialCounts
+
+if TYPE_CHECKING:
+    from drnn_bench.speed.pace import Pace
 
 
 class Reporter(Protocol):
@@ -16,14 +19,14 @@ class Reporter(Protocol):
         self,
         plan: Plan,
         counts: list[TrialCounts],
-        seconds: list[float | None],
+        paces: list[Pace | None],
         feasible: list[str],
         trainers: int,
     ) -> bool:
         """Shows the plan. Returns whether the run may start.
 
-        For each study: how far it is, the seconds of a training step (None where unknown), and in
-        a dry run how many of its architectures are feasible. `trainers` work side by side."""
+        For each study: how far it is, its pace (None where unknown), and in a dry run how many of
+        its architectures are feasible. `trainers` work side by side."""
         ...
 
     def search(self, rows: list[StudyProgress]) -> None:
@@ -43,7 +46,7 @@ class Silent:
         self,
         plan: Plan,
         counts: list[TrialCounts],
-        seconds: list[float | None],
+        paces: list[Pace | None],
         feasible: list[str],
         trainers: int,
     ) -> bool:

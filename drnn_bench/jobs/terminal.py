@@ -16,6 +16,7 @@ from drnn_bench.system.escape import plain, rich
 if TYPE_CHECKING:
     from drnn_bench.jobs.plan import Plan
     from drnn_bench.search.trial_facts import TrialCounts
+    from drnn_bench.speed.pace import Pace
 
 
 class Terminal:
@@ -29,7 +30,7 @@ class Terminal:
         self,
         plan: Plan,
         counts: list[TrialCounts],
-        seconds: list[float | None],
+        paces: list[Pace | None],
         feasible: list[str],
         trainers: int,
     ) -> bool:
@@ -49,16 +50,16 @@ class Terminal:
         for title in [*titles, *(["feasible"] if feasible else [])]:
             table.add_column(title, justify="left" if title == "family" else "right")
         estimate = Estimate(
-            [(s, c.done, pace) for s, c, pace in zip(plan.specs, counts, seconds, strict=True)],
+            [(s, c.done, pace) for s, c, pace in zip(plan.specs, counts, paces, strict=True)],
             plan.trials,
             plan.seeds,
             trainers,
         )
         works = estimate.core_seconds()
-        for i, (spec, count, pace) in enumerate(zip(plan.specs, counts, seconds, strict=True)):
+        for i, (spec, count, pace) in enumerate(zip(plan.specs, counts, paces, strict=True)):
             left = max(0, plan.trials - count.done)
             todo = f"{left}" if left == plan.trials else f"{left} of {plan.trials}"
-            cost = ("–", "–") if pace is None else (f"{pace:.3f}", f"{works[i] / 3600:.2f}")
+            cost = ("–", "–") if pace is None else (f"{pace.step:.3f}", f"{works[i] / 3600:.2f}")
             seed = [f"{spec.seed}"] * seeds
             cells = (spec.family, f"{spec.budget:,}", *seed, todo, f"{spec.steps:,}", *cost)
             table.add_row(*map(rich, (*cells, *feasible[i : i + 1])))

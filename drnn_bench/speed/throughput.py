@@ -6,24 +6,17 @@ with quartiles, and ratios within one session.
 
 from __future__ import annotations
 
-import contextlib
-import statistics
-import time
 import uuid
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import optuna
 import torch
 
 from drnn_bench import kernels
-from drnn_bench.errors import JobError, out_of_memory
-from drnn_bench.execution.job import Note
-from drnn_bench.models.budget import Infeasible
 from drnn_bench.models.registry import restore_architecture
 from drnn_bench.results import records
-from drnn_bench.search.study import StudySpec, seed_for
+from drnn_bench.search.study import StudySpec
 from drnn_bench.search.summary import describe_run
 from drnn_bench.speed.memory import peak_memory
 from drnn_bench.speed.reference import reference_net, reference_part
@@ -31,10 +24,8 @@ from drnn_bench.speed.timing import BUSY, OtherWork, spread, timed
 from drnn_bench.speed.workload import STREAM_STEPS, Runner, Workload
 from drnn_bench.system.provenance import cores, provenance
 from drnn_bench.tasks.prepared import Prepared, TaskFacts
-from drnn_bench.tasks.task import Task
 
 Row = dict[str, Any]
-PACED = 5  # architectures: the step of one differs from the mean of its space by 30 to 60 %
 # Runner's methods, in the order of `repeats`. The last two are for tasks that score the end of a
 # sequence only; where every step is scored they are the first two.
 MEASURES = ("train", "infer", "latency", "stream", "train_all", "infer_all")
@@ -52,44 +43,6 @@ class SpeedJob:
     def run(self, prepared: Prepared) -> Generator[Any, None, list[Row]]:
         yield from ()
         return measure(self.models, prepared, self.device)
-
-
-@dataclass(frozen=True)
-class PaceJob:
-    """Measures the training step of a study. `run` returns its seconds, the mean over a few
-    architectures drawn at random; None where none is feasible."""
-
-    spec: StudySpec
-    device: str
-
-    def run(self, prepared: Prepared) -> Generator[Any, None, float | None]:
-        seconds = []
-        for work in _paced(self.spec, prepared.task):
-            with _memory_named(self.spec, work):
-                runner = Runner(work, self.device)
-            if to_compile := kernels.to_compile(runner.model):
-                yield Note(f"compiling the kernels of {', '.join(to_compile)}, once a machine")
-            with _memory_named(self.spec, work):
-                runner.train()
-                started = time.perf_counter()
-                runner.train()
-                seconds.append(time.perf_counter() - started)
-        return statistics.mean(seconds) if seconds else None
-
-
-@contextlib.contextmanager
-def _memory_named(spec: StudySpec, work: Workload) -> Iterator[None]:
-    """Raises JobError with the size asked for where a training step finds no memory."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        reason = out_of_memory(error)
-        if reason is None:
-            raise
-        raise JobError(
-            f"{spec.family} at {spec.budget:,} parameters, a training step of batch "
-            f"{work.recipe.batch_size} and {work.length:,} steps: {reason}"
-        ) from None
 
 
 def measure(
@@ -198,28 +151,6 @@ def _kernels_of(runner: Runner) -> str:
     for name in MEASURES:
         getattr(runner, name)()
     return kernels.used() or "torch"
-
-
-def _paced(spec: StudySpec, task: Task) -> Iterator[Workload]:
-    """A few architectures of a study's space, drawn at random."""
-    space, count = spec.make_space(), 0
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed_for(spec.seed, "pace")))
-    sizes = {"input_size": task.input_size, "output_size": task.output_size}
-    for _ in range(100):
-        try:
-            drawn = space.draw(
-                study.ask(),
-                budget=spec.budget,
-                length=task.length,
-                spans=task.needed_spans,
-                **sizes,
-            )
-        except Infeasible:
-            continue
-        yield Workload.of(drawn.config, task, space.recipe)
-        count += 1
-        if count == PACED:
-            return
 
 
 def _rates(name: str, batch: int, seconds: list[float]) -> dict[str, float]:
