@@ -149,6 +149,7 @@ class FamilyContract:
         for chunk in torch.randn(2, 60, INPUTS).split(20, dim=1):
             y, state = model.stream(chunk, detach(state))
             y.sum().backward()  # raises where it reaches an earlier chunk, whose graph is freed
+        assert all(parameter.grad is not None for parameter in model.parameters())
 
     def test_a_single_step_turns_its_memory_in_place(self, family, options):
         """The state of s steps back is read and overwritten, never copied: O(1) for every s."""
