@@ -43,7 +43,7 @@ def dilated_by_hand(length: int) -> set[tuple]:
                 for depth in range(2, 13):
                     room = base ** (depth - 1 + start) < length
                     for fusion in (None, False, True) if room else ():
-                        for init in (None,) if cell == "rnn" else ("orthogonal", "chrono"):
+                        for init in ("orthogonal", "paper") if cell == "rnn" else (None,):
                             if (fusion is None) == (start == 0):
                                 found.add((cell, base, start, depth, fusion, init))
     return found
