@@ -1,4 +1,4 @@
-"""What an output layer drawn from N(0, 1), as the paper's code has it, is worth behind several nets.
+"""What an output layer from N(0, 1), as the paper's code has it, is worth behind several nets.
 
     python benchmarks/heads.py [--net NAME]...
 
