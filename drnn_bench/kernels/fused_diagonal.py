@@ -65,6 +65,33 @@ def _advanced(re, im, a_re, a_im, to_re):
     return fma(a_re, re, fma(constant(0.0) - a_im, im, to_re)), fma(a_re, im, a_im * re)
 
 
+@inline
+def _by_a(by_re, by_im, re, im, was):
+    """Adds to the gradient of a what one step gives: the gradient of the states after it, times
+    conj(the states before it), which lie at `was`."""
+    was_re, was_im = load(was), load(was + ROW)
+    by_re = fma(re, was_re, fma(im, was_im, by_re))
+    return by_re, fma(im, was_re, fma(constant(0.0) - re, was_im, by_im))
+
+
+@inline
+def _back(re, im, a_re, a_im):
+    """The gradient of the states before a step from that of those after it: times conj(a)."""
+    return fma(a_re, re, a_im * im), fma(a_re, im, (constant(0.0) - a_im) * re)
+
+
+@inline
+def _add(sums, n, re, im):
+    add_sum(sums + 2 * n * SUMS, re)
+    add_sum(sums + (2 * n + 1) * SUMS, im)
+
+
+@inline
+def _keep(state, re, im):
+    store(state, re)
+    store(state + ROW, im)
+
+
 @kernel
 def s4d_forward(a):
     step = a.channels * ROW
@@ -81,8 +108,7 @@ def s4d_forward(a):
             for n in range(h * a.states, (h + 1) * a.states):
                 re, im = load(state), load(state + ROW)
                 if a.before:
-                    store(before, re)
-                    store(before + ROW, im)
+                    _keep(before, re, im)
                     before += PAIR
                 a_re, a_im = _number(a.a + 8 * n), _number(a.a + 8 * n + 4)
                 for t in range(low, min(answered, high)):
@@ -92,8 +118,7 @@ def s4d_forward(a):
                     re, im = _advanced(re, im, a_re, a_im, load(u + t * step))
                     out = y + t * step
                     store(out, fma(minus, im, fma(w_re, re, load(out))))
-                store(state, re)
-                store(state + ROW, im)
+                _keep(state, re, im)
                 state += PAIR
         low = high
 
@@ -133,17 +158,14 @@ def _s4d_backward(a, n, state, before, u, du, dy, step, low, answered, high):
     re, im = load(before), load(before + ROW)
     by_re, by_im, work = zero, zero, a.work
     for t in range(low, high):
-        store(work, re)
-        store(work + ROW, im)
+        _keep(work, re, im)
         work += PAIR
         re, im = _advanced(re, im, a_re, a_im, load(u + t * step))
         if t >= answered:
             row = load(dy + t * step)
             by_re, by_im = fma(row, re, by_re), fma(row, im, by_im)
-    add_sum(a.d_w + 2 * n * SUMS, by_re)
-    add_sum(a.d_w + (2 * n + 1) * SUMS, zero - by_im)
+    _add(a.d_w, n, by_re, zero - by_im)
     # The gradient of a state is that of the next one times conj(a), and what its output gives.
-    minus = zero - a_im
     re, im = load(state), load(state + ROW)
     by_re, by_im = zero, zero
     for t in range(high - 1, low - 1, -1):
@@ -153,14 +175,10 @@ def _s4d_backward(a, n, state, before, u, du, dy, step, low, answered, high):
         at = du + t * step
         store(at, load(at) + re)
         work -= PAIR
-        was_re, was_im = load(work), load(work + ROW)
-        by_re = fma(re, was_re, fma(im, was_im, by_re))
-        by_im = fma(im, was_re, fma(zero - re, was_im, by_im))
-        re, im = fma(a_re, re, a_im * im), fma(a_re, im, minus * re)
-    add_sum(a.d_a + 2 * n * SUMS, by_re)
-    add_sum(a.d_a + (2 * n + 1) * SUMS, by_im)
-    store(state, re)
-    store(state + ROW, im)
+        by_re, by_im = _by_a(by_re, by_im, re, im, work)
+        re, im = _back(re, im, a_re, a_im)
+    _add(a.d_a, n, by_re, by_im)
+    _keep(state, re, im)
 
 
 @kernel
@@ -179,10 +197,8 @@ def lru_forward(a):
                     fma(a_re, re, fma(minus, im, read_re)),
                     fma(a_re, im, fma(a_im, re, read_im)),
                 )
-                store(a.y + at, re)
-                store(a.y + at + ROW, im)
-            store(state, re)
-            store(state + ROW, im)
+                _keep(a.y + at, re, im)
+            _keep(state, re, im)
         low = high
 
 
@@ -194,22 +210,17 @@ def lru_backward(a):
         low = (high - 1) // CHUNK * CHUNK
         for n in range(a.states):
             a_re, a_im = _number(a.a + 8 * n), _number(a.a + 8 * n + 4)
-            minus, by_re, by_im, state = zero - a_im, zero, zero, a.state + n * PAIR
+            by_re, by_im, state = zero, zero, a.state + n * PAIR
             re, im = load(state), load(state + ROW)
             for t in range(high - 1, low - 1, -1):
                 at = t * step + n * PAIR
                 re, im = re + load(a.dy + at), im + load(a.dy + at + ROW)
-                store(a.du + at, re)
-                store(a.du + at + ROW, im)
+                _keep(a.du + at, re, im)
                 if t:
-                    was_re, was_im = load(a.y + at - step), load(a.y + at - step + ROW)
-                    by_re = fma(re, was_re, fma(im, was_im, by_re))
-                    by_im = fma(im, was_re, fma(zero - re, was_im, by_im))
-                re, im = fma(a_re, re, a_im * im), fma(a_re, im, minus * re)
-            add_sum(a.d_a + 2 * n * SUMS, by_re)
-            add_sum(a.d_a + (2 * n + 1) * SUMS, by_im)
-            store(state, re)
-            store(state + ROW, im)
+                    by_re, by_im = _by_a(by_re, by_im, re, im, a.y + at - step)
+                re, im = _back(re, im, a_re, a_im)
+            _add(a.d_a, n, by_re, by_im)
+            _keep(state, re, im)
         high = low
 
 
@@ -228,13 +239,12 @@ class S4DScan(torch.autograd.Function):
         y = fresh(blocks, steps - first, channels, COLUMNS)
         given = {
             "steps": steps, "first": first, "channels": channels, "states": states,
-            "a": a.data_ptr(), "w": w.data_ptr(), "d": d.data_ptr(),
         }  # fmt: skip
         kept = {}
         if any(ctx.needs_input_grad):
             chunks = -(-steps // CHUNK)
             kept = {"before": empty(blocks, chunks, channels, states, 2, COLUMNS)}
-        calls = arguments(ARGUMENTS, given, u=u, y=y, **kept)
+        calls = arguments(ARGUMENTS, given | _at(a=a, w=w, d=d), u=u, y=y, **kept)
         _run(s4d_forward, calls, state=(channels, states, 2))
         ctx.given = given
         ctx.save_for_backward(u, a, w, d, *kept.values())
@@ -247,9 +257,8 @@ class S4DScan(torch.autograd.Function):
         u, a, w, d, before = ctx.saved_tensors
         du, sums = fresh(*u.shape), _Sums(len(u), a, w, d)
         d_a, d_w, d_d = sums.rows
-        calls = arguments(
-            ARGUMENTS, ctx.given, u=u, dy=dy, du=du, before=before, d_a=d_a, d_w=d_w, d_d=d_d
-        )
+        own = {"u": u, "dy": dy, "du": du, "before": before, "d_a": d_a, "d_w": d_w, "d_d": d_d}
+        calls = arguments(ARGUMENTS, ctx.given | _at(a=a, w=w, d=d), **own)
         _run(s4d_backward, calls, state=(*a.shape,), work=(CHUNK, 2))
         return du, *sums.added(), None
 
@@ -260,8 +269,9 @@ class LRUScan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, r: Tensor, a: Tensor) -> Tensor:
         x = fresh(*r.shape)
-        ctx.given = {"steps": r.shape[1], "states": len(a), "a": a.data_ptr()}
-        _run(lru_forward, arguments(ARGUMENTS, ctx.given, u=r, y=x), state=(len(a), 2))
+        ctx.given = {"steps": r.shape[1], "states": len(a)}
+        calls = arguments(ARGUMENTS, ctx.given | _at(a=a), u=r, y=x)
+        _run(lru_forward, calls, state=(len(a), 2))
         ctx.save_for_backward(x, a)
         return x
 
@@ -271,9 +281,15 @@ class LRUScan(torch.autograd.Function):
         x, a = ctx.saved_tensors
         dx = gradients[0].contiguous()
         dr, sums = fresh(*x.shape), _Sums(len(x), a)
-        calls = arguments(ARGUMENTS, ctx.given, u=x, y=x, dy=dx, du=dr, d_a=sums.rows[0])
+        own = {"u": x, "y": x, "dy": dx, "du": dr, "d_a": sums.rows[0]}
+        calls = arguments(ARGUMENTS, ctx.given | _at(a=a), **own)
         _run(lru_backward, calls, state=(len(a), 2))
         return dr, *sums.added()
+
+
+def _at(**weights: Tensor) -> dict[str, int]:
+    """Their addresses. Backward asks anew: hooks may have kept copies of what was saved."""
+    return {name: weight.data_ptr() for name, weight in weights.items()}
 
 
 class _Sums:

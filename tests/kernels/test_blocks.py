@@ -107,3 +107,14 @@ def test_a_gradient_of_its_gradient_is_refused_with_what_to_do(family):
     with kernels.forced("torch"):
         [first] = torch.autograd.grad(model(x).sin().sum(), x, create_graph=True)
         assert torch.autograd.grad(first.sum(), x)[0].isfinite().all()
+
+
+@EVERY
+def test_what_hooks_keep_in_place_of_what_was_saved_is_read_in_backward(family):
+    """As where activations are offloaded: by then the tensors of the forward pass are gone."""
+    model, x = net(family, 3), torch.randn(70, 90, 3)
+    with kernels.forced("fused"):
+        wanted = outcome(model, x)
+        with torch.autograd.graph.saved_tensors_hooks(torch.clone, torch.clone):
+            got = outcome(model, x)
+    assert all(torch.equal(a, b) for a, b in zip(got, wanted, strict=True))

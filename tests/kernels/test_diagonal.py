@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from drnn_bench import kernels
 from drnn_bench.testing.nets import close
 from tests.support.cells import fused_or_skip
+from tests.support.weighed import gradients, near
 
 
 def s4d(u_KTHL, a_HN2, w_HN2, d_H, first):
@@ -33,19 +34,24 @@ def lru(r_KTN2L, a_N2):
     return torch.stack(states, 1)
 
 
-def gradients(run, tensors):
-    """The outputs of `run`, and the gradients of the tensors by weights that differ everywhere."""
-    tensors = [t.detach().requires_grad_() for t in tensors]
-    y = run(*tensors)
-    factors = torch.arange(y.numel(), dtype=y.dtype).view(y.shape).sin()
-    return y, torch.autograd.grad((y * factors).sum(), tensors)
-
-
-def the_same(fast, slow, tensors):
+def the_same(fast, slow, tensors, sizes):
+    """`sizes`: what makes real numbers of at least 0 of each tensor."""
     y, grads = gradients(fast, tensors)
-    wanted, slow_grads = gradients(slow, [t.double() for t in tensors])
-    assert close(y.double(), wanted, 1e-5)
-    assert all(close(a.double(), b, 1e-4) for a, b in zip(grads, slow_grads, strict=True))
+    doubles = [t.double() for t in tensors]
+    wanted, slow_grads = gradients(slow, doubles)
+    bound, bounds = gradients(slow, [size(t) for size, t in zip(sizes, doubles, strict=True)], True)
+    assert near(y, wanted, bound, 1e-5)
+    assert all(near(*three, 1e-5) for three in zip(grads, slow_grads, bounds, strict=True))
+
+
+def modulus(x_2):
+    """Of complex numbers, as complex numbers."""
+    size = torch.linalg.vector_norm(x_2, dim=-1)
+    return torch.stack([size, torch.zeros_like(size)], -1)
+
+
+def moduli(x_2L):
+    return modulus(x_2L.transpose(-1, -2)).transpose(-1, -2)
 
 
 def eigenvalues(*shape):
@@ -75,7 +81,7 @@ def test_s4d_is_the_equation_at_any_shape(batch, steps, states, seed, channels, 
     fast, slow = (
         lambda *tensors, run=run: run(*tensors, first) for run in (kernels.s4d_scan, s4d)
     )  # fmt: skip
-    the_same(fast, slow, (u, *weights))
+    the_same(fast, slow, (u, *weights), (torch.abs, modulus, modulus, torch.abs))
 
 
 @settings(max_examples=40)
@@ -85,7 +91,8 @@ def test_lru_is_the_equation_at_any_shape(batch, steps, states, seed):
     torch.manual_seed(seed)
     with kernels.forced("fused"):
         r = kernels.in_blocks(torch.randn(batch, steps, 2 * states), [])
-    the_same(kernels.lru_scan, lru, (r.unflatten(2, (states, 2)), eigenvalues(states)))
+    given = r.unflatten(2, (states, 2)), eigenvalues(states)
+    the_same(kernels.lru_scan, lru, given, (moduli, modulus))
 
 
 def test_a_memory_of_a_thousand_steps_is_kept():
