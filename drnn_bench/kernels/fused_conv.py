@@ -221,7 +221,9 @@ class Convolution(torch.autograd.Function):
             "w": weight.data_ptr(), "bias": bias.data_ptr(), "count": numbers(CHUNK).ctypes.data,
             "fresh": int(every),
         }  # fmt: skip
-        own = dict(zip(("y",), outputs, strict=False)) | ({} if dx is None else {"dx": dx})
+        own = {"y": outputs[0]} if outputs else {}
+        if dx is not None:
+            own["dx"] = dx
         layers = arguments(ARGUMENTS, given, x=x, dy=dy, d_w=d_weight, d_bias=d_bias, **own)
 
         def run(block: int, work: np.ndarray) -> None:
