@@ -166,9 +166,10 @@ class TaskContract:
             changed[part].reshape(-1).view(np.uint8)[-1] ^= 1
             assert data_hash(arrays | {"validation": tuple(changed)}) != source.hash
 
-    def test_is_the_same_when_mapped_from_disk(self, source):
+    def test_is_the_same_when_mapped_from_disk_and_written_once(self, source):
+        task = parse_task(source.spec)
         with tempfile.TemporaryDirectory() as folder:
-            prepared = prepare(parse_task(source.spec), source.folder, Path(folder))
+            prepared = prepare(task, source.folder, Path(folder))
             assert prepared.task == source.task
             assert prepared.data_hash == source.hash
             assert open_prepared(prepared.folder).facts == prepared.facts  # JSON values
@@ -182,13 +183,8 @@ class TaskContract:
                     assert isinstance(other, np.memmap)
                     assert other.dtype == array.dtype
                     np.testing.assert_array_equal(other, array)
-
-    def test_is_written_once(self, source):
-        task = parse_task(source.spec)
-        with tempfile.TemporaryDirectory() as folder:
-            first = prepare(task, source.folder, Path(folder))
             before = _state(Path(folder))
-            assert prepare(task, source.folder, Path(folder)) == first
+            assert prepare(task, source.folder, Path(folder)) == prepared
             assert _state(Path(folder)) == before
 
 

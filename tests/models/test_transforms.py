@@ -138,10 +138,10 @@ def test_compile_with_the_eager_backend(family):
 @pytest.mark.slow
 def test_a_compiled_net_takes_sequences_of_other_lengths():
     """From the second length on, the compiler sees the length as a symbol."""
-    model, _, x = net_and_inputs("dilated_rnn", {"dilations": (1, 3), "width": 4})
+    model, _, x = net_and_inputs("dilated_rnn", {"dilations": (3,), "width": 4})
     torch.compiler.reset()
     compiled = torch.compile(model, backend="eager")
-    for steps in (6, 5, 4):
+    for steps in (5, 4, 2):
         assert close(compiled(x[:, :steps]), model(x[:, :steps]), 1e-5)
     torch.compiler.reset()
 
