@@ -1,12 +1,15 @@
 """Figures of the papers of the newer cells and families, or of their public code, made again.
 
-    nice -n 19 python benchmarks/published.py [counts] [lem] [indrnn] [recall]
+    nice -n 19 python benchmarks/published.py [counts] [mamba] [lem] [indrnn] [recall]
 
 Each part prints one table; without a name, all do. Training here is a plain loop in torch, in the
 recipe of the paper or of its code, so that the nets are compared and not our harness.
 
 counts  parameters of the minimal cells as a share of the gated ones (Feng et al. 2024, section 3),
-        and of three nets of 128 units (Li et al. 2018, section 5.1)
+        of three nets of 128 units (Li et al. 2018, section 5.1), of the public model mamba-130m,
+        and of a layer of gated linear attention in public code (fla-org/flash-linear-attention)
+mamba   outputs and gradients of our selective_ssm beside those of the Mamba in Hugging Face's
+        transformers (pip install transformers), which has the same random weights
 lem     the FitzHugh-Nagumo system (Rusch et al. 2022, section 5): the next value of a fast variable
         at every step. Recipe and figures of the authors' code and log (tk-rusch/LEM)
 indrnn  the adding problem of 100 steps (Li et al. 2018, section 5.1); batches of 50, as in the
@@ -52,11 +55,76 @@ def counts() -> None:
     for family, depth, published in (("rnn", 1, "16K"), ("lstm", 1, "67K"), ("indrnn", 2, "17K")):
         net = configure(family, input_size=2, output_size=1, depth=depth, width=128)
         print(f"| {family}, {depth} x 128 | {published} | {count_parameters(net):,} |")
+    print("\n| | published | here |\n|---|---:|---:|")
+    block = _of_a_block("selective_ssm", width=768, states=16, expand=2, kernel=4)
+    # Their 25 norms have gains, which ours have not, and 50,280 symbols are embedded.
+    whole = 24 * block + 25 * 768 + 50_280 * 768
+    print(f"| mamba-130m, 24 blocks | 129,135,360 | {whole:,} |")
+    layer = _of_a_block("gla", width=1_024, heads=4, ratio=2) - 3 * 2 * 1_024**2
+    # Four norms of 256 share their gains, which ours have not. A bias of 1,024 is the paper's only.
+    print(f"| attention of a GLA layer of 1,024 | 4,219,648 | {layer - 1_024 + 256:,} |")
+
+
+def _of_a_block(family: str, **options: int) -> int:
+    one, two = (
+        count_parameters(configure(family, input_size=1, output_size=1, depth=depth, **options))
+        for depth in (1, 2)
+    )
+    return two - one
 
 
 def _of_the_layer(family: str, inputs: int, units: int) -> int:
     whole = configure(family, input_size=inputs, output_size=1, depth=1, width=units)
     return count_parameters(whole) - (units + 1)
+
+
+# Name in transformers -> ours. Their gains of the norms begin at one, and stay.
+MAMBA = {
+    "in_proj.weight": "in_weight", "x_proj.weight": "x_weight", "out_proj.weight": "out_weight",
+    "conv1d.weight": "conv_weight", "conv1d.bias": "conv_bias", "dt_proj.weight": "dt_weight",
+    "dt_proj.bias": "dt_bias", "A_log": "a_log", "D": "d",
+}  # fmt: skip
+
+
+def mamba(width: int = 64, depth: int = 3, steps: int = 200) -> None:
+    try:
+        from transformers import MambaConfig, MambaModel  # nothing else here needs it
+    except ImportError:
+        return print("left out: pip install transformers")
+    torch.manual_seed(0)
+    sizes = {"hidden_size": width, "num_hidden_layers": depth, "vocab_size": 2}
+    theirs = MambaModel(MambaConfig(**sizes, state_size=16, expand=2, conv_kernel=4)).double()
+    options = {"width": width, "depth": depth, "states": 16, "expand": 2, "kernel": 4}
+    net = build("selective_ssm", input_size=width, output_size=width, **options).double()
+    ours, pairs = dict(net.named_parameters()), []
+    for name, weight in theirs.named_parameters():
+        part, _, rest = name.partition(".mixer.")
+        if rest in MAMBA:
+            pairs.append((weight, ours[f"{part}.{MAMBA[rest]}"]))
+    with torch.no_grad():
+        for weight, own in pairs:
+            torch.nn.init.normal_(weight, std=0.3) if weight.dim() > 1 else None
+            # Their taps begin with the oldest step, ours with the newest.
+            own.copy_(weight.squeeze(1).flip(1) if weight.dim() == 3 else weight)
+        for name in ("encoder", "head"):  # theirs has none
+            ours[f"{name}.weight"].copy_(torch.eye(width).expand_as(ours[f"{name}.weight"]))
+            ours[f"{name}.bias"].zero_()
+    x_BTH = torch.randn(4, steps, width, dtype=torch.float64)
+    here, there = net(x_BTH), theirs(inputs_embeds=x_BTH, use_cache=False).last_hidden_state
+    weigh = torch.randn_like(here)
+    (here * weigh).sum().backward()
+    (there * weigh).sum().backward()
+    apart = [_apart(here, there)]
+    for weight, own in pairs:
+        wanted = weight.grad.squeeze(1).flip(1) if weight.dim() == 3 else weight.grad
+        apart.append(_apart(own.grad, wanted))
+    print("| | largest difference over largest value |\n|---|---:|")
+    print(f"| outputs of {steps} steps | {apart[0]:.1e} |")
+    print(f"| gradients of {len(pairs)} weights | {max(apart[1:]):.1e} |")
+
+
+def _apart(a: Tensor, b: Tensor) -> float:
+    return float(((a - b).abs().max() / b.abs().max()).detach())
 
 
 def lem(epochs: int = 400, published: float = 0.0023766) -> None:
@@ -199,7 +267,7 @@ def _batches(rows: Tensor) -> Iterator[Tensor]:
     return iter(rows.split(250))
 
 
-PARTS = {"counts": counts, "lem": lem, "indrnn": indrnn, "recall": recall}
+PARTS = {"counts": counts, "mamba": mamba, "lem": lem, "indrnn": indrnn, "recall": recall}
 
 
 def main() -> None:
