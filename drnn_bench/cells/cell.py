@@ -26,21 +26,32 @@ State = tuple[Tensor, ...]  # one [.., H] for each state variable; the first is 
 Weights = tuple[Tensor, ...]  # in the order of `Cell.shapes`
 
 
+Shares = tuple[tuple[float, float, float], ...]
+BESIDE_A_LOOP: Shares = ((32, 0, 0), (64, 0.25, 0.25), (math.inf, 0.5, 0.5))
+BESIDE_TORCHS_OWN: Shares = (
+    (20, 0, 0.05),
+    (32, 0.05, 0.25),
+    (64, 0.5, 0.5),
+    (math.inf, 0.75, 0.75),
+)
+
+
 @dataclass(frozen=True)
 class Fused:
     """The fused kernel of a cell (kernels/fused_cells.py).
 
     name:        its entry in KERNELS there
     gates, work: rows that it needs for each unit, of what backward reads and of gate gradients
-    pays:        pairs (units, share): for up to so many units, it is faster than torch's kernel
-                 where the sequences fill at least this share of its blocks' columns
-                 (benchmarks/kernels.py)
+    pays:        (units, share in training, share in inference): for up to so many units, it is
+                 faster than torch's path where the sequences fill at least this share of its
+                 blocks' columns (benchmarks/scale.py). Few sequences need more where torch has a
+                 kernel of its own than where it loops over the steps
     """
 
     name: str
     gates: int
     work: int
-    pays: tuple[tuple[float, float], ...] = ((32, 0.0), (64, 0.25), (float("inf"), 0.5))
+    pays: Shares = BESIDE_A_LOOP
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from drnn_bench.cells import inits
-from drnn_bench.cells.cell import Cell, Fused, State, Weights
+from drnn_bench.cells.cell import BESIDE_TORCHS_OWN, Cell, Fused, State, Weights
 from drnn_bench.cells.torch_kernels import run
 
 
@@ -27,7 +27,7 @@ class GRU(Cell):
     summary = "gated recurrent unit, torch's form (Cho et al. 2014)"
     gates = 3
     inits = ("orthogonal", "uniform", "paper", "chrono")
-    fused = Fused("gru", gates=4, work=4)
+    fused = Fused("gru", gates=4, work=4, pays=BESIDE_TORCHS_OWN)
 
     def initialise(self, weights: Weights, init: str, memory: float | None = None) -> None:
         units, bias = self.units(weights), weights[2]

@@ -8,6 +8,7 @@ while it trains; here the weights are free.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -25,7 +26,7 @@ class IndRNN(Cell):
     summary = "units that read only their own state, through a ReLU (Li et al. 2018)"
     gates = 1
     inits = ("orthogonal", "uniform", "chrono")
-    fused = Fused("indrnn", gates=0, work=2, pays=((float("inf"), 0.25),))
+    fused = Fused("indrnn", gates=0, work=2, pays=((math.inf, 0.25, 0.25),))
 
     def shapes(self, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
         return {"w_ih": (units, inputs), "u": (units,), "bias": (units,)}

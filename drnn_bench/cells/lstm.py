@@ -8,6 +8,7 @@ Gate order is torch's: i, f, g, o.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -34,7 +35,9 @@ class LSTM(Cell):
     states = 2
     inits = ("orthogonal", "uniform", "paper", "chrono")
     # Of torch's kernels, this is the fastest.
-    fused = Fused("lstm", gates=4, work=4, pays=((8, 0.25), (48, 0.75), (float("inf"), 0.95)))
+    fused = Fused(
+        "lstm", gates=4, work=4, pays=((8, 0.25, 0.25), (64, 0.5, 0.75), (math.inf, 0.75, 0.75))
+    )
 
     def initialise(self, weights: Weights, init: str, memory: float | None = None) -> None:
         (w_ih, w_hh, bias), units = weights, self.units(weights)

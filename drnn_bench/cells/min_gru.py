@@ -27,7 +27,7 @@ class MinGRU(Cell):
     summary = "gates that do not read the state, linear in it (Feng et al. 2024)"
     gates = 2
     inits = ("orthogonal", "uniform", "chrono")
-    fused = Fused("min_gru", gates=2, work=2, pays=((float("inf"), 0.25),))
+    fused = Fused("min_gru", gates=2, work=2, pays=((math.inf, 0.25, 0.25),))
 
     def shapes(self, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
         return {"weight": (2 * units, inputs), "bias": (2 * units,)}  # z, then n

@@ -29,7 +29,7 @@ class MinLSTM(Cell):
     summary = "normalised gates that do not read the state (Feng et al. 2024)"
     gates = 3
     inits = ("orthogonal", "uniform", "chrono")
-    fused = Fused("min_lstm", gates=4, work=3, pays=((float("inf"), 0.25),))
+    fused = Fused("min_lstm", gates=4, work=3, pays=((math.inf, 0.25, 0.25),))
 
     def shapes(self, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
         return {"weight": (3 * units, inputs), "bias": (3 * units,)}  # f, i, n

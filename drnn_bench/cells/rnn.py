@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from drnn_bench.cells import inits
-from drnn_bench.cells.cell import Cell, Fused, State, Weights
+from drnn_bench.cells.cell import BESIDE_TORCHS_OWN, Cell, Fused, State, Weights
 from drnn_bench.cells.torch_kernels import run
 
 
@@ -19,7 +19,7 @@ class RNN(Cell):
     summary = "a tanh layer (Elman 1990)"
     gates = 1
     inits = ("orthogonal", "uniform", "paper", "identity")
-    fused = Fused("rnn", gates=0, work=1)
+    fused = Fused("rnn", gates=0, work=1, pays=BESIDE_TORCHS_OWN)
 
     def initialise(self, weights: Weights, init: str, memory: float | None = None) -> None:
         if init == "paper":

@@ -177,19 +177,24 @@ def _choose(cell: Cell, x_TBI: Tensor, weights: Sequence[Weights]) -> str:
         return name
     if cell.fused is None or x_TBI.device.type != "cpu" or weights[0][0].dtype != torch.float32:
         return "torch"
-    if observed([x_TBI, *(w for layer in weights for w in layer)]):
+    tensors = [x_TBI, *(w for layer in weights for w in layer)]
+    if observed(tensors):
         return "torch"
     if (name == "auto" and steps < SHORT) or not fused_runs():
         return "torch"
-    return "fused" if name == "fused" or _pays(cell, cell.fused, batch, weights) else "torch"
+    if name == "fused":
+        return name
+    trained = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    units = max(map(cell.units, weights))
+    return "fused" if _pays(cell.fused, units, batch, trained) else "torch"
 
 
-def _pays(cell: Cell, fused: Fused, batch: int, weights: Sequence[Weights]) -> bool:
+def _pays(fused: Fused, units: int, batch: int, trained: bool) -> bool:
     from drnn_bench.kernels.registers import COLUMNS
 
-    units = max(map(cell.units, weights))
     share = batch / (-(-batch // COLUMNS) * COLUMNS)
-    return share >= next(least for most, least in fused.pays if units <= most)
+    training, inference = next(least for most, *least in fused.pays if units <= most)
+    return share >= (training if trained else inference)
 
 
 @lru_cache

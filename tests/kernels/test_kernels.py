@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from drnn_bench import kernels
 from drnn_bench.cells.gru import GRU
 from drnn_bench.cells.lem import LEM
+from drnn_bench.cells.lstm import LSTM
 from drnn_bench.cells.min_gru import MinGRU
 from drnn_bench.cells.min_lstm import MinLSTM
 from drnn_bench.cells.rnn import RNN
@@ -245,6 +246,21 @@ def test_the_choice_is_by_dtype_and_batch_and_can_be_forced():
         assert kernels.used() == name
     with pytest.raises(UserError, match="fusd"), kernels.forced("fusd"):
         pass
+
+
+def test_the_choice_knows_whether_a_net_is_trained():
+    """torch's LSTM is faster in inference, not in training."""
+    fused_or_skip("fused")
+    weights = weights_of(LSTM(), (2, 32))[0]
+    x = torch.randn(8, 32, 2)
+    for trained, chosen in ((True, "fused"), (False, "torch")):
+        kernels.used()
+        kernels.scan(LSTM(), x, tuple(w.detach().requires_grad_(trained) for w in weights))
+        assert kernels.used() == chosen
+    with torch.no_grad():
+        kernels.used()
+        kernels.scan(LSTM(), x, tuple(w.detach().requires_grad_() for w in weights))
+        assert kernels.used() == "torch"
 
 
 CALL = """
