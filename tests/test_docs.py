@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
 import pytest
 
+from drnn_bench.cli.examples import EXAMPLES
 from drnn_bench.models.names import FAMILIES
 from tests.support.command import ENV, ROOT
 
@@ -34,6 +36,16 @@ def test_every_link_of_a_page_leads_to_a_file(page):
     local = [link for link in links if "://" not in link]
     folder = (ROOT / page).parent
     assert [link for link in local if not (folder / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", *DOCS, "the helps"])
+def test_what_a_page_describes_and_lists_can_be(page, typed):
+    """The commands that need no data and no run."""
+    helps = "\n".join(line for lines in EXAMPLES.values() for line in lines)
+    text = helps if page == "the helps" else (ROOT / page).read_text()
+    line = r"^(?:    )?bench ((?:describe|ls (?!data)|new) .*?)(?: +#.*)?$"
+    for words in re.findall(line, text, re.MULTILINE):
+        typed(*shlex.split(words))
 
 
 def test_readme_names_every_page():

@@ -90,7 +90,10 @@ def _command(words: list[str]) -> int:
         say_error(str(stopped))
         return stopped.code
     except typer.TyperException as error:  # a word of the command line that typer refuses
-        say_error(" ".join(error.format_message().split()) + " (--help shows what there is)")
+        said = " ".join(error.format_message().split())
+        if "--plugin" in words and said.startswith("No such option: --plugin"):
+            said = "--plugin stands before the command: bench --plugin FILE run ..."
+        say_error(said + " (--help shows what there is)")
         return error.exit_code
     except UserError as error:
         say_error(str(error))

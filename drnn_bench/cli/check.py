@@ -22,12 +22,15 @@ def check(
     from drnn_bench.testing.checks import FAILED, LEFT_OUT, PASSED, check_file
 
     check_data_dir(data_dir)
-    done = []
+    done, said = [], set()
     for one in check_file(file, data_dir):
         if not as_json:
             if not done or (done[-1].kind, done[-1].name) != (one.kind, one.name):
                 say(f"{one.kind} {one.name}")
-            say(f"  {one.result:<8}  {one.check}" + (f": {one.why}" if one.why else ""))
+            again = one.result == FAILED and (one.name, one.why) in said  # one cause may fail many
+            why = "as above" if again else one.why
+            said.add((one.name, one.why))
+            say(f"  {one.result:<8}  {one.check}" + (f": {why}" if why else ""))
         done.append(one)
     if as_json:
         print(json.dumps([dataclasses.asdict(one) for one in done], indent=2))

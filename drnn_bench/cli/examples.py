@@ -16,7 +16,7 @@ EXAMPLES = {
         "bench compare --runs-dir leaderboards --base gru",
     ),
     "describe": (
-        "bench describe dilated_rnn cell=gru depth=9 --budget 20k",
+        "bench describe dilated_rnn cell=gru depth=9 --task pixel_mnist --budget 20k",
         "bench describe lstm depth=1 width=64 --task copy_memory:T=1000 --json",
     ),
     "measure": (

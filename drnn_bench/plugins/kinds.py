@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
+from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from drnn_bench.errors import UserError
@@ -77,7 +78,24 @@ def check(cls: type[Extension], where: str) -> None:
         has_default = field.default is not MISSING or field.default_factory is not MISSING
         if not has_default and field.name not in inherited:
             raise UserError(f"{where}: option {field.name} needs a default")
+    _check_spelling(cls, base, where)
     cls.check_class(where)
+
+
+def _check_spelling(cls: type, base: type, where: str) -> None:
+    """Raises UserError for a name that is nearly that of a fact of the kind: nobody would read it.
+    A class may have other names of its own."""
+    facts = [
+        name
+        for of in base.__mro__
+        for name in (*vars(of).get("__annotations__", ()), *vars(of))
+        if not name.startswith("_")
+    ]
+    for name in vars(cls):
+        near = get_close_matches(name, facts, n=1, cutoff=0.9)
+        misspelt = near and name not in facts and len(name) >= 8
+        if misspelt and name.islower() and not name.startswith("_"):
+            raise UserError(f"{where}: {name} is unknown; did you mean {near[0]}?")
 
 
 def is_name(name: Any) -> bool:

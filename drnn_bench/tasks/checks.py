@@ -29,6 +29,7 @@ def check_arrays(task: Task, arrays: Arrays) -> None:
             f"task {task.name}: gives the splits {', '.join(map(str, arrays))}; "
             f"expected {', '.join(SPLITS)}"
         )
+    _check_scaling(task)
     for split in SPLITS:
         where = f"task {task.name}, {split}"
         if len(arrays[split]) not in (2, 3):
@@ -56,10 +57,23 @@ def check_target_type(dtype: np.dtype, form: TargetForm, where: str) -> None:
     if form.kind == "binary" and dtype.kind not in "biu" and dtype != np.float32:
         raise UserError(f"{where}: targets are {dtype}; expected 0 or 1 for loss_function bce")
     if form.kind in ("real", "quantiles") and dtype != np.float32:
+        classes = ": whole numbers as classes need loss_function cross_entropy"
         raise UserError(
-            f"{where}: targets are {dtype}; expected float32, real numbers: whole numbers as "
-            f"classes need loss_function cross_entropy"
+            f"{where}: targets are {dtype}; expected float32, real numbers"
+            + classes * (dtype.kind in "biu")
         )
+
+
+def _check_scaling(task: Task) -> None:
+    """A number for all targets, or one for each."""
+    count = task.target_form.targets
+    for fact in ("target_offset", "target_scale"):
+        size = np.size(getattr(task, fact))
+        if task.target_form.kind in ("real", "quantiles") and size not in (1, count):
+            raise UserError(
+                f"task {task.name}: {fact} has {size} numbers; expected one, or one for each of "
+                f"the {count} targets"
+            )
 
 
 def _check_inputs(where: str, task: Task, x: np.ndarray) -> None:

@@ -17,7 +17,7 @@ from drnn_bench.cells.registry import cell_names, find_cell
 from drnn_bench.kernels import reference
 from drnn_bench.models.layers import RecurrentLayer
 from drnn_bench.testing.costs import MacCounter
-from drnn_bench.testing.nets import close
+from drnn_bench.testing.nets import close, wrong_gradients
 from drnn_bench.testing.stand_ins import fixture
 
 I, H, B, T = 3, 5, 2, 17  # noqa: E741
@@ -40,10 +40,28 @@ class CellContract:
         assert cell == find_cell(cell.name)
         assert len(cell.summary.splitlines()) == 1
 
+    def test_a_step_gives_its_states(self, cell):
+        _, weights, state = _case(cell, 1)
+        before = 2 * state if cell.reads_last else state
+        given = cell.step(_normal(1, B, cell.gates * H), before, weights)
+        shapes = [tuple(t.shape) for t in given] if isinstance(given, tuple) else type(given)
+        wanted = [(1, B, H)] * cell.states
+        assert shapes == wanted, (
+            f"a step must give a tuple of `states` = {cell.states} tensors [.., H], here {wanted}; "
+            f"got {shapes}"
+        )
+
     def test_the_input_weights_come_first_and_the_bias_last(self, cell):
-        shapes = [*cell.shapes(I, H).values()]
-        assert shapes[0] == (cell.gates * H, I)
-        assert len(shapes[-1]) == 1
+        shapes = [*cell.shapes(I, H).items()]
+        (first, of_inputs), (last, of_bias) = shapes[0], shapes[-1]
+        assert of_inputs == (cell.gates * H, I), (
+            f"{first} comes first in `shapes`, with {of_inputs}; the weights of the inputs must, "
+            f"[gates * H, I] = {(cell.gates * H, I)}"
+        )
+        assert of_bias == (cell.gates * H,), (
+            f"{last} comes last in `shapes`, with {of_bias}; the bias must, "
+            f"[gates * H] = {(cell.gates * H,)}"
+        )
 
     def test_a_layer_has_the_parameters_that_the_cell_says(self, cell):
         layer = RecurrentLayer(cell, I, H)
@@ -61,7 +79,10 @@ class CellContract:
                 total = torch.stack([t.sin().sum() for t in (y, *left)]).sum()
                 outcomes.append([y, *left, *torch.autograd.grad(total, (x, *weights, *state))])
             for slow, fast in zip(*outcomes, strict=True):
-                assert close(fast, slow, 1e-10)
+                assert close(fast, slow, 1e-10), (
+                    f"`scan` of dilation {dilation} gives other outputs, states or gradients than "
+                    "`step`, repeated"
+                )
 
     def test_the_state_is_that_of_the_last_steps(self, cell):
         """One [s, B, H] for each state variable, the oldest first; the first is the output."""
@@ -93,10 +114,11 @@ class CellContract:
                 y, left = kernels.scan(cell, x, own, 2, before)
             return (y, *left)
 
-        # `fast_mode` compares along one random direction per tensor.
-        torch.manual_seed(1)
-        call = (x[:5].detach().requires_grad_(), *weights, *state)
-        assert torch.autograd.gradcheck(outputs, call, fast_mode=True)
+        given = {"the inputs": x[:5].detach().requires_grad_()}
+        given |= dict(zip(cell.shapes(I, H), weights, strict=True))
+        given |= {f"state {i}": before for i, before in enumerate(state)}
+        wrong = wrong_gradients(outputs, given)
+        assert not wrong, f"differences show another gradient of {', '.join(wrong)}"
 
     def test_single_precision_is_near_double(self, cell):
         x, weights, state = _case(cell, 3)
@@ -110,7 +132,8 @@ class CellContract:
         x, _, state = _case(cell, 1)
         with torch.no_grad(), MacCounter(layer) as counter:
             reference.scan(cell, x[:1, :1], layer.weights, 1, tuple(t[:, :1] for t in state))
-        assert counter.macs == cell.macs(I, H)
+        claimed = cell.macs(I, H)
+        assert claimed == counter.macs, f"claimed {claimed:,}, counted {counter.macs:,}"
 
     def test_each_initialisation_fills_every_weight_and_can_be_repeated(self, cell):
         for init in cell.inits:

@@ -38,10 +38,12 @@ from drnn_bench.testing.nets import (
     architecture_of,
     close,
     doubled,
+    gradient,
     long_tensors,
     make,
     operations,
     seen_spans,
+    wrong_gradients,
     wrong_inputs,
 )
 from drnn_bench.testing.stand_ins import fixture, left_out, near, refusal
@@ -110,9 +112,11 @@ class FamilyContract:
                     x = torch.randn(2, length, INPUTS, dtype=torch.float64, requires_grad=True)
                     y = model(x, last=last) if alone else model(x)[:, -last:]
                     y.sin().sum().backward()
-                    grads.append([y.detach(), x.grad, *(p.grad for p in model.parameters())])
+                    grads.append([y.detach(), gradient(x), *map(gradient, model.parameters())])
                 for whole, part in zip(*grads, strict=True):
-                    assert close(part, whole, 1e-10)
+                    assert close(part, whole, 1e-10), (
+                        f"of {length} steps, the last {last} alone or their gradients differ"
+                    )
 
     def test_chunks_of_any_size_give_what_one_pass_gives(self, family, options):
         model = doubled(make(family, options))
@@ -124,7 +128,9 @@ class FamilyContract:
                     for chunk in x.split(sizes, dim=1):
                         y, state = model.stream(chunk, state)
                         parts.append(y)
-                assert close(torch.cat(parts, 1), model(x), 1e-10)
+                assert close(torch.cat(parts, 1), model(x), 1e-10), (
+                    f"`stream` gives other outputs than `forward`: chunks of {sizes[:6]}... steps"
+                )
 
     def test_a_step_is_a_function_of_tensors(self, family, options):
         """What an export to ONNX is made of (models/plain_step.py)."""
@@ -186,9 +192,10 @@ class FamilyContract:
             weights = dict(zip(names, parameters, strict=True))
             return torch.func.functional_call(model, weights, (x,))
 
-        # `fast_mode` compares along one random direction per tensor.
-        torch.manual_seed(1)
-        assert torch.autograd.gradcheck(outputs, (x, *parameters), fast_mode=True)
+        wrong = wrong_gradients(
+            outputs, {"the inputs": x, **dict(zip(names, parameters, strict=True))}
+        )
+        assert not wrong, f"differences show another gradient of {', '.join(wrong)}"
 
     def test_single_precision_is_near_double(self, family, options):
         results = []
@@ -200,7 +207,7 @@ class FamilyContract:
             y = model(given)
             assert y.dtype == given.dtype
             y.sin().sum().backward()
-            results.append([y.detach(), given.grad, *(p.grad for p in model.parameters())])
+            results.append([y.detach(), gradient(given), *map(gradient, model.parameters())])
         for part, whole in zip(*results, strict=True):
             assert close(part.to(whole.dtype), whole, 1e-3)
 
@@ -247,7 +254,8 @@ class FamilyContract:
     def test_counted_parameters_are_those_of_the_built_model(self, family, options):
         model = make(family, options)
         counted = count_parameters(architecture_of(family, options))
-        built = sum(p.numel() for p in model.parameters())
+        real = [torch.view_as_real(p) if p.is_complex() else p for p in model.parameters()]
+        built = sum(p.numel() for p in real)
         assert counted == built, f"counted {counted:,} parameters, built {built:,}"
 
     def test_a_budget_finds_a_width_that_meets_it(self, family, options):
@@ -259,6 +267,21 @@ class FamilyContract:
         solved = solve_width(family, shape, input_size=INPUTS, output_size=OUTPUTS, budget=budget)
         assert LEAST * budget <= count_parameters(solved) <= budget
         assert min(solved.widths) >= 32
+
+    def test_layers_may_have_unequal_widths(self, family, options):
+        """As a budget gives them, where no equal width meets it."""
+        layers = architecture_of(family, options).layers
+        if layers == 1 or architecture_of(family, options).equal_widths:
+            return  # all have the same
+        widths = (7, *[6] * (layers - 1))
+        try:
+            y = make(family, {**options, "width": widths})(torch.randn(2, 9, INPUTS))
+        except Exception as error:
+            raise AssertionError(
+                f"widths {widths} fail ({type(error).__name__}: {error}); layer i has "
+                "`self.widths[i]`, and a net whose layers must be alike says `equal_widths = True`"
+            ) from error
+        assert y.shape == (2, 9, OUTPUTS)
 
     def test_the_same_seed_gives_the_same_weights(self, family, options):
         pairs = zip(make(family, options).parameters(), make(family, options).parameters(),
@@ -329,3 +352,5 @@ class FamilyContract:
         for draw in drawn:
             assert LEAST * 20_000 <= count_parameters(draw.config) <= 20_000
             assert draw.learning_rate > 0
+            y = draw.config.build()(torch.randn(2, 3, 1))
+            assert y.shape == (2, 3, 10)

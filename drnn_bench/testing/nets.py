@@ -5,6 +5,7 @@ Legend: B batch, T steps, I inputs, O outputs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,28 @@ def long_tensors(state: Any) -> list[Tensor]:
     many = isinstance(state, list | tuple)
     parts = state.values() if isinstance(state, dict) else state if many else []
     return [tensor for part in parts for tensor in long_tensors(part)]
+
+
+def gradient(tensor: Tensor) -> Tensor:
+    """Of a tensor; zeros where nothing depends on it."""
+    return torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+
+
+def wrong_gradients(outputs: Callable[..., Any], given: dict[str, Tensor]) -> list[str]:
+    """The names of those whose gradients are not what differences of `outputs(*given)` show, along
+    one random direction of each."""
+
+    def right(tensors: list[Tensor]) -> bool:
+        torch.manual_seed(1)
+        return torch.autograd.gradcheck(outputs, tensors, fast_mode=True, raise_exception=False)
+
+    if right([*given.values()]):
+        return []
+    alone = {
+        name: [t.detach().requires_grad_(other == name) for other, t in given.items()]
+        for name in given
+    }
+    return [name for name, tensors in alone.items() if not right(tensors)] or [*given]
 
 
 def close(a: Tensor, b: Tensor, tolerance: float) -> bool:

@@ -228,6 +228,7 @@ def test_describe_answers_without_training(typed):
         ("describe dilated_rnn depth=0 width=3 --task pixel_mnist", "depth must be"),
         ("describe dilated_rnn depth=x width=3 --task pixel_mnist", "a whole number"),
         ("describe lstm width=3", "--task"),
+        ("run --plugin mine.py", "--plugin stands before the command: bench --plugin FILE run"),
         ("describe lstm --task pixel_mnist", "width or budget"),
         ("nothing", "No such command"),
     ],

@@ -266,6 +266,10 @@ WRONG = {
     "a fact as option": (
         changed("tone.py", "    version = 1", "    version: int = 1"), "version is no option",
     ),
+    "a misspelt fact": (
+        changed("tone.py", "    metric =", "    solved_att = 0.9\n    metric ="),
+        "class Tone: solved_att is unknown; did you mean solved_at?",
+    ),
     "no default": (changed("tone.py", "T: int = 64", "T: int"), "option T needs a default"),
     "ours": (
         changed("tone.py", 'name = "tone"', 'name = "pixel_digits"'),

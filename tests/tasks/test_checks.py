@@ -69,6 +69,11 @@ class RealEveryStep(Real):
     scored: ClassVar[int] = T
     output_size: ClassVar[int] = 1
     target_offset: ClassVar[float] = 0.0
+    target_scale: ClassVar[float] = 2.0
+
+
+class ThreeScales(Real):
+    target_scale: ClassVar[tuple[float, ...]] = (1.0, 2.0, 3.0)
 
 
 class Binary(Given):
@@ -111,6 +116,11 @@ def test_what_is_right_passes(case):
 
 
 WRONG = {
+    "three scales of two targets": (
+        ThreeScales,
+        (X, Y2),
+        "target_scale has 3 numbers; expected one",
+    ),
     "real targets": (Given, (X, Y + 0.5), "given, train: targets are float64; expected classes"),
     "real targets that are whole": (Given, (X, Y.astype(np.float32)), "targets are float32"),
     "real targets of each step": (EveryStep, (X, PER_STEP * 1.0), "targets are float64"),

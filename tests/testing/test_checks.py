@@ -86,7 +86,11 @@ FAULTS = {
     ),
     "gradient": (
         "(1 - rate)[None", "(1 - rate).detach()[None",
-        "the_gradients_are_what_differences_show", "GradcheckError",
+        "the_gradients_are_what_differences_show", "another gradient of layers.0.rate",
+    ),
+    "widths": (
+        "(self.input_size, *self.widths)", "(self.input_size, *[self.width] * self.depth)",
+        "layers_may_have_unequal_widths", "says `equal_widths = True`",
     ),
     "parameters": (
         "        nn.init.x", "        self.rate.requires_grad = False\n        nn.init.x",

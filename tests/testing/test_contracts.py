@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 from drnn_bench import plugins
+from drnn_bench.models.budget import count_parameters
+from drnn_bench.models.build import configure
 from drnn_bench.testing import CellContract, FamilyContract, TaskContract
 from drnn_bench.testing.checks import FAILED, LEFT_OUT, PASSED, checks_of, run_check
 from drnn_bench.testing.tasks import Source
@@ -98,6 +100,15 @@ class Unconjugated(torch.autograd.Function):
         dh = linear_scan(ahead.flip(0), grad.flip(0)).flip(0)
         return dh * torch.cat([h0.unsqueeze(0), h[:-1]]), dh, dh[0] * a[0]
 """
+
+
+def test_a_complex_parameter_counts_as_two(tmp_path, monkeypatch):
+    path = tmp_path / "my_lru.py"
+    monkeypatch.setenv(plugins.VARIABLE, str(path))
+    path.write_text(LRU)
+    net = configure("my_lru", input_size=3, output_size=4, depth=2, width=5)
+    real = sum(p.numel() * (1 + p.is_complex()) for p in net.build().parameters())
+    assert count_parameters(net) == real > sum(p.numel() for p in net.build().parameters())
 
 
 def test_a_family_of_complex_numbers_keeps_the_contract_and_wrong_gradients_do_not(
