@@ -51,8 +51,8 @@ def points() -> list[dict[str, int]]:
     return [*lengths, *depths, *(MIDDLE | {"B": batch, "H": width} for batch, width in sizes)]
 
 
-def contenders(cell: str, point: dict[str, int]) -> tuple[dict[str, Callable], str]:
-    """Kernel -> a training step or inference; and the kernel that is chosen."""
+def contenders(cell: str, point: dict[str, int]) -> tuple[dict[str, Callable], dict[bool, str]]:
+    """Kernel -> a training step or inference; and what is chosen, in training and not."""
     torch.manual_seed(0)
     x = torch.randn(point["B"], point["T"], 1)
     options = {"cell": cell, "width": point["H"], "depth": point["L"]}
@@ -66,9 +66,12 @@ def contenders(cell: str, point: dict[str, int]) -> tuple[dict[str, Callable], s
 
         return run
 
-    kernels.used()
-    net(x)
-    chosen = str(kernels.used())
+    chosen = {}
+    for train in (True, False):
+        with torch.set_grad_enabled(train):
+            kernels.used()
+            net(x)
+            chosen[train] = str(kernels.used())
     weights = list(net.parameters())
     return {name: timing.both(forced(name), weights) for name in ("fused", "torch")}, chosen
 
@@ -91,11 +94,15 @@ def main() -> None:
         fused.ready(cell)
         for point in points():
             runs, chosen = contenders(cell, point)
-            cells = [cell, *(f"{point[name]:,}" for name in MIDDLE), chosen]
+            cells = [
+                cell,
+                *(f"{point[name]:,}" for name in MIDDLE),
+                "/".join(dict.fromkeys(chosen.values())),
+            ]
             for train in (True, False):
                 bound = timing.floor(cell, tuple(point[n] for n in "TBHL"), train, rate)
                 seconds = timing.interleaved(runs, train)
-                cells += figures(seconds, chosen, math.prod(point.values()), bound)
+                cells += figures(seconds, chosen[train], math.prod(point.values()), bound)
             print(f"| {' | '.join(cells)} |", flush=True)
 
 

@@ -36,8 +36,9 @@ class LSTM(Cell):
     inits = ("orthogonal", "uniform", "paper", "chrono")
     # Of torch's kernels, this is the fastest.
     fused = Fused(
-        "lstm", gates=4, work=4, pays=((8, 0.25, 0.25), (64, 0.5, 0.75), (math.inf, 0.75, 0.75))
-    )
+        "lstm", gates=4, work=4,
+        pays=((8, 0.25, 0.25), (20, 0.5, 0.5), (64, 0.5, 0.75), (math.inf, 0.75, 0.75)),
+    )  # fmt: skip
 
     def initialise(self, weights: Weights, init: str, memory: float | None = None) -> None:
         (w_ih, w_hh, bias), units = weights, self.units(weights)

@@ -82,12 +82,15 @@ def stack(
     rows = [None if taken is None else np.ascontiguousarray(taken) for taken in rows]
     steps = next((len(r) for r in reversed(rows) if r is not None), size(x_TBI.shape[0]))
     last = steps if last is None else last
-    name = _choose(cell, x_TBI, weights)
+    folds = not (return_states or states or cell.reads_last or any(r is not None for r in rows))
+    name = _choose(cell, x_TBI, weights, dilations if folds else None)
     note_use(name)
     if name == "fused":
-        from drnn_bench.kernels import fused
+        from drnn_bench.kernels import folded, fused
 
         layers = [cell.fused_weights(layer) for layer in weights]
+        if folds:
+            return folded.stack(cell, x_TBI, layers, dilations, last), []
         return fused.stack(cell, x_TBI, layers, dilations, rows, last, states, return_states)
     run = torch_scan.scan if name == "torch" else reference.scan
     h_TBH, after = one_hot(x_TBI, weights[0][0]), []
@@ -168,7 +171,10 @@ def to_compile(model: torch.nn.Module) -> list[str]:
     return sorted(name for name in names if not is_compiled(name))
 
 
-def _choose(cell: Cell, x_TBI: Tensor, weights: Sequence[Weights]) -> str:
+def _choose(
+    cell: Cell, x_TBI: Tensor, weights: Sequence[Weights], folds: Sequence[int] | None = None
+) -> str:
+    """`folds`: the dilations of layers whose chains may lie side by side."""
     name = wanted()
     steps, batch, *_ = x_TBI.shape
     if pointwise():
@@ -186,15 +192,21 @@ def _choose(cell: Cell, x_TBI: Tensor, weights: Sequence[Weights]) -> str:
         return name
     trained = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     units = max(map(cell.units, weights))
-    return "fused" if _pays(cell.fused, units, batch, trained) else "torch"
+    return "fused" if _pays(cell.fused, units, _filled(steps, batch, folds), trained) else "torch"
 
 
-def _pays(fused: Fused, units: int, batch: int, trained: bool) -> bool:
+def _pays(fused: Fused, units: int, filled: float, trained: bool) -> bool:
+    training, inference = next(least for most, *least in fused.pays if units <= most)
+    return filled >= (training if trained else inference)
+
+
+def _filled(steps: int, batch: int, folds: Sequence[int] | None) -> float:
+    """The share of the blocks' columns that sequences fill, on average over the work."""
+    from drnn_bench.kernels import folded
     from drnn_bench.kernels.registers import COLUMNS
 
-    share = batch / (-(-batch // COLUMNS) * COLUMNS)
-    training, inference = next(least for most, *least in fused.pays if units <= most)
-    return share >= (training if trained else inference)
+    chains = folded.folds(folds, steps, batch) if folds else [1]
+    return batch * len(chains) / (COLUMNS * sum(folded.work(batch, n) for n in chains))
 
 
 @lru_cache

@@ -32,12 +32,18 @@ OUTPUTS, GRADIENTS = 2e-6, 1e-5  # largest error over the largest magnitude of a
 def run(name, cell, x, weights, dilations, states=None, dtype=torch.float32, **options):
     """Outputs and states, and the gradients of a sum over both of everything that went in."""
     copy = lambda t: t.detach().to(dtype).requires_grad_()  # noqa: E731
-    x, weights = copy(x), [tuple(map(copy, layer)) for layer in weights]
+    x = copy(x) if x.is_floating_point() else x
+    weights = [tuple(map(copy, layer)) for layer in weights]
     states = states and [tuple(map(copy, state)) for state in states]
     with kernels.forced(name):
         y, left = kernels.stack(cell, x, weights, dilations, states=states, **options)
+    left = left if options.get("return_states", True) else []  # some kernels give them all the same
     out = [y, *(t for state in left for t in state)]
-    into = [x, *(t for layer in weights for t in layer), *(t for s in states or () for t in s)]
+    into = [
+        *[x][: x.requires_grad],
+        *(t for layer in weights for t in layer),
+        *(t for s in states or () for t in s),
+    ]
     into = [t for t in into if t.numel()]
     grads = torch.autograd.grad(sum((t * t).sin().sum() for t in out), into)
     return [t.detach().double() for t in out], [g.double() for g in grads]
@@ -87,6 +93,48 @@ def test_a_stack_of_any_shape(name, cell, steps, batch, inputs, units, seed, car
     slow = run("reference", *call, rows=rows, last=last, dtype=torch.float64)
     assert_close(outputs, slow[0], OUTPUTS)
     assert_close(gradients, slow[1], GRADIENTS)
+
+
+@settings(max_examples=40)
+@given(
+    cell=st.sampled_from(CELLS),
+    steps=st.integers(16, 150),
+    batch=st.sampled_from([1, 3, 16, 31, 48, 100]),
+    first=st.sampled_from([1, 2, 3, 6]),
+    factors=st.lists(st.sampled_from([1, 2, 3, 4, 1.5]), min_size=1, max_size=3),
+    symbols=st.booleans(),
+    data=st.data(),
+)
+def test_chains_of_a_sequence_lie_side_by_side(cell, steps, batch, first, factors, symbols, data):
+    """Where no state is carried, which is how nets are trained."""
+    fused_or_skip("fused")
+    torch.manual_seed(steps)
+    dilations = [first]
+    for factor in factors:
+        dilations.append(max(1, int(dilations[-1] * factor)))
+    x = torch.randint(2, (steps, batch)) if symbols else torch.randn(steps, batch, 2)
+    weights = weights_of(cell, (2, 5, 3, 4, 2)[: len(dilations) + 1])
+    last = data.draw(st.integers(1, steps))
+    options = {"last": last, "return_states": False}
+    outputs, gradients = run("fused", cell, x, weights, dilations, **options)
+    slow = run("reference", cell, x, weights, dilations, **options, dtype=torch.float64)
+    # Rounding grows over 150 steps; a chain in the wrong place is wrong by the size of the numbers.
+    assert_close(outputs, slow[0], 1e-4)
+    assert_close(gradients, slow[1], 1e-4)
+
+
+def test_how_many_chains_lie_side_by_side():
+    fused_or_skip("fused")
+    from drnn_bench.kernels.folded import folds
+
+    powers = [2**i for i in range(6)]
+    assert folds(powers, 784, 64) == [1] * 6
+    assert folds(powers, 784, 32) == [1] + [2] * 5
+    assert folds(powers, 784, 16) == [1, 2] + [4] * 4
+    assert folds(powers, 784, 48) == [1, 1] + [4] * 4  # three whole blocks in place of four
+    assert folds(powers, 40, 1) == [1] + [2] * 5  # a chain has at least 16 steps
+    assert folds([3, 9, 27], 784, 20) == [3, 3, 3]
+    assert folds([4, 2, 3], 784, 1) == [1, 1, 3]
 
 
 @pytest.mark.parametrize("cell", FUSED, ids=repr)
