@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import groupby
 
 import torch
@@ -27,9 +27,14 @@ LEAST = 16  # steps that a chain must have
 CHANGE = 0.3  # what another layout costs, of the work of a layer over a full block
 
 
-def folds(dilations: Sequence[int], steps: int, batch: int) -> list[int]:
+def folds(dilations: Sequence[int], steps: int, batch: int) -> tuple[int, ...]:
     """For each layer, how many chains of a sequence lie side by side: those that fill blocks best,
     where that saves more than the change of layout costs."""
+    return _folds(tuple(dilations), steps, batch)
+
+
+@lru_cache(maxsize=1024)
+def _folds(dilations: tuple[int, ...], steps: int, batch: int) -> tuple[int, ...]:
     most, found, n = max(1, min(COLUMNS, steps // LEAST)), [], 1
     for i in range(len(dilations)):
         together = math.gcd(*dilations[i:])
@@ -38,7 +43,7 @@ def folds(dilations: Sequence[int], steps: int, batch: int) -> list[int]:
         if saved > CHANGE * batch / COLUMNS:
             n = best
         found.append(n)
-    return found
+    return tuple(found)
 
 
 def work(batch: int, n: int) -> float:

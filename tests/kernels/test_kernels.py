@@ -128,13 +128,13 @@ def test_how_many_chains_lie_side_by_side():
     from drnn_bench.kernels.folded import folds
 
     powers = [2**i for i in range(6)]
-    assert folds(powers, 784, 64) == [1] * 6
-    assert folds(powers, 784, 32) == [1] + [2] * 5
-    assert folds(powers, 784, 16) == [1, 2] + [4] * 4
-    assert folds(powers, 784, 48) == [1, 1] + [4] * 4  # three whole blocks in place of four
-    assert folds(powers, 40, 1) == [1] + [2] * 5  # a chain has at least 16 steps
-    assert folds([3, 9, 27], 784, 20) == [3, 3, 3]
-    assert folds([4, 2, 3], 784, 1) == [1, 1, 3]
+    assert list(folds(powers, 784, 64)) == [1] * 6
+    assert list(folds(powers, 784, 32)) == [1] + [2] * 5
+    assert list(folds(powers, 784, 16)) == [1, 2] + [4] * 4
+    assert list(folds(powers, 784, 48)) == [1, 1] + [4] * 4  # three whole blocks in place of four
+    assert list(folds(powers, 40, 1)) == [1] + [2] * 5  # a chain has at least 16 steps
+    assert list(folds([3, 9, 27], 784, 20)) == [3, 3, 3]
+    assert list(folds([4, 2, 3], 784, 1)) == [1, 1, 3]
 
 
 @pytest.mark.parametrize("cell", FUSED, ids=repr)
