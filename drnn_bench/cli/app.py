@@ -91,7 +91,7 @@ def _command(words: list[str]) -> int:
         return stopped.code
     except typer.TyperException as error:  # a word of the command line that typer refuses
         said = " ".join(error.format_message().split())
-        if "--plugin" in words and said.startswith("No such option: --plugin"):
+        if said.startswith("No such option: --plugin"):
             said = "--plugin stands before the command: bench --plugin FILE run ..."
         say_error(said + " (--help shows what there is)")
         return error.exit_code

@@ -82,14 +82,14 @@ def stack(
     rows = [None if taken is None else np.ascontiguousarray(taken) for taken in rows]
     steps = next((len(r) for r in reversed(rows) if r is not None), size(x_TBI.shape[0]))
     last = steps if last is None else last
-    folds = not (return_states or states or cell.reads_last or any(r is not None for r in rows))
-    name = _choose(cell, x_TBI, weights, dilations if folds else None)
+    whole = not (return_states or states or cell.reads_last or any(r is not None for r in rows))
+    name = _choose(cell, x_TBI, weights, dilations if whole else [1])
     note_use(name)
     if name == "fused":
         from drnn_bench.kernels import folded, fused
 
         layers = [cell.fused_weights(layer) for layer in weights]
-        if folds:
+        if whole:
             return folded.stack(cell, x_TBI, layers, dilations, last), []
         return fused.stack(cell, x_TBI, layers, dilations, rows, last, states, return_states)
     run = torch_scan.scan if name == "torch" else reference.scan
@@ -172,9 +172,9 @@ def to_compile(model: torch.nn.Module) -> list[str]:
 
 
 def _choose(
-    cell: Cell, x_TBI: Tensor, weights: Sequence[Weights], folds: Sequence[int] | None = None
+    cell: Cell, x_TBI: Tensor, weights: Sequence[Weights], dilations: Sequence[int] = (1,)
 ) -> str:
-    """`folds`: the dilations of layers whose chains may lie side by side."""
+    """`dilations`: of layers whose chains may lie side by side, which those of 1 cannot."""
     name = wanted()
     steps, batch, *_ = x_TBI.shape
     if pointwise():
@@ -191,8 +191,8 @@ def _choose(
     if name == "fused":
         return name
     trained = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    units = max(map(cell.units, weights))
-    return "fused" if _pays(cell.fused, units, _filled(steps, batch, folds), trained) else "torch"
+    units, filled = max(map(cell.units, weights)), _filled(steps, batch, dilations)
+    return "fused" if _pays(cell.fused, units, filled, trained) else "torch"
 
 
 def _pays(fused: Fused, units: int, filled: float, trained: bool) -> bool:
@@ -200,12 +200,12 @@ def _pays(fused: Fused, units: int, filled: float, trained: bool) -> bool:
     return filled >= (training if trained else inference)
 
 
-def _filled(steps: int, batch: int, folds: Sequence[int] | None) -> float:
+def _filled(steps: int, batch: int, dilations: Sequence[int]) -> float:
     """The share of the blocks' columns that sequences fill, on average over the work."""
     from drnn_bench.kernels import folded
     from drnn_bench.kernels.registers import COLUMNS
 
-    chains = folded.folds(folds, steps, batch) if folds else [1]
+    chains = folded.folds(dilations, steps, batch)
     return batch * len(chains) / (COLUMNS * sum(folded.work(batch, n) for n in chains))
 
 

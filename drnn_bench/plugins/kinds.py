@@ -84,14 +84,15 @@ def check(cls: type[Extension], where: str) -> None:
 
 def _check_spelling(cls: type, base: type, where: str) -> None:
     """Raises UserError for a name that is nearly that of a fact of the kind: nobody would read it.
-    A class may have other names of its own."""
+    A class may have other names of its own, and options of any name."""
     facts = [
         name
         for of in base.__mro__
         for name in (*vars(of).get("__annotations__", ()), *vars(of))
         if not name.startswith("_")
     ]
-    for name in vars(cls):
+    options = {field.name for field in dataclasses.fields(cls)}
+    for name in vars(cls).keys() - options:
         near = get_close_matches(name, facts, n=1, cutoff=0.9)
         misspelt = near and name not in facts and len(name) >= 8
         if misspelt and name.islower() and not name.startswith("_"):

@@ -300,6 +300,14 @@ WRONG = {
 }  # fmt: skip
 
 
+def test_an_option_may_be_called_nearly_as_a_fact(page):
+    path = page / "tone.py"
+    option = "    T: int = 64\n    target_values: int = 3"
+    path.write_text(path.read_text().replace("    T: int = 64", option))
+    drnn_bench.plugin(path)
+    assert parse_task("tone:target_values=5").target_values == 5
+
+
 @pytest.mark.parametrize("case", WRONG)
 def test_a_file_that_is_wrong_is_refused_in_one_line_that_names_it(tmp_path, monkeypatch, case):
     text, says = WRONG[case]
