@@ -53,10 +53,9 @@ def cost(architecture: Architecture, length: int | None = None) -> dict[str, Any
 def weight_bytes(architecture: Architecture) -> int:
     """Bytes of the built net's parameters and persistent buffers; of one that it has under two
     names, once."""
-    import torch
+    from drnn_bench.models.blank import blank
 
-    with torch.device("meta"):
-        tensors = architecture.build().state_dict(keep_vars=True).values()
+    tensors = blank(architecture).state_dict(keep_vars=True).values()
     return sum(tensor.nbytes for tensor in {id(tensor): tensor for tensor in tensors}.values())
 
 

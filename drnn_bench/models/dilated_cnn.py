@@ -21,7 +21,7 @@ from drnn_bench.models.convolution import (
     ConvolutionalModel,
     stream_conv,
 )
-from drnn_bench.models.layers import CausalHead, Layer, computes
+from drnn_bench.models.layers import CausalHead, Layer
 from drnn_bench.models.streaming import Ring
 
 
@@ -45,8 +45,7 @@ class ConvLayer(Layer):
         super().__init__()
         self.dilation = dilation
         self.weight = nn.Parameter(torch.empty(channels, input_size, kernel))
-        if computes(self.weight):
-            nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
 
     def forward(self, x_ITB: Tensor, chains: int, stride: int) -> Tensor:
         """See `ConvolutionalModel`."""

@@ -184,15 +184,16 @@ def _changed(net: Net) -> str | None:
     if first is None:
         return None
     weights = dict(net.named_parameters())
-    with torch.device("meta"):
-        built = dict(architecture.build().named_parameters())
-    for name, blank in built.items():
+    from drnn_bench.models.blank import blank
+
+    built = dict(blank(architecture).named_parameters())
+    for name, original in built.items():
         weight = weights.get(name)
         if weight is None:
             continue
         of = f"{architecture.family}: weight {name}"
-        if weight.shape != blank.shape:
-            return f"{of} has shape {tuple(weight.shape)}, was built with {tuple(blank.shape)}"
+        if weight.shape != original.shape:
+            return f"{of} has shape {tuple(weight.shape)}, was built with {tuple(original.shape)}"
         if weight.device != first.device:
             return f"{of} is on {weight.device}, the first weight on {first.device}"
         if weight.dtype.to_real() != first.dtype.to_real():

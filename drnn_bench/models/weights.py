@@ -118,11 +118,10 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _described(architecture: Architecture, path: Path) -> dict[str, Tensor]:
     """The net's tensors on the meta device, without numbers."""
-    import torch
+    from drnn_bench.models.blank import blank
 
     try:
-        with torch.device("meta"):
-            return architecture.build().state_dict()
+        return blank(architecture).state_dict()
     except Exception as error:  # sizes out of all bounds raise errors of many kinds
         raise UserError(f"{path}: its net cannot be built ({one_line(error)})") from None
 

@@ -99,9 +99,11 @@ def test_counting_does_without_torchs_compiler():
         "from drnn_bench.models.build import configure\n"
         "from drnn_bench.models.cost import cost\n"
         "from drnn_bench.models.names import FAMILIES\n"
-        "for family in FAMILIES:\n"
-        "    net = configure(family, input_size=1, output_size=10, width=8)\n"
+        "nets = [(family, {}) for family in FAMILIES]\n"
+        "nets += [('dilated_rnn', {'init': init}) for init in ('orthogonal', 'paper')]\n"
+        "for family, options in nets:\n"
+        "    net = configure(family, input_size=1, output_size=10, width=8, **options)\n"
         "    assert count_parameters(net) and cost(net, 64)\n"
-        "    assert 'torch._dynamo' not in sys.modules, family\n"
+        "    assert 'torch._dynamo' not in sys.modules, (family, options)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=ENV)
