@@ -2,18 +2,18 @@
 
 Compiling takes seconds and is done once per machine. The result is kept in a folder of the user's
 cache (XDG_CACHE_HOME, or NUMBA_CACHE_DIR where it is set), whose name depends on the kernels'
-source and its place, the processor and Numba's version. Of several processes that start at once,
-one compiles and the others wait for it, for PATIENCE seconds at most. Where the folder cannot be
-written, every process compiles for itself."""
+source and its place, the processor and Numba's version. Of several processes that start at once
+each compiles other kernels, and waits for those of the others, for PATIENCE seconds at most: one of
+them may have been stopped. Where the folder cannot be written, every process compiles for
+itself."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def _folder() -> Path | None:
     folder = Path(root) / f"kernels-{mark.hexdigest()[:16]}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "lock").touch()
+        (folder / "writable").touch()
     except OSError:
         return None
     return folder
@@ -69,43 +69,45 @@ def is_compiled(name: str) -> bool:
 
 
 def prepare(name: str, signatures: dict) -> None:
-    """Compiles each kernel for its signature, or reads what this machine compiled before."""
-    done = FOLDER and FOLDER / f"{name}.done"
-    if done and done.exists():
-        _compile(signatures)
-        return
-    with _alone():
-        if not done or not done.exists():
-            again = "" if done else "; nowhere to keep it, so each process will"
-            print(f"compiling the fused {name} kernels, once{again}", file=sys.stderr)
-        _compile(signatures)
-        if done:
-            done.touch()
+    """Compiles each kernel for its signature, or reads what this machine compiled before. What
+    another process is compiling is left to it, so processes that start at once share the work."""
+    marks = {kernel: FOLDER and FOLDER / f"{kernel.__name__}.done" for kernel in signatures}
+    if not all(mark and mark.exists() for mark in marks.values()):
+        again = "" if FOLDER else "; nowhere to keep it, so each process will"
+        print(f"compiling the fused {name} kernels, once{again}", file=sys.stderr)
+    owed, give_up = dict(signatures), time.monotonic() + PATIENCE
+    while owed:
+        for kernel, signature in [*owed.items()]:
+            mark = marks[kernel]
+            if mark is None or mark.exists() or time.monotonic() > give_up:
+                _compile(kernel, signature)
+            elif not _compiled_alone(kernel, signature, mark):
+                continue
+            del owed[kernel]
+        if owed:
+            time.sleep(0.05)
+    if FOLDER:
+        (FOLDER / f"{name}.done").touch()
 
 
-def _compile(signatures: dict) -> None:
-    for function, signature in signatures.items():
-        function.compile(signature)
-        function.disable_compile()
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Lets one process in at a time, where the system can lock files. Who has waited PATIENCE
-    seconds goes on without the lock: its owner may have been stopped."""
+def _compiled_alone(kernel: Any, signature: Any, mark: Path) -> bool:
+    """Compiles a kernel and marks it so; False where another process is compiling it, if the
+    system can lock files."""
     try:
         import fcntl
     except ImportError:
         fcntl = None
-    if FOLDER is None or fcntl is None:
-        yield
-        return
-    with (FOLDER / "lock").open("r+") as lock:
-        give_up = time.monotonic() + PATIENCE
-        while time.monotonic() < give_up:
+    with mark.with_suffix(".lock").open("a") as lock:
+        if fcntl is not None:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
             except OSError:
-                time.sleep(0.1)
-        yield
+                return False
+        _compile(kernel, signature)
+        mark.touch()
+    return True
+
+
+def _compile(kernel: Any, signature: Any) -> None:
+    kernel.compile(signature)
+    kernel.disable_compile()

@@ -24,6 +24,7 @@ from drnn_bench.cells.rnn import RNN
 from drnn_bench.errors import UserError
 from tests.support.cells import CELLS, fused_or_skip, weights_of
 from tests.support.command import ENV, ROOT
+from tests.support.runs import wait_for
 
 FUSED = [cell for cell in CELLS if cell.fused]
 OUTPUTS, GRADIENTS = 2e-6, 1e-5  # largest error over the largest magnitude of a tensor
@@ -368,7 +369,7 @@ def test_compiling_is_said_once_and_done_once_a_machine(tmp_path):
     assert first.stdout == "14\n"
     assert "compiling" in first.stderr
     # what is compiled is read without waiting for anyone
-    with next(tmp_path.glob("*/lock")).open("r+") as lock:
+    with next(tmp_path.glob("*/twice.lock")).open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert call_elsewhere("import smallest", **here).stderr == ""
     # where nothing can be written, each process compiles for itself
@@ -376,6 +377,31 @@ def test_compiling_is_said_once_and_done_once_a_machine(tmp_path):
     alone = call_elsewhere(SMALLEST, NUMBA_CACHE_DIR=str(tmp_path / "file"))
     assert alone.stdout == "14\n"
     assert "nowhere to keep it, so each process will" in alone.stderr
+
+
+def test_processes_that_start_at_once_share_the_compiling(tmp_path):
+    """What another compiles is left to it, and the rest is compiled meanwhile."""
+    fused_or_skip("fused")
+    two = SMALLEST.split("twice = kernel")[0] + (
+        "def thrice(x):\n"
+        "    return 3 * x\n"
+        "twice, thrice = kernel(twice), kernel(thrice)\n"
+        "prepare('both', dict.fromkeys([twice, thrice], 'int64(int64)'))\n"
+        "print(twice(7), thrice(7))\n"
+    )
+    (tmp_path / "both.py").write_text(two)
+    here = {**ENV, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "NUMBA_CACHE_DIR": str(tmp_path)}
+    folder = "from drnn_bench.kernels.compiled import FOLDER; print(FOLDER)"
+    folder = Path(call_elsewhere(folder, NUMBA_CACHE_DIR=str(tmp_path)).stdout.strip())
+    with (folder / "twice.lock").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        process = subprocess.Popen(
+            [sys.executable, "-c", "import both"], env=here, text=True, stdout=subprocess.PIPE
+        )
+        wait_for((folder / "thrice.done").exists, process)
+        assert not (folder / "twice.done").exists()
+    assert process.communicate()[0] == "14 21\n"
+    assert (folder / "both.done").exists()
 
 
 def test_without_numba_torch_does_it_and_that_is_said(tmp_path):
