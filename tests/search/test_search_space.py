@@ -8,16 +8,20 @@ import optuna
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from paper import QUEUE
 
 from drnn_bench.errors import UserError
 from drnn_bench.models.budget import Infeasible, count_parameters
 from drnn_bench.models.names import FAMILIES
+from drnn_bench.results.recipe import Recipe
 from drnn_bench.search.space_file import default_path, make_space, read_space
 from tests.support.command import ROOT
 
 PIXELS = {"input_size": 1, "output_size": 10}
+SYMBOLS = {"input_size": 10, "output_size": 8}  # of copying
 SHIPPED = sorted((ROOT / "search_spaces").glob("*.toml"))
-PAPER = sorted((ROOT / "search_spaces" / "paper").glob("*.toml"))
+FOLDER = ROOT / "search_spaces" / "paper"
+PAPER = sorted([*FOLDER.glob("*.toml"), *FOLDER.glob("copying/*.toml")])
 
 
 def asking(seed: int = 0) -> optuna.Study:
@@ -72,36 +76,69 @@ PAPER_NETS = {
     "dilated_gru_9x20": ("dilated_rnn", 21_300, 21_210, {"cell": "gru", "depth": 9}),
     "dilated_lstm_9x20": ("dilated_rnn", 28_300, 28_210, {"cell": "lstm", "depth": 9}),
     "dilated_cnn_10x20": ("dilated_cnn", 7_500, 7_450, {"kernel": 2, "depth": 10}),
+    "dilated_rnn_9x10": ("dilated_rnn", 2_000, 1_978, {"cell": "rnn", "depth": 9}),
+    "dilated_gru_9x10": ("dilated_rnn", 5_800, 5_758, {"cell": "gru", "depth": 9}),
+    "dilated_lstm_9x10": ("dilated_rnn", 7_700, 7_648, {"cell": "lstm", "depth": 9}),
+}
+UNDILATED = {
+    "rnn": ("rnn", "orthogonal"),
+    "gru_orthogonal": ("gru", "orthogonal"),
+    "gru_chrono": ("gru", "chrono"),
+    "lstm_orthogonal": ("lstm", "orthogonal"),
+    "lstm_chrono": ("lstm", "chrono"),
 }
 
 
 def test_every_paper_file_is_known_here():
-    assert {path.stem for path in PAPER} == set(PAPER_NETS)
+    assert {path.stem for path in PAPER} == PAPER_NETS.keys() | UNDILATED.keys()
+    queued = {(ROOT / "search_spaces/paper" / f"{net.space}.toml", net.budget) for net in QUEUE}
+    budgets = dict.fromkeys(UNDILATED, 7700) | {n: net[1] for n, net in PAPER_NETS.items()}
+    assert queued == {(path, budgets[path.stem]) for path in PAPER}
 
 
-@pytest.mark.parametrize("path", PAPER, ids=name)
-def test_a_paper_file_is_exactly_the_papers_net_and_recipe(path):
-    family, budget, parameters, options = PAPER_NETS[path.stem]
-    space = read_space(path)
-    trial = asking().ask()
-    drawn = space.draw(trial, budget=budget, length=784, **PIXELS)
-    assert trial.params == {}  # everything is fixed, so nothing is asked of the sampler
-    assert drawn.config.family == family
-    assert drawn.config.width == 20
-    assert options.items() <= drawn.config.options.items()
-    assert drawn.config.layer_dilations == tuple(2**level for level in range(options["depth"]))
-    assert count_parameters(drawn.config) == parameters
-    assert drawn.learning_rate == 1e-3
-    recipe = space.recipe
+def assert_papers_recipe(recipe: Recipe) -> None:
     assert (recipe.optimizer, recipe.rmsprop_alpha, recipe.schedule) == ("rmsprop", 0.9, "constant")
     assert (recipe.batch_size, recipe.clip_norm) == (128, math.inf)
 
 
+@pytest.mark.parametrize("path", [p for p in PAPER if p.stem in PAPER_NETS], ids=name)
+def test_a_paper_file_is_exactly_the_papers_net_and_recipe(path):
+    family, budget, parameters, options = PAPER_NETS[path.stem]
+    space = read_space(path)
+    trial = asking().ask()
+    copying = path.parent.name == "copying"
+    drawn = space.draw(
+        trial, budget=budget, length=1020 if copying else 784, **(SYMBOLS if copying else PIXELS)
+    )
+    assert trial.params == {}  # everything is fixed, so nothing is asked of the sampler
+    assert drawn.config.family == family
+    assert drawn.config.width == (10 if copying else 20)
+    assert options.items() <= drawn.config.options.items()
+    assert drawn.config.layer_dilations == tuple(2**level for level in range(options["depth"]))
+    assert count_parameters(drawn.config) == parameters
+    assert drawn.learning_rate == 1e-3
+    assert_papers_recipe(space.recipe)
+
+
+@pytest.mark.parametrize("path", [p for p in PAPER if p.stem in UNDILATED], ids=name)
+def test_an_undilated_net_is_one_layer_by_the_same_recipe(path):
+    family, init = UNDILATED[path.stem]
+    space, trial = read_space(path), asking().ask()
+    drawn = space.draw(trial, budget=7_700, length=1020, **SYMBOLS)
+    assert trial.params == {}
+    assert (drawn.config.family, drawn.config.init) == (family, init)
+    assert (len(drawn.config.widths), drawn.learning_rate) == (1, 1e-3)
+    assert_papers_recipe(space.recipe)
+
+
 @pytest.mark.parametrize("path", PAPER, ids=name)
 def test_the_command_in_a_paper_file_names_that_file_and_its_budget(path):
-    _, budget, parameters, _ = PAPER_NETS[path.stem]
     head = path.read_text().split("family =")[0]
-    assert f"search_spaces/paper/{path.name} " in head
+    assert f"--search-space {path.relative_to(ROOT)} " in head
+    if path.stem in UNDILATED:
+        assert "--budget 7.7k " in head
+        return
+    _, budget, parameters, _ = PAPER_NETS[path.stem]
     assert f"--budget {budget / 1000:g}k " in head
     assert f"({parameters} parameters)" in head
 
