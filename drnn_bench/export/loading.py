@@ -17,7 +17,7 @@ from drnn_bench.export.predicting import LoadedNet
 from drnn_bench.models import weights
 from drnn_bench.models.inputs import with_methods
 from drnn_bench.models.registry import architecture_type, make_architecture
-from drnn_bench.results import schema
+from drnn_bench.results import values
 from drnn_bench.results.codec import from_json
 from drnn_bench.search.plugin_code import changes, named, needed
 
@@ -84,8 +84,8 @@ def _read(path: Path) -> dict[str, Any]:
     for key, kind in KEYS.items():
         if type(described.get(key)) is not kind:  # a bool is no size
             raise UserError(f"{path}: {key!r} is missing or is no {_WORDS[kind]}")
-    if not schema.CODES.fits(described.get("plugins", {})):
-        raise UserError(f"{path}: 'plugins' should be {schema.CODES.words}")
+    if not values.CODES.fits(described.get("plugins", {})):
+        raise UserError(f"{path}: 'plugins' should be {values.CODES.words}")
     if described["format"] != FORMAT:
         raise UserError(f"{path}: format {described['format']}, this drnn_bench reads {FORMAT}")
     _check_digest(described, path)

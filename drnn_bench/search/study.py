@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 
 from drnn_bench import __version__
 from drnn_bench.errors import JobError
-from drnn_bench.results import schema
+from drnn_bench.results import values
 from drnn_bench.results.codec import from_json
 from drnn_bench.search import plugin_code
 from drnn_bench.search.database import reading
@@ -36,20 +36,20 @@ STARTUP = 8  # random trials at the start of every study (or after its warm star
 PROTOCOL = 2  # raised when the meaning of a search changes
 
 # What the storage holds of a search, of a complete and of a pruned trial, in the terms of
-# `results.schema`.
+# `results.values`.
 SPEC = {
-    "task": schema.TEXT, "task_version": schema.WHOLE, "data_hash": schema.TEXT,
-    "family": schema.WORD, "budget": schema.SIZE, "steps": schema.SIZE, "recipe": schema.TABLE,
-    "sampler": schema.TEXT,
-    "pruner": schema.TEXT, "space": schema.TABLE, "seed": schema.WHOLE, "plugins?": schema.CODES,
+    "task": values.TEXT, "task_version": values.WHOLE, "data_hash": values.TEXT,
+    "family": values.WORD, "budget": values.SIZE, "steps": values.SIZE, "recipe": values.TABLE,
+    "sampler": values.TEXT,
+    "pruner": values.TEXT, "space": values.TABLE, "seed": values.WHOLE, "plugins?": values.CODES,
 }  # fmt: skip
 TRIAL = {
-    "place": schema.COUNT, "config": schema.CONFIG, "learning_rate": schema.POSITIVE,
-    "mrl": schema.LENGTH, "startup": schema.TRUTH, "architecture": schema.TEXT,
-    "values": [schema.NUMBER],
+    "place": values.COUNT, "config": values.CONFIG, "learning_rate": values.POSITIVE,
+    "mrl": values.LENGTH, "startup": values.TRUTH, "architecture": values.TEXT,
+    "values": [values.NUMBER],
 }  # fmt: skip
 PRUNED = {
-    "config": schema.CONFIG | schema.NOTHING, "learning_rate": schema.POSITIVE | schema.NOTHING,
+    "config": values.CONFIG | values.NOTHING, "learning_rate": values.POSITIVE | values.NOTHING,
 }  # fmt: skip
 
 
@@ -172,7 +172,7 @@ def spec_of(study: optuna.Study) -> StudySpec:
     with reading(f"the search {study.study_name}"):
         spec, trials = study.user_attrs["spec"], study.get_trials(deepcopy=False)
     known = {field.name for field in fields(StudySpec)}
-    wrong = schema.difference(spec, SPEC) or (
+    wrong = values.difference(spec, SPEC) or (
         f"it has {', '.join(sorted(spec.keys() - known))}, which this version does not know"
         if spec.keys() - known
         else None
@@ -181,7 +181,7 @@ def spec_of(study: optuna.Study) -> StudySpec:
         kind = {TrialState.COMPLETE: TRIAL, TrialState.PRUNED: PRUNED}.get(trial.state)
         if kind is not None and wrong is None:
             facts = asdict(TrialFacts.of(trial)) | {"values": trial.values}
-            wrong = schema.difference(facts, kind, f"trial {trial.number}")
+            wrong = values.difference(facts, kind, f"trial {trial.number}")
     if wrong is not None:
         raise JobError(f"the search {study.study_name} cannot be read: {wrong}")
     return StudySpec(**spec)

@@ -80,8 +80,10 @@ def _contract(kind: str, name: str, data_dir: str | None) -> tuple[type, dict[st
 
 
 def checks_of(contract: type) -> list[str]:
-    """The names of its checks, in the order in which they are written."""
-    return [name for name in vars(contract) if name.startswith("test_")]
+    """The names of its checks, in the order in which they are written, its own before those that
+    it inherits."""
+    names = (name for of in contract.__mro__ for name in vars(of) if name.startswith("test_"))
+    return [*dict.fromkeys(names)]
 
 
 def words(method: str) -> str:
