@@ -35,7 +35,8 @@ class Fixed:
     steps: int = 30_000
 
 
-PERMUTED, PLAIN, COPYING = "pixel_mnist_permuted", "pixel_mnist", "copy_memory:T=1000"
+PERMUTED, PLAIN = "pixel_mnist_permuted", "pixel_mnist"
+COPYING, NOISY = "copy_memory:T=1000", "pixel_mnist_noisy:T=1000"
 QUEUE = (
     Fixed("permuted-rnn", PERMUTED, "dilated_rnn_9x20", 7_300, 5),
     Fixed("permuted-cnn", PERMUTED, "dilated_cnn_10x20", 7_500, 5),
@@ -45,6 +46,8 @@ QUEUE = (
     Fixed("plain-cnn", PLAIN, "dilated_cnn_10x20", 7_500, 3),
     Fixed("plain-gru", PLAIN, "dilated_gru_9x20", 21_300, 3),
     Fixed("plain-lstm", PLAIN, "dilated_lstm_9x20", 28_300, 3),
+    Fixed("undilated-rnn", PERMUTED, "rnn_9x20", 7_300, 3),
+    Fixed("undilated-gru", PERMUTED, "gru_9x20", 21_300, 3),
     Fixed("copying-rnn", COPYING, "copying/dilated_rnn_9x10", 2_000, 5, 4_000),
     Fixed("copying-gru", COPYING, "copying/dilated_gru_9x10", 5_800, 5, 4_000),
     Fixed("copying-lstm", COPYING, "copying/dilated_lstm_9x10", 7_700, 5, 4_000),
@@ -53,6 +56,21 @@ QUEUE = (
     Fixed("copying-undilated-gru-chrono", COPYING, "copying/gru_chrono", 7_700, 5, 4_000),
     Fixed("copying-undilated-lstm", COPYING, "copying/lstm_orthogonal", 7_700, 5, 4_000),
     Fixed("copying-undilated-lstm-chrono", COPYING, "copying/lstm_chrono", 7_700, 5, 4_000),
+    Fixed("noisy-2", NOISY, "noisy/2_layers", 1_500, 3),
+    Fixed("noisy-3", NOISY, "noisy/3_layers", 2_300, 3),
+    Fixed("noisy-4", NOISY, "noisy/4_layers", 3_200, 3),
+    Fixed("noisy-5", NOISY, "noisy/5_layers", 4_000, 3),
+    Fixed("noisy-6", NOISY, "noisy/6_layers", 4_800, 3),
+    Fixed("noisy-7", NOISY, "noisy/7_layers", 5_600, 3),
+    Fixed("noisy-8", NOISY, "noisy/8_layers", 6_500, 3),
+    Fixed("noisy-9", NOISY, "noisy/9_layers", 7_300, 3),
+    # Of equal width, 20 units; at dilation 1 the net is that of noisy-9.
+    Fixed("start-2", NOISY, "start/2", 6_700, 3),
+    Fixed("start-4", NOISY, "start/4", 6_300, 3),
+    Fixed("start-8", NOISY, "start/8", 6_250, 3),
+    Fixed("start-16", NOISY, "start/16", 7_050, 3),
+    Fixed("start-32", NOISY, "start/32", 9_450, 3),
+    Fixed("start-64", NOISY, "start/64", 15_100, 3),
 )
 
 

@@ -21,7 +21,8 @@ PIXELS = {"input_size": 1, "output_size": 10}
 SYMBOLS = {"input_size": 10, "output_size": 8}  # of copying
 SHIPPED = sorted((ROOT / "search_spaces").glob("*.toml"))
 FOLDER = ROOT / "search_spaces" / "paper"
-PAPER = sorted([*FOLDER.glob("*.toml"), *FOLDER.glob("copying/*.toml")])
+STARTS = sorted(FOLDER.glob("start/*.toml"))
+PAPER = sorted({*FOLDER.rglob("*.toml")} - {*STARTS})
 
 
 def asking(seed: int = 0) -> optuna.Study:
@@ -71,14 +72,28 @@ def test_all_families_share_one_learning_rate_range_and_one_recipe():
     assert len(set(rates)) == 1
 
 
+def vanilla(budget: int, parameters: int, depth: int):
+    return "dilated_rnn", budget, parameters, {"cell": "rnn", "depth": depth}
+
+
 PAPER_NETS = {
-    "dilated_rnn_9x20": ("dilated_rnn", 7_300, 7_210, {"cell": "rnn", "depth": 9}),
+    "dilated_rnn_9x20": vanilla(7_300, 7_210, 9),
     "dilated_gru_9x20": ("dilated_rnn", 21_300, 21_210, {"cell": "gru", "depth": 9}),
     "dilated_lstm_9x20": ("dilated_rnn", 28_300, 28_210, {"cell": "lstm", "depth": 9}),
     "dilated_cnn_10x20": ("dilated_cnn", 7_500, 7_450, {"kernel": 2, "depth": 10}),
-    "dilated_rnn_9x10": ("dilated_rnn", 2_000, 1_978, {"cell": "rnn", "depth": 9}),
+    "rnn_9x20": ("rnn", 7_300, 7_210, {"depth": 9}),
+    "gru_9x20": ("gru", 21_300, 21_210, {"depth": 9}),
+    "dilated_rnn_9x10": vanilla(2_000, 1_978, 9),
     "dilated_gru_9x10": ("dilated_rnn", 5_800, 5_758, {"cell": "gru", "depth": 9}),
     "dilated_lstm_9x10": ("dilated_rnn", 7_700, 7_648, {"cell": "lstm", "depth": 9}),
+    "2_layers": vanilla(1_500, 1_470, 2),
+    "3_layers": vanilla(2_300, 2_290, 3),
+    "4_layers": vanilla(3_200, 3_110, 4),
+    "5_layers": vanilla(4_000, 3_930, 5),
+    "6_layers": vanilla(4_800, 4_750, 6),
+    "7_layers": vanilla(5_600, 5_570, 7),
+    "8_layers": vanilla(6_500, 6_390, 8),
+    "9_layers": vanilla(7_300, 7_210, 9),
 }
 UNDILATED = {
     "rnn": ("rnn", "orthogonal"),
@@ -91,9 +106,13 @@ UNDILATED = {
 
 def test_every_paper_file_is_known_here():
     assert {path.stem for path in PAPER} == PAPER_NETS.keys() | UNDILATED.keys()
-    queued = {(ROOT / "search_spaces/paper" / f"{net.space}.toml", net.budget) for net in QUEUE}
+    queued = {FOLDER / f"{net.space}.toml": net.budget for net in QUEUE}
     budgets = dict.fromkeys(UNDILATED, 7700) | {n: net[1] for n, net in PAPER_NETS.items()}
-    assert queued == {(path, budgets[path.stem]) for path in PAPER}
+    assert {path: queued[path] for path in PAPER} == {p: budgets[p.stem] for p in PAPER}
+    assert queued.keys() - {*PAPER} == {*STARTS} - {FOLDER / "start/1.toml"}
+    for path in queued.keys() - {*PAPER}:  # in the queue they are of equal width
+        drawn = read_space(path).draw(asking().ask(), budget=queued[path], length=1000, **PIXELS)
+        assert set(drawn.config.widths) == {20}
 
 
 def assert_papers_recipe(recipe: Recipe) -> None:
@@ -112,9 +131,12 @@ def test_a_paper_file_is_exactly_the_papers_net_and_recipe(path):
     )
     assert trial.params == {}  # everything is fixed, so nothing is asked of the sampler
     assert drawn.config.family == family
-    assert drawn.config.width == (10 if copying else 20)
+    assert set(drawn.config.widths) == {10 if copying else 20}
     assert options.items() <= drawn.config.options.items()
-    assert drawn.config.layer_dilations == tuple(2**level for level in range(options["depth"]))
+    dilated = family.startswith("dilated")
+    depth = options["depth"]
+    assert len(drawn.config.widths) == depth
+    assert not dilated or drawn.config.layer_dilations == tuple(2**level for level in range(depth))
     assert count_parameters(drawn.config) == parameters
     assert drawn.learning_rate == 1e-3
     assert_papers_recipe(space.recipe)
