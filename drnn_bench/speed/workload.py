@@ -1,6 +1,6 @@
 """What is timed of a model: a training step, inference, one sequence, one step of a stream.
 
-Legend: B batch, T steps, I input size, S scored steps, O outputs, D targets a step.
+Legend: B batch, T steps, I input size, x inputs, S scored steps, O outputs, D targets a step.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Workload:
     last:   how many outputs at its end are computed; None: all
     loss:   that training computes
     levels: of the quantile loss
+    symbols: inputs are those of a one-hot task: whole numbers, where the model takes them
     """
 
     architecture: Architecture
@@ -44,6 +45,7 @@ class Workload:
     last: int | None
     loss: str = "cross_entropy"
     levels: tuple[float, ...] = ()
+    symbols: bool = False
 
     @property
     def form(self) -> TargetForm:
@@ -72,6 +74,7 @@ class Workload:
             last=last,
             loss=task.loss_function,
             levels=task.target_form.quantiles,
+            symbols=task.one_hot,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -84,6 +87,7 @@ class Workload:
             "recipe": self.recipe.table,
             "shapes": {"length": self.length, "scored": self.scored, "last": self.last},
             "loss": [self.loss, *self.levels],
+            "symbols": self.symbols,
         }
 
     @classmethod
@@ -94,6 +98,7 @@ class Workload:
             **values["shapes"],
             loss=values["loss"][0],
             levels=tuple(values["loss"][1:]),
+            symbols=values["symbols"],
         )
 
 
@@ -102,20 +107,30 @@ class Runner:
 
     def __init__(self, work: Workload, device: str):
         torch.manual_seed(0)
-        self.work, batch, architecture = work, work.recipe.batch_size, work.architecture
+        self.work, architecture = work, work.architecture
         self.model = architecture.build().to(device)
         self.at_rest = copy.deepcopy(self.model).eval()  # without dropout
         self.weights = flatten(self.model)
         self.optimizer = Optimizer(work.recipe, self.weights)
-        self.x_BTI = torch.rand(batch, work.length, architecture.input_size, device=device)
+        self.x = self._inputs(device)
         self.y = self._targets(work.scored)
         self._state: Any = None
         # An answer is complete only when the GPU has computed it.
         self._wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
 
+    def _inputs(self, device: str) -> torch.Tensor:
+        """Random inputs as training gives them: symbols [B, T], or numbers [B, T, I]."""
+        shape, size = (
+            (self.work.recipe.batch_size, self.work.length),
+            self.model.built_from_.input_size,
+        )
+        if self.work.symbols and self.model.takes_symbols:
+            return torch.randint(size, shape, device=device)
+        return torch.rand(*shape, size, device=device)
+
     def _targets(self, steps: int) -> torch.Tensor:
         """Random targets of so many steps: classes (B, steps), others (B, steps, D)."""
-        form, shape, device = self.work.form, (len(self.x_BTI), steps), self.x_BTI.device
+        form, shape, device = self.work.form, (len(self.x), steps), self.x.device
         if form.kind == "classes":
             return torch.randint(form.outputs, shape, device=device)
         return torch.randint(2, (*shape, form.targets), device=device).float()
@@ -136,7 +151,7 @@ class Runner:
 
     @flushed()
     def _train(self, y: torch.Tensor, last: int | None) -> None:
-        outputs_BSO = self.model(self.x_BTI, last=last)[:, -y.shape[1] :]
+        outputs_BSO = self.model(self.x, last=last)[:, -y.shape[1] :]
         loss = mean_loss(self.work.loss, self.work.form, outputs_BSO, y)
         self.optimizer.zero_grad()
         loss.backward()
@@ -146,23 +161,23 @@ class Runner:
     @torch.no_grad()
     def infer(self) -> None:
         """Inference of whole sequences, at the recipe's batch."""
-        self.at_rest(self.x_BTI, last=self.work.last)
+        self.at_rest(self.x, last=self.work.last)
 
     @torch.no_grad()
     def infer_all(self) -> None:
         """The same with every step's output computed."""
-        self.at_rest(self.x_BTI)
+        self.at_rest(self.x)
 
     @torch.no_grad()
     def latency(self) -> None:
         """Inference of one whole sequence."""
-        self.at_rest(self.x_BTI[:1], last=self.work.last)
+        self.at_rest(self.x[:1], last=self.work.last)
         self._wait()
 
     @torch.no_grad()
     def stream(self) -> None:
         """STREAM_STEPS steps of one sequence, one by one. The next call continues the sequence."""
-        x_11I = self.x_BTI[:1, :1]
+        first = self.x[:1, :1]
         for _ in range(STREAM_STEPS):
-            _, self._state = self.at_rest.stream(x_11I, self._state)
+            _, self._state = self.at_rest.stream(first, self._state)
             self._wait()

@@ -11,6 +11,7 @@ import sys
 import time
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -39,6 +40,7 @@ from drnn_bench.speed.timing import (
 )
 from drnn_bench.speed.workload import STREAM_STEPS, Runner, Workload
 from drnn_bench.tasks.registry import parse_task
+from drnn_bench.training.scoring import inputs
 from tests.support.command import checked, in_this_process
 from tests.support.refused import refusal
 from tests.support.workloads import DIGITS, work
@@ -144,8 +146,20 @@ def test_a_workload_scores_the_steps_that_its_task_does(task, length, expected, 
     assert one.length == (length or named.length)
     runner = Runner(one, "cpu")
     runner.train()
-    assert runner.x_BTI.shape == (2, one.length, named.input_size)
     assert runner.y.shape == (2, one.scored)
+
+
+@pytest.mark.parametrize("family", ["lstm", "dilated_cnn"])
+@pytest.mark.parametrize("task", ["pixel_digits", "copy_memory:T=50"])
+def test_what_is_timed_is_given_inputs_as_in_training(task, family):
+    """Symbols, where the task has them and the net takes them."""
+    named = parse_task(task)
+    one = work(family, task=named)
+    runner = Runner(Workload.from_json(json.loads(json.dumps(one.to_json()))), "cpu")
+    x = np.zeros((2, named.length), np.uint8)
+    trained = inputs(named, x, "cpu", runner.model)
+    assert (runner.x.dtype, runner.x.shape) == (trained.dtype, trained.shape)
+    assert runner.x.max() <= (named.input_size - 1 if trained.dtype == torch.int64 else 1)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
