@@ -151,7 +151,9 @@ class Runner:
 
     @flushed()
     def _train(self, y: torch.Tensor, last: int | None) -> None:
-        outputs_BSO = self.model(self.x, last=last)[:, -y.shape[1] :]
+        outputs_BSO = self.model(self.x, last=last)
+        if outputs_BSO.shape[1] > y.shape[1]:  # the gradient of a slice is a copy
+            outputs_BSO = outputs_BSO[:, -y.shape[1] :]
         loss = mean_loss(self.work.loss, self.work.form, outputs_BSO, y)
         self.optimizer.zero_grad()
         loss.backward()
