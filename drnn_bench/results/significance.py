@@ -40,16 +40,20 @@ def welch_p(a: Sequence[float], b: Sequence[float]) -> float:
         return 1.0
     if np.ptp(a) == 0 and np.ptp(b) == 0:
         return 1.0 if a[0] == b[0] else 0.0
-    variances = [float(np.var(x, ddof=1)) / len(x) for x in (a, b)]
-    t = (float(np.mean(a)) - float(np.mean(b))) / math.sqrt(sum(variances))
-    return _two_sided(t, variances, [len(a) - 1, len(b) - 1])
+    return _two_sided(float(np.mean(a)) - float(np.mean(b)), [np.asarray(a), np.asarray(b)])
 
 
-def _two_sided(t: float, variances: Sequence[float], freedoms: Sequence[int]) -> float:
-    """P(|T| >= |t|) for a T over the square root of a sum of variances, each with its degrees of
-    freedom; those of the sum are Welch's and Satterthwaite's."""
-    parts = [v**2 / free for v, free in zip(variances, freedoms, strict=True)]
-    return float(2 * stdtr(sum(variances) ** 2 / sum(parts), -abs(t)))
+def _two_sided(difference: float, samples: Sequence[np.ndarray]) -> float:
+    """P(|T| >= |t|) for t = difference / sqrt V, where V is the sum of the variances of the means
+    of some samples. The degrees of freedom are Welch's and Satterthwaite's. Where V is 0, 1 or 0:
+    whether there is no difference."""
+    variances = [float(np.var(x, ddof=1)) / len(x) for x in samples]
+    whole = sum(variances)
+    if whole == 0:
+        return 1.0 if difference == 0 else 0.0
+    # Shares of V, as the squares of variances may be too small or too large for a float.
+    parts = [(v / whole) ** 2 / (len(x) - 1) for v, x in zip(variances, samples, strict=True)]
+    return float(2 * stdtr(1 / sum(parts), -abs(difference / math.sqrt(whole))))
 
 
 def holm(p_values: Sequence[float]) -> list[bool]:
@@ -149,11 +153,7 @@ def paired_p(a: Sample, b: Sample, margin: float = 0.0) -> float:
     samples = [np.asarray(a.tests), np.asarray(b.tests)]
     if len(paired_N) > 1:
         samples.append(paired_N)
-    variances = [float(np.var(x, ddof=1)) / len(x) for x in samples]
-    if sum(variances) == 0:
-        return 1.0 if beyond == 0 else 0.0
-    t = beyond / math.sqrt(sum(variances))
-    return _two_sided(t, variances, [len(x) - 1 for x in samples])
+    return _two_sided(beyond, samples)
 
 
 def share_interval(hits: int, count: int) -> tuple[float, float]:

@@ -29,6 +29,7 @@ Row = dict[str, Any]
 # Runner's methods, in the order of `repeats`. The last two are for tasks that score the end of a
 # sequence only; where every step is scored they are the first two.
 MEASURES = ("train", "infer", "latency", "stream", "train_all", "infer_all")
+ON_ALL_CORES = MEASURES[:2]  # of finalists; no board shows more
 SAME = {"train_all": "train", "infer_all": "infer"}
 
 
@@ -66,7 +67,8 @@ def measure(
         for budget, recipe in keys
     }
     rows = []
-    for cell in side_by_side([[*works, *references.values()]], device):
+    cells = [[*works, *references.values()]]
+    for cell in side_by_side(cells, device, on_all_cores=ON_ALL_CORES):
         compared = {
             key: reference_part(work.architecture, measured)
             for (key, work), measured in zip(references.items(), cell[len(works) :], strict=True)
@@ -84,9 +86,11 @@ def side_by_side(
     device: str,
     threads: int | None = None,
     say: Callable[[str], None] = lambda line: None,
+    on_all_cores: tuple[str, ...] = MEASURES,
 ) -> list[list[Row]]:
     """Measures cells of models; those of a cell take turns. Returns a list of rows for each number
-    of threads and each cell. `threads`: None for one, and for all cores where they are idle."""
+    of threads and each cell. `threads`: None for one, and for all cores where they are idle;
+    `on_all_cores`: what is measured there, in the order of MEASURES."""
     if threads:
         counts = [threads]
     else:
@@ -102,7 +106,8 @@ def side_by_side(
             first = cell[0]
             say(f"{first.length} steps, batch {first.recipe.batch_size}, threads {count}")
             started, work = records.now(), OtherWork()
-            rows = _rows(cell, device)
+            measures = on_all_cores if count > 1 and threads is None else MEASURES
+            rows = _rows(cell, device, measures)
             others = work.share()
             machine = "busy" if others > BUSY else "idle"
             out.append(
@@ -117,32 +122,37 @@ def side_by_side(
     ]
 
 
-def _rows(cell: list[Workload], device: str) -> list[Row]:
+def _rows(cell: list[Workload], device: str, measures: tuple[str, ...]) -> list[Row]:
     """The rows of one cell: sequences per second, milliseconds per sequence and microseconds per
     step of a stream."""
     runners = [Runner(work, device) for work in cell]
     used = [_kernels_of(runner) for runner in runners]
-    taken = [name for name in MEASURES if name not in SAME or not cell[0].every_step]
+    taken = [name for name in measures if name not in SAME or not cell[0].every_step]
     seconds = {name: timed([getattr(runner, name) for runner in runners], device) for name in taken}
-    seconds |= {name: seconds[same] for name, same in SAME.items() if name not in seconds}
+    seconds = {name: seconds.get(name) or seconds[SAME[name]] for name in measures}
     rows = []
     for i, work in enumerate(cell):
-        times, batch = {name: seconds[name][i] for name in MEASURES}, work.recipe.batch_size
+        times, batch = {name: seconds[name][i] for name in measures}, work.recipe.batch_size
+        figures = [_figures(name, batch, own) for name, own in times.items()]
         rows.append(
             {
                 "batch_size": batch,
                 "length": work.length,
                 "kernels": used[i],
-                "repeats": [len(times[name]) for name in MEASURES],
-                **_rates("train", batch, times["train"]),
-                **_rates("infer", batch, times["infer"]),
-                **_times("latency_ms", 1e3, times["latency"]),
-                **_times("stream_us", 1e6 / STREAM_STEPS, times["stream"]),
-                **_rates("train_all", batch, times["train_all"]),
-                **_rates("infer_all", batch, times["infer_all"]),
+                "repeats": [len(own) for own in times.values()],
+                **{key: value for part in figures for key, value in part.items()},
             }
         )
     return rows
+
+
+def _figures(name: str, batch: int, seconds: list[float]) -> dict[str, float]:
+    """The median of a measure and its quartiles."""
+    if name == "latency":
+        return _times("latency_ms", 1e3, seconds)
+    if name == "stream":
+        return _times("stream_us", 1e6 / STREAM_STEPS, seconds)
+    return _rates(name, batch, seconds)
 
 
 def _kernels_of(runner: Runner) -> str:

@@ -124,7 +124,7 @@ class Runner:
             (self.work.recipe.batch_size, self.work.length),
             self.model.built_from_.input_size,
         )
-        if self.work.symbols and self.model.takes_symbols:
+        if self.work.symbols and getattr(self.model, "takes_symbols", False):
             return torch.randint(size, shape, device=device)
         return torch.rand(*shape, size, device=device)
 

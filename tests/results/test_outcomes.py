@@ -14,7 +14,13 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from drnn_bench.results.outcomes import BITS, BLOCKS, block_means, pack, unpack
-from drnn_bench.results.significance import Sample, holm, paired_p, paired_rank_intervals
+from drnn_bench.results.significance import (
+    Sample,
+    holm,
+    paired_p,
+    paired_rank_intervals,
+    welch_p,
+)
 
 FLOATS = st.floats(-50, 50, allow_subnormal=False)
 
@@ -101,6 +107,16 @@ def test_it_is_symmetric_and_a_wider_margin_never_separates_more(a, b, outcomes,
     low, high = sorted((one, two))
     assert paired_p(x, y, low) == paired_p(y, x, low)
     assert 0 <= paired_p(x, y, low) <= paired_p(x, y, high) <= 1
+
+
+@pytest.mark.parametrize("size", [1e-140, 1e-127, 1e100])
+def test_numbers_whose_squares_leave_the_floats_are_told_apart_as_others_are(size):
+    nothing = np.zeros(20)
+    a, b = [0.1, 0.2, 0.3], [0.7, 0.8, 1.0]
+    p = paired_p(sample(a, nothing), sample(b, nothing))
+    x, y = ([value * size for value in values] for values in (a, b))
+    assert paired_p(sample(x, nothing), sample(y, nothing)) == pytest.approx(p, rel=1e-6)
+    assert welch_p(x, y) == pytest.approx(welch_p(a, b), rel=1e-6)
 
 
 def test_one_seed_separates_nothing():

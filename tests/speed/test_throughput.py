@@ -149,12 +149,12 @@ def test_a_workload_scores_the_steps_that_its_task_does(task, length, expected, 
     assert runner.y.shape == (2, one.scored)
 
 
-@pytest.mark.parametrize("family", ["lstm", "dilated_cnn"])
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("task", ["pixel_digits", "copy_memory:T=50"])
 def test_what_is_timed_is_given_inputs_as_in_training(task, family):
     """Symbols, where the task has them and the net takes them."""
     named = parse_task(task)
-    one = work(family, task=named)
+    one = work(family, task=named, width=8)
     runner = Runner(Workload.from_json(json.loads(json.dumps(one.to_json()))), "cpu")
     x = np.zeros((2, named.length), np.uint8)
     trained = inputs(named, x, "cpu", runner.model)
