@@ -106,7 +106,7 @@ def side_by_side(
             first = cell[0]
             say(f"{first.length} steps, batch {first.recipe.batch_size}, threads {count}")
             started, work = records.now(), OtherWork()
-            measures = on_all_cores if count > 1 and threads is None else MEASURES
+            measures = MEASURES if count == counts[0] else on_all_cores
             rows = _rows(cell, device, measures)
             others = work.share()
             machine = "busy" if others > BUSY else "idle"

@@ -236,6 +236,20 @@ def test_a_busy_machine_is_said_and_all_cores_are_timed_only_where_asked(
     assert torch.get_num_threads() == 1  # as it was
 
 
+def test_on_all_cores_only_what_is_asked_for_is_timed(monkeypatch):
+    monkeypatch.setattr(OtherWork, "share", lambda self: 0.0)
+    monkeypatch.setattr("drnn_bench.speed.throughput.cores", lambda: 2)
+    monkeypatch.setattr("drnn_bench.speed.throughput.peak_memory", lambda works, device: [None])
+    cell = [work("dilated_cnn", depth=1, length=8)]
+    [[one], [two]] = side_by_side([cell], "cpu", on_all_cores=MEASURES[:2])
+    assert (one["threads"], two["threads"]) == (1, 2)
+    assert len(one["repeats"]) == len(MEASURES)
+    assert len(two["repeats"]) == 2
+    assert {"train_per_s", "infer_per_s"} < two.keys() < one.keys()
+    assert {"latency_ms", "stream_us", "train_all_per_s", "infer_all_per_s"} <= one.keys()
+    assert not {"latency_ms", "stream_us", "train_all_per_s", "infer_all_per_s"} & two.keys()
+
+
 # -- bench measure -------------------------------------------------------------------------------
 
 WORDS = ("dilated_cnn:depth=2,width=4", "dilated_cnn:depth=1,width=3")
