@@ -76,13 +76,13 @@ def which_net() -> str:
     """The verdict of every published board, by what the task is like."""
     parts = [WHICH_NET.strip()]
     for name, like in LIKE.items():
-        stem = next(stem for stem in boards() if re.fullmatch(rf"{name}(-.*)?", stem))
-        groups = boards()[stem]
-        verdicts = verdict.by_board(groups, "leaderboards")
-        parts += [f"## {like}", f"`{stem}`: [the boards](../leaderboards/{stem}.md)."]
-        for group in groups:
-            where = f"At most {group.budget:,} parameters, {group.steps:,} steps of training:"
-            parts.append(f"{where} {verdict_markdown(verdicts[group.key])}")
+        parts.append(f"## {like}")
+        for stem in (stem for stem in boards() if re.fullmatch(rf"{name}(-.*)?", stem)):
+            verdicts = verdict.by_board(boards()[stem], "leaderboards")
+            parts.append(f"`{stem}`: [the boards](../leaderboards/{stem}.md).")
+            for group in boards()[stem]:
+                where = f"At most {group.budget:,} parameters, {group.steps:,} steps of training:"
+                parts.append(f"{where} {verdict_markdown(verdicts[group.key])}")
     return "\n\n".join(parts) + "\n"
 
 

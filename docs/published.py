@@ -18,5 +18,6 @@ def boards() -> dict[str, list[BoardGroup]]:
     found = {}
     for path in sorted((BOARDS / "records").glob("*.jsonl")):
         groups = rank_rows(records.read(path)[0])
-        found[path.stem] = [x for x in groups if len({line.family for line in x.lines}) > 1]
+        if competing := [x for x in groups if len({line.family for line in x.lines}) > 1]:
+            found[path.stem] = competing
     return found
