@@ -23,6 +23,7 @@ import numba
 from drnn_bench.kernels.registers import FEATURES, config
 
 PATIENCE = 60.0  # seconds that one process waits for another to compile
+TICK = 0.05  # seconds between two looks whether it has
 # With Python's errors, every division tests for zero, and LLVM then divides number by number.
 OPTIONS = {"error_model": "numpy", "nogil": True}
 inline = numba.njit(**OPTIONS, forceinline=True)
@@ -75,17 +76,20 @@ def prepare(name: str, signatures: dict) -> None:
     if not all(mark and mark.exists() for mark in marks.values()):
         again = "" if FOLDER else "; nowhere to keep it, so each process will"
         print(f"compiling the fused {name} kernels, once{again}", file=sys.stderr)
-    owed, give_up = dict(signatures), time.monotonic() + PATIENCE
+    owed, waited = dict(signatures), 0.0
     while owed:
         for kernel, signature in [*owed.items()]:
             mark = marks[kernel]
-            if mark is None or mark.exists() or time.monotonic() > give_up:
+            if mark is None or mark.exists():
                 _compile(kernel, signature)
             elif not _compiled_alone(kernel, signature, mark):
-                continue
+                if waited < PATIENCE:
+                    continue
+                _compile(kernel, signature)
             del owed[kernel]
         if owed:
-            time.sleep(0.05)
+            time.sleep(TICK)
+            waited += TICK
     if FOLDER:
         (FOLDER / f"{name}.done").touch()
 

@@ -402,6 +402,15 @@ def test_processes_that_start_at_once_share_the_compiling(tmp_path):
         assert not (folder / "twice.done").exists()
     assert process.communicate()[0] == "14 21\n"
     assert (folder / "both.done").exists()
+    # One whose owner was stopped is compiled all the same, when PATIENCE is over.
+    hurry = "import drnn_bench.kernels.compiled as compiled\ncompiled.PATIENCE = 0.1\n"
+    (tmp_path / "impatient.py").write_text(hurry + two)
+    for mark in folder.glob("*.done"):
+        mark.unlink()
+    with (folder / "twice.lock").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert call_elsewhere("import impatient", **here).stdout == "14 21\n"
+    assert (folder / "thrice.done").exists()
 
 
 def test_without_numba_torch_does_it_and_that_is_said(tmp_path):

@@ -107,7 +107,7 @@ UNDILATED = {
 def test_every_paper_file_is_known_here():
     assert {path.stem for path in PAPER} == PAPER_NETS.keys() | UNDILATED.keys()
     queued = {FOLDER / f"{net.space}.toml": net.budget for net in QUEUE}
-    budgets = dict.fromkeys(UNDILATED, 7700) | {n: net[1] for n, net in PAPER_NETS.items()}
+    budgets = dict.fromkeys(UNDILATED, 7_700) | {n: net[1] for n, net in PAPER_NETS.items()}
     assert {path: queued[path] for path in PAPER} == {p: budgets[p.stem] for p in PAPER}
     assert queued.keys() - {*PAPER} == {*STARTS} - {FOLDER / "start/1.toml"}
     for path in queued.keys() - {*PAPER}:  # in the queue they are of equal width
