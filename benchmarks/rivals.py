@@ -4,8 +4,9 @@
 
 prints, as Markdown: how an LRU begins (Orvieto et al. 2023, section 3.4: eigenvalues on a ring near
 the unit circle, and gamma = sqrt(1 - |lambda|^2), keep the norm of states over 1,000 steps; without
-gamma it grows). Then the rivals and two older families learn to copy ten symbols over 50 steps, all
-with the harness's recipe and one learning rate; guessing is log 8, 2.079 nats.
+gamma it grows, to the limit that follows from the ring). Then the rivals and two older families
+learn to copy ten symbols over 50 steps, all with the harness's recipe and one learning rate;
+guessing is log 8, 2.079 nats.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import math
 import tempfile
 import time
 from pathlib import Path
@@ -60,6 +62,15 @@ def norms(r_min: float, r_max: float) -> tuple[float, float, float]:
     return float((gamma**2 * power).mean()), float(power.mean()), float(radius.max())
 
 
+def limit(r_min: float, r_max: float) -> float:
+    """Mean |x|^2 after endless white noise without gamma: the mean of 1 / (1 - u) where u, which is
+    |lambda|^2, is uniform from r_min^2 to r_max^2 (Orvieto et al. 2023, their proposition on the
+    gain of the forward pass)."""
+    if r_max == 1:
+        return math.inf
+    return math.log((1 - r_min**2) / (1 - r_max**2)) / (r_max**2 - r_min**2)
+
+
 def copies(family: str) -> tuple[str, int, float, float]:
     """A net, its parameters, its last validation loss in nats a symbol, and core seconds."""
     with tempfile.TemporaryDirectory() as folder:
@@ -76,10 +87,14 @@ def copies(family: str) -> tuple[str, int, float, float]:
 
 def main() -> None:
     torch.set_num_threads(1)
-    print("| ring | largest radius | mean square, gamma | without |\n|---|---:|---:|---:|")
+    print("| ring | largest radius | mean square, gamma | without | its limit |")
+    print("|---|---:|---:|---:|---:|")
     for low, high in RINGS:
         with_gamma, without, largest = norms(low, high)
-        print(f"| {low:g} to {high:g} | {largest:.5f} | {with_gamma:.3f} | {without:,.1f} |")
+        print(
+            f"| {low:g} to {high:g} | {largest:.5f} | {with_gamma:.3f} | {without:,.1f} "
+            f"| {limit(low, high):.1f} |"
+        )
     print("\n| family | net | parameters | nats a symbol | core s |\n|---|---|---:|---:|---:|")
     for family in NETS:
         words, parameters, loss, seconds = copies(family)
