@@ -63,12 +63,12 @@ def words(request: dict[str, Any]) -> list[str]:
 
 
 def trainer_pids(folder: Path) -> list[int]:
-    """The trainer processes of a run in this folder."""
+    """The processes of a run in this folder: its trainers and the one that forks them."""
     pids = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if b"drnn_bench.execution.trainer" in words and Path(f"/proc/{pid}/cwd").samefile(
+            if b"drnn_bench.execution.fork_server" in words and Path(f"/proc/{pid}/cwd").samefile(
                 folder
             ):
                 pids.append(int(pid))

@@ -1,15 +1,13 @@
 """A trainer: one job at a time, advanced from yield to yield.
 
-As a process it is started by `local` with one thread in its environment. It reads requests from a
-pipe and ends when the driver is gone.
+As a process it is forked by `fork_server`. It reads requests from a pipe and ends when the driver
+is gone.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
-import signal
 import sys
 import threading
 import traceback
@@ -19,8 +17,6 @@ from typing import Any
 
 from drnn_bench.errors import JobError, UserError, one_line, out_of_memory
 from drnn_bench.execution.job import Event, Failed, Job, Returned, Yielded
-from drnn_bench.system.allocator import keep_freed_memory
-from drnn_bench.system.collector import importing
 
 
 class Trainer:
@@ -52,17 +48,10 @@ class Trainer:
             self._running.close()
 
 
-def main(descriptor: int, modules: list[str]) -> None:
+def serve(pipe: Connection) -> None:
     """Serves one driver over a pipe, which brings what all jobs share and then requests. Sends
-    None when it is ready for them: the `modules` are imported by then."""
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, signal.SIG_IGN)  # they reach the driver too, which decides
+    None when it is ready for them."""
     threading.Thread(target=_end_with_the_driver, daemon=True).start()
-    keep_freed_memory()
-    with importing():
-        for name in modules:
-            importlib.import_module(name)
-    pipe = Connection(descriptor)
     trainer = Trainer(pipe.recv())
     pipe.send(None)
     while True:
@@ -82,7 +71,3 @@ def _end_with_the_driver() -> None:
         while os.read(0, 1):
             pass
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2:])

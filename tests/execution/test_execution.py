@@ -83,6 +83,56 @@ class TestLocal(ExecutorContract):
         ready(executor)
         assert next_event(executor, executor.start(Count(0))) == Returned(0)
 
+    def test_trainers_are_forked_by_one_process_that_is_replaced_too(self, make):
+        executor = make(2)
+        ticket = executor.start(Count(3))
+        assert next_event(executor, ticket) == Yielded(1)
+        (server,) = {_parent(pid) for pid in executor.pids}
+        assert _parent(server) == os.getpid()
+        os.kill(server, signal.SIGKILL)
+        executor.advance(ticket)  # its trainers go on
+        assert next_event(executor, ticket) == Yielded(2)
+        before = set(executor.pids)
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        event = next_event(executor, ticket)
+        assert event == Lost("it ended, and so had the process that forks trainers")
+        ready(executor, 2)
+        assert not before & {*executor.pids}
+        assert next_event(executor, executor.start(Count(0))) == Returned(0)
+
+    def test_a_closed_executor_leaves_no_process(self, make):
+        executor = make(2)
+        executor.start(Count(2, seconds=100))
+        processes = [*executor.pids, *(_parent(pid) for pid in executor.pids)]
+        executor.close()
+        wait_for(lambda: all(map(_gone, processes)))
+
+    @pytest.mark.parametrize("first", [True, False])
+    def test_imports_come_before_the_fork_or_after_it(self, first, tmp_path):
+        """After it on macOS."""
+        code = (
+            "import os, socket, sys\n"
+            "from multiprocessing import Pipe\n"
+            "from drnn_bench.execution import fork_server\n"
+            f"fork_server.IMPORTS_FIRST = {first}\n"
+            "here, there = socket.socketpair()\n"
+            "pipe, far_end = Pipe()\n"
+            "socket.send_fds(here, [fork_server.NUMBER.pack(0)], [far_end.fileno()])\n"
+            "here.shutdown(socket.SHUT_WR)\n"
+            "pipe.send('shared')\n"
+            "begun = os.getpid()\n"
+            "fork_server.main(there.detach(), ['colorsys'])\n"
+            "if os.getpid() == begun:\n"
+            "    assert pipe.recv() != begun and pipe.recv() is None\n"
+            "    print('colorsys' in sys.modules)\n"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", code], env=ENV | {"PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        ) as running:  # fmt: skip
+            assert running.stdout.readline() == f"{first}\n"
+
     def test_trainers_that_cannot_start_are_one_line_with_the_cause(self, make):
         with pytest.raises(JobError, match=r"no trainer can start .*No module named 'no_such_mod"):
             make(1, modules=["no_such_module"])
@@ -127,6 +177,10 @@ class TestLocal(ExecutorContract):
         driver.kill()
         driver.wait()
         wait_for(lambda: _gone(pid))
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _gone(pid: int) -> bool:
