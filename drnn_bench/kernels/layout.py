@@ -115,9 +115,12 @@ def empty(*shape: int) -> Tensor:
 
 
 def _give_back(memory: np.ndarray) -> None:
-    with _lock:
+    """Is called whenever a tensor is freed: by the collector of cycles also while this very thread
+    holds the lock. So it waits for nobody, and memory for which there is no place now is freed."""
+    if _lock.acquire(blocking=False):
         _idle.append(memory)
         del _idle[:-_MOST_IDLE]
+        _lock.release()
 
 
 def numbers(count: int) -> np.ndarray:
