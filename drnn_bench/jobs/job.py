@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +145,8 @@ class Run:
         self.reporter.say("measuring pace")
         jobs = [PaceJob(spec, self.plan.device) for spec in self.plan.specs]
         paces: dict[str, Pace | None] = {}
-        for job, value in carry(executor, jobs, say=self.reporter.say, tick=self.signals.check):
+        say = cache(self.reporter.say)  # two trainers may compile kernels of the same cell
+        for job, value in carry(executor, jobs, say=say, tick=self.signals.check):
             assert isinstance(job, PaceJob)
             paces[job.spec.digest] = value.value
         return [paces.get(spec.digest) for spec in self.plan.specs]

@@ -157,12 +157,13 @@ def one_hot(x: Tensor, w_ih: Tensor) -> Tensor:
     return torch.nn.functional.one_hot(x, w_ih.shape[1]).to(w_ih.dtype)
 
 
-def to_compile(model: torch.nn.Module) -> list[str]:
-    """The fused kernels of a model that are not yet compiled on this machine. Compiling takes
-    seconds, once."""
+def to_compile(model: torch.nn.Module, steps: int) -> list[str]:
+    """The fused kernels of a model on sequences of so many steps that are not yet compiled on this
+    machine. Compiling takes seconds, once."""
     cells = {getattr(layer, "cell", None) for layer in model.modules()}
     names = {cell.fused.name for cell in cells if isinstance(cell, Cell) and cell.fused}
-    own = (getattr(layer, "fused_kernel", None) for layer in model.modules())
+    long = [layer for layer in model.modules() if steps >= getattr(layer, "fused_steps", 1)]
+    own = (getattr(layer, "fused_kernel", None) for layer in long)
     names |= {name for name in own if isinstance(name, str)}
     if not names or wanted() != "auto" or not fused_runs():
         return []

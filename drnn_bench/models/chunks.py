@@ -29,6 +29,8 @@ IN_BLOCKS = 65  # steps from which blocks are faster: with 64, products of one o
 class ChunkedLayer(Layer):
     """A residual layer of a `ChunkedModel`."""
 
+    fused_steps = IN_BLOCKS  # from so many on its fused kernel runs
+
     def forward(
         self,
         u_HQCB: Tensor,
@@ -66,6 +68,7 @@ class ChunkedModel(SequenceModel[ChunkedLayer]):
     dtypes = (torch.float64, torch.float32)  # in fewer bits a memory of 1,000 steps is lost
     chunk: ClassVar[int]  # steps at most
     fused_kernel = kernels.CONVOLUTION  # and those of its layers
+    fused_steps = IN_BLOCKS
 
     def __init__(self, layers: list[Any], input_size: int, width: int, output_size: int):
         super().__init__(layers, CausalHead(width, output_size))

@@ -51,7 +51,7 @@ class PaceJob:
         for work in _paced(self.spec, prepared.task):
             with _memory_named(self.spec, work):
                 runner = Runner(work, self.device)
-            if to_compile := kernels.to_compile(runner.model):
+            if to_compile := kernels.to_compile(runner.model, work.length):
                 yield Note(f"compiling the kernels of {', '.join(to_compile)}, once a machine")
             with _memory_named(self.spec, work):
                 runner.train()

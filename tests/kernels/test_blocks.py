@@ -88,7 +88,14 @@ def test_it_is_chosen_where_blocks_are_full_and_the_record_says_so(family):
     for batch, chosen in ((128, "fused"), (1, "")):
         model(torch.randn(batch, 70, 1))
         assert kernels.used() == chosen
-    assert kernels.to_compile(model) == []  # all is compiled by now
+    assert kernels.to_compile(model, 70) == []  # all is compiled by now
+
+
+@pytest.mark.parametrize("family", ["s4d", "lru"])
+def test_only_kernels_that_run_are_to_be_compiled(family, monkeypatch):
+    monkeypatch.setattr("drnn_bench.kernels.compiled.is_compiled", lambda name: False)
+    assert kernels.to_compile(net(family), 64) == []
+    assert kernels.to_compile(net(family), 65) == [kernels.CONVOLUTION, kernels.DIAGONAL]
 
 
 def test_one_or_two_chunks_are_products():
