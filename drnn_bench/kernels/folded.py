@@ -63,12 +63,13 @@ def stack(
         layers = list(group)
         below = [dilations[i] // n for i in layers]
         chains = _side_by_side(h_TBH, n)
-        rows, count = [None] * len(layers), len(chains)
+        unread = (steps - last) // n if layers[-1] == len(weights) - 1 else 0
+        rows, count = [None] * len(layers), len(chains) - unread
         y, _ = fused.stack(
             cell, chains, [weights[i] for i in layers], below, rows, count, None, False
         )
-        h_TBH = y.reshape(count * n, batch, -1)[:steps]
-    return h_TBH[steps - last :]
+        h_TBH = y.reshape(count * n, batch, -1)[: steps - unread * n]
+    return h_TBH[-last:]
 
 
 def _side_by_side(x: Tensor, n: int) -> Tensor:

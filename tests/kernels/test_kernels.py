@@ -138,6 +138,30 @@ def test_how_many_chains_lie_side_by_side():
     assert list(folds([4, 2, 3], 784, 1)) == [1, 1, 3]
 
 
+@pytest.mark.parametrize(
+    ("dilations", "batch", "last", "converted"),
+    [([1], 64, 1, [1]), ([1, 1], 64, 5, [5]), ([1, 2], 32, 1, [784, 1]), ([1, 4], 16, 6, [784, 2])],
+)
+def test_outputs_that_nobody_reads_are_not_converted(
+    dilations, batch, last, converted, monkeypatch
+):
+    """Of wide nets that took most of a training step. Of chains, whole steps of all are read."""
+    fused_or_skip("fused")
+    from drnn_bench.kernels import fused
+
+    stack, asked = fused.stack, []
+
+    def asking(cell, x, weights, below, rows, last, *rest):
+        asked.append(last)
+        return stack(cell, x, weights, below, rows, last, *rest)
+
+    monkeypatch.setattr(fused, "stack", asking)
+    weights = weights_of(GRU(), (1, *[3] * len(dilations)))
+    run("fused", GRU(), torch.randn(784, batch, 1), weights, dilations, last=last,
+        return_states=False)  # fmt: skip
+    assert asked == converted
+
+
 @pytest.mark.parametrize("cell", FUSED, ids=repr)
 def test_a_deep_stack_over_a_long_sequence(cell):
     """Errors do not grow with the steps; torch's own are as large."""
