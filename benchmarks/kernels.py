@@ -65,12 +65,14 @@ FAMILIES = [
     ("tcn", {"width": 20, "depth": 8, "kernel": 7}),
     ("s4d", {"width": 30, "states": 8}),
     ("lru", {"width": 30}),
+    ("selective_ssm", {"width": 20}),
 ]
 IN_BLOCKS = (
     "dilated_cnn",
     "tcn",
     "s4d",
     "lru",
+    "selective_ssm",
 )  # what they cost depends on the steps that are read
 KINDS = ("fused", "torch", "nn")
 REPEATS, LEAST, SECONDS = 9, 3, 10.0  # repeats at most and at least, and seconds for all kernels

@@ -11,13 +11,23 @@ from drnn_bench.kernels.convolution import causal_conv, in_blocks, out_of_blocks
 from drnn_bench.kernels.diagonal import lru_scan, pointwise, s4d_scan
 from drnn_bench.kernels.dispatch import clockwork, one_hot, scan, stack, step, to_compile
 from drnn_bench.kernels.observed import observed, size, symbolic
-from drnn_bench.kernels.settings import CONVOLUTION, DIAGONAL, NAMES, forced, shared, threads, used
+from drnn_bench.kernels.settings import (
+    CONVOLUTION,
+    DIAGONAL,
+    NAMES,
+    SELECTIVE,
+    forced,
+    shared,
+    threads,
+    used,
+)
 from drnn_bench.kernels.walk import over_steps
 
 __all__ = [
     "CONVOLUTION",
     "DIAGONAL",
     "NAMES",
+    "SELECTIVE",
     "State",
     "Weights",
     "causal_conv",

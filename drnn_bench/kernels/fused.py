@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 
 from drnn_bench.cells.cell import Cell, State, Weights
-from drnn_bench.kernels import fused_conv, fused_diagonal, layout
+from drnn_bench.kernels import fused_conv, fused_diagonal, fused_selective, layout
 from drnn_bench.kernels.checks import check_gradients
 from drnn_bench.kernels.compiled import prepare
 from drnn_bench.kernels.fused_backward import Backward
 from drnn_bench.kernels.fused_cells import KERNELS
 from drnn_bench.kernels.fused_forward import Forward
 from drnn_bench.kernels.layer import RECORD
-from drnn_bench.kernels.settings import CONVOLUTION, DIAGONAL
+from drnn_bench.kernels.settings import CONVOLUTION, DIAGONAL, SELECTIVE
 from drnn_bench.kernels.workspace import Workspace, chunks
 
 
@@ -51,15 +51,16 @@ def stack(
 
 @lru_cache
 def ready(name: str) -> None:
-    """Compiles the kernels of a cell, of the layout, of convolutions or of diagonal
-    recurrences, where this machine has not
-    done so before."""
+    """Compiles the kernels of a cell, of the layout, of convolutions, of diagonal or of selective
+    recurrences, where this machine has not done so before."""
     if name == "layout":
         prepare(name, layout.KERNELS)
     elif name == CONVOLUTION:
         prepare(name, fused_conv.KERNELS)
     elif name == DIAGONAL:
         prepare(name, fused_diagonal.KERNELS)
+    elif name == SELECTIVE:
+        prepare(name, fused_selective.KERNELS)
     else:
         prepare(name, dict.fromkeys(KERNELS[name], numba.void(RECORD)))
 

@@ -26,7 +26,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drnn_bench.kernels.blocks import arguments, each_block, threads
+from drnn_bench.kernels.blocks import arguments
+from drnn_bench.kernels.calls import Sums, addresses_of, run
 from drnn_bench.kernels.checks import check_gradients
 from drnn_bench.kernels.compiled import inline, kernel
 from drnn_bench.kernels.layout import empty, fresh
@@ -244,8 +245,8 @@ class S4DScan(torch.autograd.Function):
         if any(ctx.needs_input_grad):
             chunks = -(-steps // CHUNK)
             kept = {"before": empty(blocks, chunks, channels, states, 2, COLUMNS)}
-        calls = arguments(ARGUMENTS, given | _at(a=a, w=w, d=d), u=u, y=y, **kept)
-        _run(s4d_forward, calls, state=(channels, states, 2))
+        calls = arguments(ARGUMENTS, given | addresses_of(a=a, w=w, d=d), u=u, y=y, **kept)
+        run(s4d_forward, calls, state=(channels, states, 2))
         ctx.given = given
         ctx.save_for_backward(u, a, w, d, *kept.values())
         return y
@@ -255,11 +256,11 @@ class S4DScan(torch.autograd.Function):
         check_gradients(*gradients)
         dy = gradients[0].contiguous()
         u, a, w, d, before = ctx.saved_tensors
-        du, sums = fresh(*u.shape), _Sums(len(u), a, w, d)
+        du, sums = fresh(*u.shape), Sums(len(u), a, w, d)
         d_a, d_w, d_d = sums.rows
         own = {"u": u, "dy": dy, "du": du, "before": before, "d_a": d_a, "d_w": d_w, "d_d": d_d}
-        calls = arguments(ARGUMENTS, ctx.given | _at(a=a, w=w, d=d), **own)
-        _run(s4d_backward, calls, state=(*a.shape,), work=(CHUNK, 2))
+        calls = arguments(ARGUMENTS, ctx.given | addresses_of(a=a, w=w, d=d), **own)
+        run(s4d_backward, calls, state=(*a.shape,), work=(CHUNK, 2))
         return du, *sums.added(), None
 
 
@@ -270,8 +271,8 @@ class LRUScan(torch.autograd.Function):
     def forward(ctx: Any, r: Tensor, a: Tensor) -> Tensor:
         x = fresh(*r.shape)
         ctx.given = {"steps": r.shape[1], "states": len(a)}
-        calls = arguments(ARGUMENTS, ctx.given | _at(a=a), u=r, y=x)
-        _run(lru_forward, calls, state=(len(a), 2))
+        calls = arguments(ARGUMENTS, ctx.given | addresses_of(a=a), u=r, y=x)
+        run(lru_forward, calls, state=(len(a), 2))
         ctx.save_for_backward(x, a)
         return x
 
@@ -280,39 +281,8 @@ class LRUScan(torch.autograd.Function):
         check_gradients(*gradients)
         x, a = ctx.saved_tensors
         dx = gradients[0].contiguous()
-        dr, sums = fresh(*x.shape), _Sums(len(x), a)
+        dr, sums = fresh(*x.shape), Sums(len(x), a)
         own = {"u": x, "y": x, "dy": dx, "du": dr, "d_a": sums.rows[0]}
-        calls = arguments(ARGUMENTS, ctx.given | _at(a=a), **own)
-        _run(lru_backward, calls, state=(len(a), 2))
+        calls = arguments(ARGUMENTS, ctx.given | addresses_of(a=a), **own)
+        run(lru_backward, calls, state=(len(a), 2))
         return dr, *sums.added()
-
-
-def _at(**weights: Tensor) -> dict[str, int]:
-    """Their addresses. Backward asks anew: hooks may have kept copies of what was saved."""
-    return {name: weight.data_ptr() for name, weight in weights.items()}
-
-
-class _Sums:
-    """The gradients of weights: of each block a register for each number, zero at first."""
-
-    def __init__(self, blocks: int, *weights: Tensor):
-        self.rows = [fresh(blocks, *weight.shape, LANES).zero_() for weight in weights]
-
-    def added(self) -> list[Tensor]:
-        return [rows.sum((0, -1)) for rows in self.rows]
-
-
-def _run(run: Any, calls: np.ndarray, **rows: tuple[int, ...]) -> None:
-    """Calls a kernel for every block. `rows`: what it needs beside, so many rows, zeros."""
-    sizes = {name: int(np.prod(shape)) for name, shape in rows.items()}
-    memory = empty(threads(len(calls)), sum(sizes.values()), COLUMNS).numpy()
-
-    def call(block: int, own: np.ndarray) -> None:
-        own[:] = 0
-        at = 0
-        for name, size in sizes.items():
-            calls[name][block] = own.ctypes.data + at * ROW
-            at += size
-        run(calls[block])
-
-    each_block(call, len(calls), memory)

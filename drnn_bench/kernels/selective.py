@@ -14,15 +14,18 @@ Legend: T steps, L steps that are answered, Q steps of a chunk, B batch, N state
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from drnn_bench.kernels.observed import observed, size, symbolic
-from drnn_bench.kernels.walk import over_steps
+from drnn_bench.kernels.dispatch import SHORT, fused_runs
+from drnn_bench.kernels.observed import observed, symbolic
+from drnn_bench.kernels.selective_plain import CHUNK, chunks, plain, plain_gradients, walked
+from drnn_bench.kernels.settings import SELECTIVE, note_use, wanted
 
-CHUNK = 8  # steps at most
+SHARE = 0.4  # of the columns of all blocks, which hold sequences: with fewer torch is faster
 
 
 def selective_scan(
@@ -36,44 +39,31 @@ def selective_scan(
     """
     given = (dt_TBE, x_TBE, b_TBN, c_LBN, rate_NE, first_NBE)
     if symbolic(dt_TBE.shape[0]):
-        return _walked(*given)
+        return walked(*given)
     if observed(given):
-        return _plain(*given)
+        return plain(*given)
+    if _fused(given):
+        from drnn_bench.kernels.fused import ready
+        from drnn_bench.kernels.fused_selective import FusedScan
+
+        ready("layout")
+        ready(SELECTIVE)
+        note_use("fused")
+        return FusedScan.apply(*given)
     return _SelectiveScan.apply(*given)
 
 
-def _plain(
-    dt_TBE: Tensor, x_TBE: Tensor, b_TBN: Tensor, c_LBN: Tensor, rate_NE: Tensor, h_NBE: Tensor
-) -> tuple[Tensor, Tensor]:
-    """In operations that can be traced, transformed and differentiated again."""
-    answers = []
-    for steps, answered in _chunks(dt_TBE, c_LBN):
-        a_QNBE = torch.exp(dt_TBE[steps].unsqueeze(1) * rate_NE.unsqueeze(1))
-        new_QBNE = b_TBN[steps].unsqueeze(3) @ (dt_TBE[steps] * x_TBE[steps]).unsqueeze(2)
-        states = []
-        for a_NBE, new_BNE in zip(a_QNBE.unbind(), new_QBNE.unbind(), strict=True):
-            h_NBE = torch.addcmul(new_BNE.transpose(0, 1), a_NBE, h_NBE)
-            states.append(h_NBE)
-        if answered is not None:
-            h_QBNE = torch.stack(states).transpose(1, 2)
-            answers.append((c_LBN[answered].unsqueeze(2) @ h_QBNE).squeeze(2))
-    return torch.cat(answers), h_NBE
+def _fused(given: Sequence[Tensor]) -> bool:
+    """Whether the fused kernel runs, which computes blocks of sequences."""
+    name, (steps, batch, channels) = wanted(), given[0].shape
+    if name in ("reference", "torch") or not steps * batch * channels or not fused_runs():
+        return False
+    if any(t.device.type != "cpu" or t.dtype != torch.float32 for t in given):
+        return False
+    from drnn_bench.kernels.registers import COLUMNS
 
-
-def _walked(
-    dt_TBE: Tensor, x_TBE: Tensor, b_TBN: Tensor, c_TBN: Tensor, rate_NE: Tensor, first_NBE: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Where the number of steps is a symbol."""
-
-    def step(h_NBE: Tensor, given: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        dt_BE, x_BE, b_NB1, c_NB1 = given
-        a_NBE = torch.exp(dt_BE * rate_NE.unsqueeze(1))
-        h_NBE = torch.addcmul(dt_BE * x_BE * b_NB1, a_NBE, h_NBE)
-        return h_NBE, (c_NB1 * h_NBE).sum(0)
-
-    b_TNB1, c_TNB1 = (t.transpose(1, 2).unsqueeze(3) for t in (b_TBN, c_TBN))
-    last_NBE, y_TBE = over_steps(step, first_NBE.clone(), (dt_TBE, x_TBE, b_TNB1, c_TNB1))
-    return y_TBE, last_NBE
+    filled = batch / (-(-batch // COLUMNS) * COLUMNS)
+    return name == "fused" or (filled >= SHARE and steps >= SHORT)
 
 
 class _SelectiveScan(torch.autograd.Function):
@@ -89,7 +79,7 @@ class _SelectiveScan(torch.autograd.Function):
         dt_TBE, x_TBE, b_TBN, c_LBN, rate_NE, h_NBE = given
         y_LBE, befores = dt_TBE.new_empty(len(c_LBN), *dt_TBE.shape[1:]), []
         rate_NBE, buffers = _expanded(rate_NE, dt_TBE), _buffers(2, dt_TBE, rate_NE)
-        for steps, answered in _chunks(dt_TBE, c_LBN):
+        for steps, answered in chunks(dt_TBE, c_LBN):
             befores.append(h_NBE)
             a_QNBE, h_QNBE = (buffer[: steps.stop - steps.start] for buffer in buffers)
             added_QBE = dt_TBE[steps] * x_TBE[steps]
@@ -105,14 +95,14 @@ class _SelectiveScan(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         given, befores = ctx.saved_tensors[:6], ctx.saved_tensors[6:]
         if torch.is_grad_enabled():  # to be differentiated again
-            return _plain_gradients(given, grads)
+            return plain_gradients(given, grads)
         dt_TBE, x_TBE, b_TBN, c_LBN, rate_NE, _ = given
         dy_LBE, dh_NBE = grads
         by_dt, by_x, by_b, by_c = (torch.empty_like(t) for t in (dt_TBE, x_TBE, b_TBN, c_LBN))
         rate_NBE, buffers = _expanded(rate_NE, dt_TBE), _buffers(4, dt_TBE, rate_NE)
         by_rate_NBE = torch.zeros_like(rate_NBE)
         for (steps, answered), h_NBE in zip(
-            reversed(_chunks(dt_TBE, c_LBN)), reversed(befores), strict=True
+            reversed(chunks(dt_TBE, c_LBN)), reversed(befores), strict=True
         ):
             a, h, dh, product = (buffer[: steps.stop - steps.start] for buffer in buffers)
             dt_QBE, x_QBE, b_QBN = dt_TBE[steps], x_TBE[steps], b_TBN[steps]
@@ -140,20 +130,6 @@ class _SelectiveScan(torch.autograd.Function):
             by_rate_NBE += torch.mul(dh, dt_QBE.unsqueeze(1), out=product).sum(0)
             torch.sum(dh.mul_(rate_NBE), 1, out=by_dt[steps]).addcmul_(by_added_QBE, x_QBE)
         return by_dt, by_x, by_b, by_c, by_rate_NBE.sum(1), dh_NBE
-
-
-def _chunks(dt_TBE: Tensor, c_LBN: Tensor) -> list[tuple[slice, slice | None]]:
-    """The steps of each chunk, and their places among the answers. The first chunks have none:
-    what is answered begins a chunk of its own."""
-    steps = size(dt_TBE.shape[0])
-    early = steps - size(c_LBN.shape[0])
-    starts = [*range(0, early, CHUNK), *range(early, steps, CHUNK)]
-    chunks: list[tuple[slice, slice | None]] = []
-    for start in starts:
-        stop = min(start + CHUNK, early if start < early else steps)
-        answered = slice(start - early, stop - early) if start >= early else None
-        chunks.append((slice(start, stop), answered))
-    return chunks
 
 
 def _buffers(count: int, dt_TBE: Tensor, rate_NE: Tensor) -> tuple[Tensor, ...]:
@@ -187,12 +163,3 @@ def _states(
     torch.mul(added_QBE.unsqueeze(1), _columns(b_QBN), out=h_QNBE)
     for a_NBE, h_NBE in zip(a_QNBE.unbind(), h_QNBE.unbind(), strict=True):
         before_NBE = h_NBE.addcmul_(a_NBE, before_NBE)
-
-
-def _plain_gradients(
-    given: tuple[Tensor, ...], grads: tuple[Tensor, ...]
-) -> tuple[Tensor | None, ...]:
-    """The gradients of `_plain`, which can be differentiated again."""
-    trained = [tensor for tensor in given if tensor.requires_grad]
-    found = iter(torch.autograd.grad(_plain(*given), trained, grads, create_graph=True))
-    return tuple(next(found) if tensor.requires_grad else None for tensor in given)

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drnn_bench.kernels import size
+from drnn_bench.kernels import SELECTIVE, size
 from drnn_bench.kernels.selective import selective_scan
 from drnn_bench.models.architecture import Paths, Stepwise, at_least
 from drnn_bench.models.cost import FLOAT
@@ -99,6 +99,8 @@ class SelectiveSSM(Stepwise):
 
 
 class SelectiveBlock(ResidualBlock):
+    fused_kernel = SELECTIVE
+
     def __init__(self, net: SelectiveSSM):
         super().__init__()
         width, inner, rank, states = net.widths[0], net.inner, net.rank, net.states

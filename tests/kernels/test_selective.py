@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from drnn_bench.kernels.selective import CHUNK, selective_scan
+from drnn_bench import kernels
+from drnn_bench.kernels.selective import selective_scan
+from drnn_bench.kernels.selective_plain import CHUNK
 from drnn_bench.testing.nets import close
 from tests.support.linear_oracles import selective_scan as oracle
 
@@ -94,3 +96,74 @@ def test_states_of_all_steps_are_never_held():
         selective_scan(dt_TBE, x_TBE, b_TBN, c_TBN, -torch.rand(states, channels), first_NBE)
     whole = length * BATCH * states * channels
     assert whole / CHUNK < sum(kept.values()) < whole / 3
+
+
+def fused(*given: Tensor) -> tuple[Tensor, Tensor]:
+    with kernels.forced("fused"):
+        return selective_scan(*given)
+
+
+@settings(max_examples=40)
+@given(
+    steps=st.integers(1, 50),
+    batch=st.sampled_from([1, 3, 16, 64, 65, 130]),
+    states=st.integers(1, 5),
+    channels=st.integers(1, 9),
+    seed=st.integers(0, 99),
+    data=st.data(),
+)
+def test_the_fused_kernel_is_the_equation_at_any_shape(steps, batch, states, channels, seed, data):
+    """Of states that go on, with the gradients of all that is given."""
+    torch.manual_seed(seed)
+    last = data.draw(st.integers(1, steps))
+    of_channels = [torch.rand(steps, batch, channels), torch.randn(steps, batch, channels)]
+    of_states = [torch.randn(n, batch, states) for n in (steps, last)]
+    rate_EN = -3 * torch.rand(channels, states)
+    first_NBE = torch.randn(states, batch, channels)
+    wide = [t.double().requires_grad_() for t in (*of_channels, *of_states, rate_EN.t(), first_NBE)]
+    narrow = [t.detach().float().requires_grad_() for t in wide]
+    kernels.used()
+    results = fused(*narrow), selective_scan(*wide)
+    assert kernels.used() == "fused"
+    weights = [torch.randn_like(t) for t in results[0]]
+    totals = [sum((w * t).sum() for w, t in zip(weights, of, strict=True)) for of in results]
+    pairs = [torch.autograd.grad(t, g) for t, g in zip(totals, (narrow, wide), strict=True)]
+    for found, wanted in zip((*results[0], *pairs[0]), (*results[1], *pairs[1]), strict=True):
+        assert close(found.double(), wanted, 1e-5)
+
+
+def test_the_fused_kernels_gradients_have_gradients():
+    torch.manual_seed(0)
+    given_ = [t.requires_grad_() for t in drawn(CHUNK + 3, torch.float32)]
+    given_.append(zeros(given_[0]).requires_grad_())
+    wide = [t.detach().double().requires_grad_() for t in given_]
+    seconds = []
+    for scan, of in ((fused, given_), (selective_scan, wide)):
+        firsts = torch.autograd.grad(scan(*of)[0].sin().sum(), of, create_graph=True)
+        seconds.append(torch.autograd.grad(sum(g.sin().sum() for g in firsts), of))
+    for found, wanted in zip(*seconds, strict=True):
+        assert close(found.double(), wanted, 1e-4)
+
+
+def test_threads_share_the_blocks_and_give_the_same_bits():
+    given_ = [torch.rand(20, 300, 4), torch.randn(20, 300, 4), *torch.randn(2, 20, 300, 3)]
+    given_ = [t.requires_grad_() for t in (*given_, -torch.rand(3, 4), torch.randn(3, 300, 4))]
+    found = []
+    for count in (1, 3):
+        with kernels.shared(count):
+            y, _ = fused(*given_)
+            found.append([y, *torch.autograd.grad(y.sin().sum(), given_)])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_the_fused_kernel_runs_where_its_blocks_are_full_and_in_single_precision():
+    for batch, dtype, chosen in (
+        (64, torch.float32, "fused"),
+        (8, torch.float32, ""),
+        (64, torch.float64, ""),
+    ):
+        given_ = [torch.rand(20, batch, 4), torch.rand(20, batch, 4), *torch.randn(2, 20, batch, 3)]
+        given_ += [-torch.rand(3, 4), torch.zeros(3, batch, 4)]
+        kernels.used()
+        selective_scan(*(t.to(dtype) for t in given_))
+        assert kernels.used() == chosen
