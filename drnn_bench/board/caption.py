@@ -14,7 +14,9 @@ CANDIDATES = "Finalist: of up to three candidates the best mean validation on th
 
 
 def heading(group: BoardGroup) -> str:
-    return f"{group.task}, at most {group.budget:,} parameters, {group.steps:,} steps"
+    """Boards of the first protocol say so: one of the second may stand beside them."""
+    old = ", protocol 1" if group.protocol == 1 else ""
+    return f"{group.task}, at most {group.budget:,} parameters, {group.steps:,} steps{old}"
 
 
 def recipe_words(line: BoardLine) -> str:

@@ -31,12 +31,14 @@ def write_figures(sections: list[Section], folder: Path) -> int:
     except OSError as error:
         raise UserError(f"figures {folder}: cannot be written ({error.strerror})") from None
     files: dict[str, str] = {}
-    heads = [(x.task, x.boards[0].ranked.steps) for x in sections]
-    for section, head in zip(sections, heads, strict=True):
-        first = section.boards[0].ranked.first
+    firsts = [x.boards[0].ranked.first for x in sections]
+    for section, first in zip(sections, firsts, strict=True):
         name = f"{file_name(section.task)}-{first.steps}"
-        if heads.count(head) > 1:
+        alike = [x for x in firsts if (x.task, x.steps) == (first.task, first.steps)]
+        if len({(x.task_version, x.data_hash) for x in alike}) > 1:
             name += f"-v{first.task_version}-{first.data_hash[:8]}"
+        if len({x.protocol for x in alike}) > 1:
+            name += f"-protocol-{first.protocol}"
         files |= {f"{name}-{c.key}": svg(c, section.title) for c in section.charts if c.series}
         for board in section.boards:
             prefix, what = f"{name}-{board.ranked.budget}", heading(board.ranked)

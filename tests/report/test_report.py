@@ -334,6 +334,16 @@ def test_a_folder_without_results_exits_with_2(typed):
     assert done.stderr == "bench: nothing has been run yet in runs: `bench run` first\n"
 
 
+def test_figures_of_boards_that_differ_in_their_protocol_alone_have_names_of_their_own(tmp_path):
+    pytest.importorskip("matplotlib")
+    rows, _ = records.read(ROOT / "leaderboards" / "records" / "pixel_digits.jsonl")
+    rows = [x for x in rows if x["budget"] == 5_000 and x["family"] in ("lstm", "dilated_cnn")]
+    write_figures(make_sections(rank_rows(rows), rows), tmp_path / "figs")
+    names = {path.stem for path in (tmp_path / "figs").iterdir()}
+    for protocol in (1, 2):
+        assert f"pixel_digits-800-protocol-{protocol}-5000-pareto" in names
+
+
 def test_figures_are_svg_files_that_say_what_they_show(tmp_path):
     pytest.importorskip("matplotlib")
     rows, _ = records.read(EARLIER)
@@ -348,7 +358,7 @@ def test_figures_are_svg_files_that_say_what_they_show(tmp_path):
         assert not re.search(r'(?:href|src)="http', text)
     pareto = files["pixel_digits-800-5000-pareto.svg"]
     assert "clockwork_rnn" in pareto
-    assert ">pixel_digits, at most 5,000 parameters, 800 steps<" in pareto
+    assert ">pixel_digits, at most 5,000 parameters, 800 steps, protocol 1<" in pareto
     write_figures(sections, tmp_path / "again")
     assert files == {path.name: path.read_text() for path in (tmp_path / "again").iterdir()}
 
