@@ -29,7 +29,7 @@ Weights = tuple[Tensor, ...]  # in the order of `Cell.shapes`
 Shares = tuple[tuple[float, float, float], ...]
 BESIDE_A_LOOP: Shares = ((32, 0, 0), (64, 0.25, 0.25), (math.inf, 0.5, 0.5))
 BESIDE_TORCHS_OWN: Shares = (
-    (20, 0, 0.05), (32, 0.05, 0.25), (48, 0.25, 0.5), (64, 0.255, 0.5), (math.inf, 0.65, 0.65)
+    (20, 0, 0.05), (32, 0.05, 0.25), (64, 0.065, 0.5), (math.inf, 0.65, 0.65)
 )  # fmt: skip
 
 
