@@ -12,6 +12,7 @@ from typing import Any
 
 from drnn_bench import __version__
 
+CODE = ("drnn_bench", "search_spaces", "bench.py", "pyproject.toml")
 # Vector instructions: libraries choose their kernels by them, and sums come out in another order.
 _SIMD = re.compile(r"(avx|fma|amx|f16c|sve|asimd|neon)\w*")
 
@@ -90,9 +91,9 @@ def _git() -> tuple[str | None, bool | None]:
         commit = subprocess.run(
             [*run, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True
         ).stdout.strip()
-        # Boards and records are what a run writes: they do not make the code dirty.
+        # Boards and folders of runs, whatever their names, are what a run writes.
         status = subprocess.run(
-            [*run, "status", "--porcelain", "--", ".", ":!leaderboards"],
+            [*run, "status", "--porcelain", "--", *CODE],
             capture_output=True, text=True, timeout=10, check=True,
         ).stdout  # fmt: skip
     except (OSError, subprocess.SubprocessError):

@@ -100,3 +100,27 @@ def test_the_cores_are_those_that_taskset_leaves():
     finally:
         os.sched_setaffinity(0, before)
     assert cores() <= len(before)
+
+
+def test_only_what_a_run_computes_with_makes_a_checkout_dirty(tmp_path, monkeypatch):
+    """Not a folder of runs, whatever its name, nor the boards that a run writes."""
+    for name in ("drnn_bench/system/provenance.py", "search_spaces/lstm.toml", "bench.py",
+                 "leaderboards/a.md"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1\n")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *words], check=True)
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "drnn_bench/system/provenance.py"))
+    for name, dirty in (
+        ("other-runs/records.jsonl", False),
+        ("leaderboards/a.md", False),
+        ("drnn_bench/family.py", True),
+        ("search_spaces/lstm.toml", True),
+        ("bench.py", True),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("2\n")
+        commit, found = module._git()
+        assert (len(commit or ""), found) == (40, dirty), name
+        subprocess.run([*git, "stash", "-qu"], check=True)
