@@ -96,17 +96,21 @@ def check_count(name: str, value: Any, most: int | None = None) -> None:
         raise UserError(f"{name} must be a whole number {bound}, got {value!r}")
 
 
-def check_gradients(*gradients: Tensor | None) -> None:
-    """The fused kernels compute one gradient of numbers. Raises UserError where a batch of them is
-    asked for (`is_grads_batched`), or one to be differentiated again (`create_graph`)."""
+def one_gradient(gradients: Sequence[Tensor | None]) -> bool:
+    """Whether one gradient of numbers is asked for: not a batch of them (`is_grads_batched`), nor
+    one to be differentiated again (`create_graph`)."""
     tensors = [grad for grad in gradients if grad is not None]
     try:
-        readable = not observed(tensors) and not torch.is_grad_enabled()  # create_graph=True
         for grad in tensors:
             grad.data_ptr()
-    except RuntimeError:  # is_grads_batched=True
-        readable = False
-    if not readable:
+    except RuntimeError:  # a batch of gradients
+        return False
+    return not observed(tensors) and not torch.is_grad_enabled()
+
+
+def check_gradients(*gradients: Tensor | None) -> None:
+    """Raises UserError where the fused kernels cannot compute what is asked for."""
+    if not one_gradient(gradients):
         raise UserError(
             "the fused kernels give one gradient at a time, which cannot be differentiated again: "
             'run the net within `drnn_bench.kernels.forced("torch")`'

@@ -14,12 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from drnn_bench.kernels import torch_conv
-from drnn_bench.kernels.dispatch import fused_runs
-from drnn_bench.kernels.observed import observed
+from drnn_bench.kernels.dispatch import allows_fused
 from drnn_bench.kernels.settings import CONVOLUTION, note_use, wanted
 
 # Of the columns of all blocks, which hold sequences: with fewer torch's are faster, also where
@@ -32,19 +30,14 @@ def in_blocks(x_BTI: Tensor, weights: Sequence[Tensor], least: int = 1) -> Tenso
 
     least: steps below which torch's are faster
     """
-    name = wanted()
-    if name in ("reference", "torch") or x_BTI.device.type != "cpu":
-        return None
-    if any(t.dtype != torch.float32 for t in (x_BTI, *weights)) or observed([x_BTI, *weights]):
-        return None
-    if not x_BTI.numel() or not fused_runs():
+    if not x_BTI.numel() or not allows_fused([x_BTI, *weights]):
         return None
     from drnn_bench.kernels.fused import ready
     from drnn_bench.kernels.fused_conv import Enter
     from drnn_bench.kernels.registers import COLUMNS
 
     batch, blocks = len(x_BTI), -(-len(x_BTI) // COLUMNS)
-    if name == "auto" and (batch < SHARE * blocks * COLUMNS or x_BTI.shape[1] < least):
+    if wanted() == "auto" and (batch < SHARE * blocks * COLUMNS or x_BTI.shape[1] < least):
         return None
     ready("layout")
     ready(CONVOLUTION)

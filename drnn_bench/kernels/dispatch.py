@@ -210,6 +210,14 @@ def _filled(steps: int, batch: int, dilations: Sequence[int]) -> float:
     return batch * len(chains) / (COLUMNS * sum(folded.work(batch, n) for n in chains))
 
 
+def allows_fused(tensors: Sequence[Tensor]) -> bool:
+    """Whether a fused kernel may compute with these tensors: float32 on the CPU, where no other
+    kernel is named and nothing observes the call."""
+    plain = all(t.device.type == "cpu" and t.dtype == torch.float32 for t in tensors)
+    named = wanted() in ("reference", "torch")
+    return plain and not named and not observed(tensors) and fused_runs()
+
+
 @lru_cache
 def fused_runs() -> bool:
     """Whether this machine can run the fused kernels; prints once why it cannot."""

@@ -15,6 +15,7 @@ sequences. Addresses are in bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numba
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from drnn_bench.kernels.blocks import each_block, threads
 from drnn_bench.kernels.calls import Sums, addresses_of
+from drnn_bench.kernels.checks import one_gradient
 from drnn_bench.kernels.compiled import inline, kernel
 from drnn_bench.kernels.layout import (
     as_array,
@@ -175,7 +177,7 @@ class FusedScan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, *given: Tensor) -> tuple[Tensor, Tensor]:
-        sizes, arrays = _Sizes(*given), [as_array(t.detach()) for t in given]
+        sizes, arrays = _Sizes(*given), _arrays(given)
         rate_NE = given[4].contiguous()
         y_ABE = empty(sizes.answered, sizes.batch, sizes.channels)
         after_NBE, before = torch.empty_like(given[5]), None
@@ -185,9 +187,8 @@ class FusedScan(torch.autograd.Function):
 
         def run(block: int, memory: np.ndarray) -> None:
             own = _cut(memory, rows)
-            for name, array in zip(("dt", "x", "b", "c", "", "state"), arrays, strict=True):
-                if name:
-                    to_block(array, block * COLUMNS, own[name])
+            for name in ("dt", "x", "b", "c", "state"):
+                to_block(arrays[name], block * COLUMNS, own[name])
             call = sizes.call(own, **addresses_of(rate=rate_NE))
             call["before"] = 0 if before is None else before[block].data_ptr()
             selective_forward(call)
@@ -201,20 +202,20 @@ class FusedScan(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         *given, before = ctx.saved_tensors
-        if torch.is_grad_enabled():  # to be differentiated again
-            return plain_gradients(tuple(given), grads)
-        sizes, arrays = _Sizes(*given), [as_array(t.detach()) for t in given]
+        if not one_gradient(grads):
+            return plain_gradients(given, grads)
+        sizes, arrays = _Sizes(*given), _arrays(given)
         rate_NE = given[4].contiguous()
         found, sums = [torch.empty_like(t) for t in given], Sums(sizes.blocks, rate_NE)
-        gradients = [as_array(t.detach()) for t in grads]
+        gradients = [as_array(t) for t in grads]
         of = ("dt", "x", "b", "c")
         names = (*of, *(f"by_{name}" for name in of))
         rows = sizes.rows(*names, "dy", "state", work=5 * CHUNK)
 
         def run(block: int, memory: np.ndarray) -> None:
             own = _cut(memory, rows)
-            for name, array in zip(of, arrays, strict=False):
-                to_block(array, block * COLUMNS, own[name])
+            for name in of:
+                to_block(arrays[name], block * COLUMNS, own[name])
             for name, array in zip(("dy", "state"), gradients, strict=True):
                 put_in_block(array, block * COLUMNS, own[name])
             places = addresses_of(rate=rate_NE, before=before[block], by_rate=sums.rows[0][block])
@@ -254,6 +255,12 @@ class _Sizes:
         for name, address in (places | addresses).items():
             call[name] = address
         return call
+
+
+def _arrays(given: Sequence[Tensor]) -> dict[str, np.ndarray]:
+    """What `selective_scan` is given, by the names of the arguments."""
+    names = ("dt", "x", "b", "c", "rate", "state")
+    return {name: as_array(t) for name, t in zip(names, given, strict=True)}
 
 
 def _each(run: Any, blocks: int, rows: dict[str, tuple[int, int]]) -> None:

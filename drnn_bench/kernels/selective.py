@@ -20,9 +20,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from drnn_bench.kernels.dispatch import SHORT, fused_runs
+from drnn_bench.kernels.checks import one_gradient
+from drnn_bench.kernels.dispatch import SHORT, allows_fused
 from drnn_bench.kernels.observed import observed, symbolic
-from drnn_bench.kernels.selective_plain import CHUNK, chunks, plain, plain_gradients, walked
+from drnn_bench.kernels.selective_plain import (
+    CHUNK,
+    chunks,
+    plain,
+    plain_gradients,
+    walked,
+)
 from drnn_bench.kernels.settings import SELECTIVE, note_use, wanted
 
 SHARE = 0.4  # of the columns of all blocks, which hold sequences: with fewer torch is faster
@@ -55,15 +62,13 @@ def selective_scan(
 
 def _fused(given: Sequence[Tensor]) -> bool:
     """Whether the fused kernel runs, which computes blocks of sequences."""
-    name, (steps, batch, channels) = wanted(), given[0].shape
-    if name in ("reference", "torch") or not steps * batch * channels or not fused_runs():
-        return False
-    if any(t.device.type != "cpu" or t.dtype != torch.float32 for t in given):
+    steps, batch, _ = given[0].shape
+    if not given[0].numel() or not allows_fused(given):
         return False
     from drnn_bench.kernels.registers import COLUMNS
 
     filled = batch / (-(-batch // COLUMNS) * COLUMNS)
-    return name == "fused" or (filled >= SHARE and steps >= SHORT)
+    return wanted() == "fused" or (filled >= SHARE and steps >= SHORT)
 
 
 class _SelectiveScan(torch.autograd.Function):
@@ -94,7 +99,7 @@ class _SelectiveScan(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         given, befores = ctx.saved_tensors[:6], ctx.saved_tensors[6:]
-        if torch.is_grad_enabled():  # to be differentiated again
+        if not one_gradient(grads):
             return plain_gradients(given, grads)
         dt_TBE, x_TBE, b_TBN, c_LBN, rate_NE, _ = given
         dy_LBE, dh_NBE = grads

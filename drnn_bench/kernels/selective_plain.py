@@ -6,6 +6,8 @@ Legend: T steps, L steps that are answered, Q steps of a chunk, B batch, N state
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -49,12 +51,12 @@ def walked(
     return y_TBE, last_NBE
 
 
-def plain_gradients(
-    given: tuple[Tensor, ...], grads: tuple[Tensor, ...]
-) -> tuple[Tensor | None, ...]:
-    """The gradients of `plain`, which can be differentiated again."""
-    trained = [tensor for tensor in given if tensor.requires_grad]
-    found = iter(torch.autograd.grad(plain(*given), trained, grads, create_graph=True))
+def plain_gradients(given: Sequence[Tensor], grads: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+    """The gradients of `plain`, also a batch of them, and to be differentiated again."""
+    trained, again = [t for t in given if t.requires_grad], torch.is_grad_enabled()
+    with torch.enable_grad():
+        answers = plain(*given)
+    found = iter(torch.autograd.grad(answers, trained, grads, create_graph=again))
     return tuple(next(found) if tensor.requires_grad else None for tensor in given)
 
 

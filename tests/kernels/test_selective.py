@@ -5,6 +5,7 @@ Legend: T steps, B batch, N states, E channels.
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -143,6 +144,17 @@ def test_the_fused_kernels_gradients_have_gradients():
         seconds.append(torch.autograd.grad(sum(g.sin().sum() for g in firsts), of))
     for found, wanted in zip(*seconds, strict=True):
         assert close(found.double(), wanted, 1e-4)
+
+
+@pytest.mark.parametrize("scan", [fused, selective_scan])
+def test_gradients_come_as_a_batch_too(scan):
+    given_ = [*drawn(CHUNK + 3, torch.float32), torch.zeros(STATES, BATCH, CHANNELS)]
+    y = scan(*given_)[0][-1].flatten()
+    seeds, inputs = torch.eye(len(y)), given_[:5]
+    batch = torch.autograd.grad(y, inputs, seeds, is_grads_batched=True, retain_graph=True)
+    for i, seed in enumerate(seeds):
+        one = torch.autograd.grad(y, inputs, seed, retain_graph=True)
+        assert all(close(many[i], alone, 1e-5) for many, alone in zip(batch, one, strict=True))
 
 
 def test_threads_share_the_blocks_and_give_the_same_bits():
