@@ -35,8 +35,9 @@ class _ForkServer:
         self._channel, far_end = socket.socketpair()
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                # -P: a file of the user's that is called torch.py stays out of the way.
-                [sys.executable, "-P", "-m", "drnn_bench.execution.fork_server",
+                # -P: a file of the user's that is called torch.py stays out of the way. -u: what a
+                # trainer prints is in the log at once, also where it is killed.
+                [sys.executable, "-u", "-P", "-m", "drnn_bench.execution.fork_server",
                  str(far_end.fileno()), *modules],
                 stdin=subprocess.PIPE,  # when it closes, all trainers end
                 stdout=output,

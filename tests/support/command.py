@@ -22,6 +22,10 @@ ROOT = Path(__file__).parent.parent.parent
 # No test reaches the hub, nor the user's cache of it. `datasets` reads both when imported.
 HF_HOME = tempfile.TemporaryDirectory(prefix="hf-")
 os.environ |= {"HF_HOME": HF_HOME.name, "HF_HUB_OFFLINE": "1"}
+# Nor does it see more, or other colours, than a user's shell shows.
+os.environ["TERM"] = "xterm-256color"
+for name in ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(name, None)
 
 ENV = {**os.environ, "COLUMNS": "80"}
 # The runs of such a process time no finalist: see `untimed/sitecustomize.py`.
