@@ -17,7 +17,9 @@ from drnn_bench.cli.options import (
     JsonOption,
     make_console,
     parse_budget,
+    say_error,
 )
+from drnn_bench.cli.waiting import waiting
 from drnn_bench.errors import UserError
 from drnn_bench.tasks.names import DEFAULT_TASK
 
@@ -53,7 +55,7 @@ def measure(
     keep_freed_memory()  # as trainers do
     format = Format.json if as_json else format
     console, device_name = make_console(aside=format == Format.json), find_device(device)
-    with console.status("", spinner="line") as status:
+    with waiting(console, say_error, "measuring") as now:
         rows = measure_candidates(
             named,
             sized,
@@ -61,7 +63,7 @@ def measure(
             batches=all_batches,
             device=device_name,
             threads=threads,
-            say=lambda line: status.update(f"measuring: {line}"),
+            say=lambda line: now(f"measuring: {line}"),
         )
     if threads is None and device_name == "cpu" and cores() > max(row["threads"] for row in rows):
         print("bench: the machine is busy: only one thread was measured", file=sys.stderr)

@@ -49,8 +49,8 @@ def make_console(aside: bool = False) -> Console:
 
 
 def say(line: str) -> None:
-    """One line on standard output, whatever names it holds."""
-    print(plain(line))
+    """One line on standard output, at once, whatever names it holds."""
+    print(plain(line), flush=True)
 
 
 def say_error(line: str) -> None:

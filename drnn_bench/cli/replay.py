@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,12 +17,11 @@ from drnn_bench.cli.options import (
     say,
     say_error,
 )
+from drnn_bench.cli.waiting import waiting
 from drnn_bench.errors import Interrupted
 
 if TYPE_CHECKING:
     from drnn_bench.training.loop import Evaluation
-
-EVERY = 5.0  # seconds between two lines where there is no terminal
 
 
 def replay(
@@ -48,18 +46,12 @@ def replay(
         f"replaying {final['id']}: {final['family']} ({final['architecture']}) on {final['task']}, "
         f"{final['steps']:,} steps, seed {final['seed']}"
     )
-    console, shown = make_console(aside=as_json), time.monotonic()
+    console = make_console(aside=as_json)
     try:
-        with handled() as signals, console.status("starting", spinner="line") as status:
+        with handled() as signals, waiting(console, tell, "starting") as now:
 
             def progress(evaluation: Evaluation) -> None:
-                nonlocal shown
-                line = f"evaluation {evaluation.number}: {final['metric']} {evaluation.value:.6g}"
-                if console.is_terminal:
-                    status.update(line)
-                elif time.monotonic() - shown > EVERY:
-                    tell(line)
-                    shown = time.monotonic()
+                now(f"evaluation {evaluation.number}: {final['metric']} {evaluation.value:.6g}")
 
             outcome = replay_final(
                 final, rows, folder, data_dir,

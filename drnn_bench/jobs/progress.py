@@ -14,6 +14,7 @@ from rich.table import Table
 
 from drnn_bench.search.trial_facts import TrialFacts
 from drnn_bench.system.escape import plain, rich
+from drnn_bench.system.streams import renews
 
 if TYPE_CHECKING:
     import optuna
@@ -147,7 +148,7 @@ class Progress:
 
     def show(self, rows: list[StudyProgress]) -> None:
         eta = self.pace(rows)
-        if not self.console.is_terminal:
+        if not renews(self.console):
             self._say(rows, eta)
             return
         if self._live is None:

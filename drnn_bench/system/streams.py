@@ -19,6 +19,10 @@ import io
 import os
 import select
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _ALIKE = {"–": "-", "−": "-", "±": "+-", "µ": "u", "∞": "inf", "↑": "^", "↓": "v", "…": "...",
           "≤": "<=", "≥": ">=", "×": "x", "’": "'"}  # fmt: skip
@@ -70,6 +74,12 @@ def guard() -> None:
         setattr(sys, name, fresh)
     if sys.stdin is None:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115  it lasts as long as the process
+
+
+def renews(console: Console) -> bool:
+    """Whether a line can be renewed there in place: at a terminal that moves its cursor, which one
+    with TERM=dumb does not. A file is none, whatever FORCE_COLOR says."""
+    return console.is_interactive and console.file.isatty()
 
 
 def lost() -> str | None:

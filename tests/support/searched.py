@@ -8,6 +8,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import optuna
+
+from drnn_bench.jobs.progress import StudyProgress
 from drnn_bench.models.registry import make_architecture
 from drnn_bench.results import records
 from drnn_bench.results.board_line import as_records
@@ -17,6 +20,7 @@ from drnn_bench.results.recipe import Recipe
 from drnn_bench.search.space_file import default_path, read_space
 from drnn_bench.search.study import StudySpec
 from drnn_bench.search.summary import describe_run, study_row
+from drnn_bench.search.trial_facts import count_trials
 from drnn_bench.system.provenance import provenance
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.tasks.task import Task
@@ -205,3 +209,15 @@ def different_studies() -> list[list[Row]]:
         [searched("clockwork_rnn", modules=2, value=0.3).study()],
         [searched("clockwork_rnn", modules=3, value=0.4, sampler="qmc").study()],
     ]
+
+
+def study_progress(
+    family: str = "lstm", value: float | None = None, *, budget: int = 5000, done: int = 0,
+    failure: str | None = None, **changes: Any,
+) -> StudyProgress:  # fmt: skip
+    """A study of which so many trials are done."""
+    spec = dataclasses.replace(searched(family).spec, budget=budget)
+    counts = dataclasses.replace(count_trials([]), complete=done, failed=int(failure is not None))
+    best = None if value is None else optuna.trial.create_trial(value=value)
+    fields = {"trials": 24, "direction": "max", "failure": failure} | changes
+    return StudyProgress(spec, counts, best, **fields)
