@@ -48,9 +48,9 @@ def export(
     parameters = None if budget is None else parse_budget(budget)
     groups = select(rank_rows(rows), task=task, budget=parameters, where=runs_dir)
     group = choose(groups, rows, steps)
-    if format == ExportFormat.onnx:
-        say("writing the ONNX files and comparing them with torch over the test set")
-    exported = export_to(Path(output), group, rank, rows, folder, format == ExportFormat.onnx)
+    exported = export_to(
+        Path(output), group, rank, rows, folder, onnx=format == ExportFormat.onnx, say=say
+    )
     final = exported.final
     for line in changes(final.get("plugins", {}), final["task"], final["family"]):
         say_error(f"{line}; the net may compute something else now")

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,8 +76,10 @@ def export_to(
     rows: list[Row],
     runs_dir: Path,
     onnx: bool = False,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Exported:
-    """Writes the finalist of a board's row, whole or not at all; `onnx`: as ONNX files too.
+    """Writes the finalist of a board's row, whole or not at all; `onnx`: as ONNX files too. `say`
+    is told what takes long.
 
     Nothing is overwritten: raises UserError where `output` is there and not empty, or where its
     ONNX files would not answer as the net does.
@@ -113,6 +115,7 @@ def export_to(
         if onnx:
             from drnn_bench.export.onnx.write import onnx_files
 
+            say("writing the ONNX files and comparing them with torch over the test set")
             files, checked = onnx_files(net, described(config, CONFIG), prepared)
             for name, file in files.items():
                 (partial / name).write_bytes(file)

@@ -23,13 +23,7 @@ from torch import Tensor
 from drnn_bench.kernels.checks import one_gradient
 from drnn_bench.kernels.dispatch import SHORT, allows_fused
 from drnn_bench.kernels.observed import observed, symbolic
-from drnn_bench.kernels.selective_plain import (
-    CHUNK,
-    chunks,
-    plain,
-    plain_gradients,
-    walked,
-)
+from drnn_bench.kernels.selective_plain import CHUNK, chunks, plain, plain_gradients, walked
 from drnn_bench.kernels.settings import SELECTIVE, note_use, wanted
 
 SHARE = 0.4  # of the columns of all blocks, which hold sequences: with fewer torch is faster
