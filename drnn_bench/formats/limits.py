@@ -20,6 +20,7 @@ from drnn_bench.errors import JobError, UserError, out_of_memory
 MOST_PACKED = 100  # times the size of a compressed file
 SMALL = 256 * 2**20  # bytes: so much may be unpacked of any file
 CHUNK = 2**20  # bytes
+LITTLE = 2**20  # bytes: a folder of thousands of small files asks the system for none of them
 PER_SEQUENCE = 500  # bytes that a sequence takes beside its numbers: its name and its views
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -32,9 +33,9 @@ def free_memory() -> int | None:
 
 
 def check_memory(needed: int, what: object, instead: str) -> None:
-    """Raises UserError where `needed` bytes are more than half of the free memory. `what` is read,
-    `instead` is what the user can do."""
-    free = free_memory()
+    """Raises UserError where `needed` bytes are more than half of the free memory, and not LITTLE.
+    `what` is read, `instead` is what the user can do."""
+    free = free_memory() if needed > LITTLE else None
     if free is not None and needed > free // 2:
         raise UserError(
             f"{what}: takes {size_text(needed)} of memory, and half of what is free here is "

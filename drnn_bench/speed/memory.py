@@ -24,6 +24,7 @@ from pathlib import Path
 
 from drnn_bench.speed.workload import Runner, Workload
 from drnn_bench.system.allocator import return_freed_memory
+from drnn_bench.system.collector import collect_rarely
 from drnn_bench.system.environment import one_thread
 
 TIMES = 3  # processes a model
@@ -68,6 +69,7 @@ def _on_gpu(work: Workload, device: str) -> float:
 
 def main() -> None:
     """Reads workloads as JSON, prints TIMES lines for each: its MiB, or null."""
+    collect_rarely()
     for values in json.load(sys.stdin):
         work = Workload.from_json(values)
         # Only forward: a process that has gone backward cannot be forked to do so. Where there is

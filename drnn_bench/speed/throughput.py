@@ -6,6 +6,7 @@ with quartiles, and ratios within one session.
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -115,9 +116,13 @@ def side_by_side(
             )
     torch.set_num_threads(before)
     say("peak memory")
-    peaks = [peak_memory(cell, device) for cell in cells]
+    peaks = iter(peak_memory([work for cell in cells for work in cell], device))
+    of_cells = [list(itertools.islice(peaks, len(cell))) for cell in cells]
     return [
-        [row | {"peak_memory_mb": mb} for row, mb in zip(rows, peaks[i % len(cells)], strict=True)]
+        [
+            row | {"peak_memory_mb": mb}
+            for row, mb in zip(rows, of_cells[i % len(cells)], strict=True)
+        ]
         for i, rows in enumerate(out)
     ]
 

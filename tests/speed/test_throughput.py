@@ -230,6 +230,7 @@ def test_a_busy_machine_is_said_and_all_cores_are_timed_only_where_asked(
     monkeypatch, asked, counts
 ):
     monkeypatch.setattr(OtherWork, "share", lambda self: 0.5)
+    monkeypatch.setattr("drnn_bench.speed.throughput.peak_memory", lambda works, device: [None])
     [rows] = side_by_side([[work("dilated_cnn", depth=1, length=8)]], "cpu", threads=asked)
     assert {row["threads"] for row in rows} == (counts or {asked})
     assert {row["machine"] for row in rows} == {"busy"}
