@@ -7,9 +7,11 @@ the finals of all of them; its net is that of the search which is best by valida
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -60,7 +62,7 @@ def merge(lines: Sequence[BoardLine]) -> BoardLine:
         failed_finals=failed,
         diverged_finals=sum(line.diverged_finals for line in lines),
         tests=tests,
-        test_mean=sum(tests) / len(tests) if tests else None,
+        test_mean=fmean(tests) if tests else None,
         test_low=low,
         test_high=high,
         test_error=mean_of_known([line.test_error for line in lines], weights),
@@ -69,7 +71,7 @@ def merge(lines: Sequence[BoardLine]) -> BoardLine:
         validation_mean=mean_of_known([line.validation_mean for line in lines], weights),
         startup_mean=mean_of_known([line.startup_mean for line in lines], [1] * len(lines)),
         train_seconds=mean_of_known([line.train_seconds for line in lines], weights),
-        search_seconds=sum(line.search_seconds for line in lines),
+        search_seconds=math.fsum(line.search_seconds for line in lines),
         searches=len(lines),
         search_seeds=[line.search_seed for line in lines],
         search_means=means,

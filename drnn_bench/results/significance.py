@@ -48,12 +48,12 @@ def _two_sided(difference: float, samples: Sequence[np.ndarray]) -> float:
     of some samples. The degrees of freedom are Welch's and Satterthwaite's. Where V is 0, 1 or 0:
     whether there is no difference."""
     variances = [float(np.var(x, ddof=1)) / len(x) for x in samples]
-    whole = sum(variances)
+    whole = math.fsum(variances)
     if whole == 0:
         return 1.0 if difference == 0 else 0.0
     # Shares of V, as the squares of variances may be too small or too large for a float.
     parts = [(v / whole) ** 2 / (len(x) - 1) for v, x in zip(variances, samples, strict=True)]
-    return float(2 * stdtr(1 / sum(parts), -abs(difference / math.sqrt(whole))))
+    return float(2 * stdtr(1 / math.fsum(parts), -abs(difference / math.sqrt(whole))))
 
 
 def holm(p_values: Sequence[float]) -> list[bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -172,7 +173,7 @@ def _other_metrics(finals: list[Row]) -> dict[str, float]:
     """The means of what the finals have beside the metric, of those that all of them have."""
     tables = [row.get("metrics", {}) for row in finals]
     names = [name for name in (tables or [{}])[0] if all(name in table for table in tables)]
-    return {name: sum(table[name] for table in tables) / len(tables) for name in names}
+    return {name: fmean(table[name] for table in tables) for name in names}
 
 
 def _worst(study: Row, tests: list[float]) -> float:
@@ -215,5 +216,5 @@ def _sampling_error(finals: list[Row]) -> float | None:
     """The standard error that the test set's own size leaves on an accuracy."""
     if not finals or finals[0]["metric"] != "accuracy":
         return None
-    p = sum(r["test"] for r in finals) / len(finals)
+    p = fmean(r["test"] for r in finals)
     return math.sqrt(p * (1 - p) / finals[0]["test_size"])

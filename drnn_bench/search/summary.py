@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 from datetime import datetime
+from statistics import fmean
 from typing import Any
 
 import optuna
@@ -98,7 +99,7 @@ def summarise(study: optuna.Study, spec: StudySpec, direction: str) -> dict[str,
         "best": candidates[0] if candidates else None,
         "candidates": candidates,
         "warm": sum(facts.warm for facts, _ in ended),
-        "startup_mean": sum(startup) / len(startup) if startup else None,
+        "startup_mean": fmean(startup) if startup else None,
         "startup_n": len(startup),
         "search_seconds": round(sum(TrialFacts.of(t).seconds for t in trials), 1),
         "complete": [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import os
 import re
 
@@ -110,6 +112,19 @@ def test_a_board_edited_by_hand_is_found_and_named(tmp_path, suffix):
     assert len(said.splitlines()) == 1
     board.unlink()
     assert publish.check(tmp_path) == [f"{board}: missing"]
+
+
+def test_the_last_digits_of_another_machine_are_no_difference(tmp_path):
+    """Its mathematical library may round otherwise. A digit that somebody reads is one."""
+    publish.publish(flat(three()[0]), "pixel_digits", tmp_path)
+    board = tmp_path / "pixel_digits.csv"
+    text = board.read_text()
+    low = next(csv.DictReader(io.StringIO(text)))["test_low"]
+    for change, differs in ((1e-15, False), (1e-6, True)):
+        other = str(float(low) * (1 + change))
+        assert other != low
+        board.write_text(text.replace(low, other))
+        assert bool(publish.check(tmp_path)) == differs
 
 
 def test_records_that_changed_under_a_board_are_found(tmp_path):
