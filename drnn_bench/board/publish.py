@@ -65,12 +65,12 @@ def check(folder: Path = FOLDER) -> list[str]:
             board = folder / f"{path.stem}.{suffix}"
             if not board.is_file():
                 differences.append(f"{board}: missing")
-            elif not _agree(board.read_text(encoding="utf-8"), text):
+            elif not agree(board.read_text(encoding="utf-8"), text):
                 differences.append(f"{board}: differs from what {path} gives")
     return differences
 
 
-def _agree(board: str, rebuilt: str) -> bool:
+def agree(board: str, rebuilt: str) -> bool:
     """Whether two texts are the same but for the last digits of numbers, which differ from one
     machine's mathematical library to another's."""
     if _NUMBER.sub("", board) != _NUMBER.sub("", rebuilt):

@@ -28,12 +28,14 @@ Cache = tuple[int, Any]  # Any: Ring or Pair
 
 def rotated(x_BhTd: Tensor, start: int | Tensor) -> Tensor:
     """Numbers i and i + d/2 of each head turned by t * 10000^(-2i/d), for the steps t from `start`
-    on (Su et al. 2021, equation 15). The angles are exact at any step: they are in float64."""
+    on (Su et al. 2021, equation 15). The angles are exact at any step: they are in float64 until
+    whole turns are taken off. Cosines are of the dtype: onnxruntime < 1.28 has none of float64."""
     steps, half = x_BhTd.shape[2], x_BhTd.shape[3] // 2
     place = torch.arange(half, dtype=torch.float64, device=x_BhTd.device)
     step = start + torch.arange(steps, dtype=torch.float64, device=x_BhTd.device)
-    angle_Td = step.unsqueeze(1) * 10000 ** (-place / half)
-    cos, sin = angle_Td.cos().to(x_BhTd.dtype), angle_Td.sin().to(x_BhTd.dtype)
+    angle_Td = (step.unsqueeze(1) * 10000 ** (-place / half)).remainder(2 * math.pi)
+    angle_Td = angle_Td.to(x_BhTd.dtype)
+    cos, sin = angle_Td.cos(), angle_Td.sin()
     first, second = x_BhTd.chunk(2, 3)
     return torch.cat([first * cos - second * sin, first * sin + second * cos], 3)
 
