@@ -98,6 +98,8 @@ ANY = torch.export.Dim.DYNAMIC
 @pytest.mark.parametrize("family", [*ANY_LENGTH, "transformer-all", "skip_rnn-symbols"])
 def test_export_for_any_batch_and_length(family):
     family, _, other = family.partition("-")
+    if family == "s4d" and torch.__version__.startswith("2.10."):
+        pytest.xfail("torch 2.10 checks each length for what is true of some only")
     options = ONE_LAYER[family] | ({} if family != "transformer" or other else {"window": 5})
     model, seen, _ = net_and_inputs(family, options)
     seen = torch.randint(INPUTS, seen.shape[:2]) if other == "symbols" else seen
