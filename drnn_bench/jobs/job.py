@@ -16,6 +16,7 @@ from drnn_bench.execution.job import Executor
 from drnn_bench.execution.local import LocalExecutor
 from drnn_bench.jobs.after_search import LOG, AfterSearch
 from drnn_bench.jobs.plan import Plan
+from drnn_bench.jobs.progress import StudyProgress, progress_of
 from drnn_bench.jobs.reporter import Reporter
 from drnn_bench.jobs.studies import Studies
 from drnn_bench.search.ask import DrivenStudy
@@ -23,6 +24,7 @@ from drnn_bench.search.database import answering
 from drnn_bench.search.driver import Driver
 from drnn_bench.search.feasible import count_feasible
 from drnn_bench.search.lock import only_driver
+from drnn_bench.search.startup import import_sampling
 from drnn_bench.search.storage import has_tables, open_storage
 from drnn_bench.search.study import nearly_the_same, studies_of
 from drnn_bench.search.trial_facts import TrialCounts, count_trials
@@ -78,6 +80,7 @@ class Run:
             )
             if self.after.complete():
                 return
+            import_sampling()  # the trainers still import torch
             paces = self._pace(local)
             if not self.reporter.plan(plan, studies.counts(), paces, [], executor.size):
                 return
@@ -176,9 +179,14 @@ class Run:
             nonlocal shown
             self.signals.check()
             if time.monotonic() - shown > SHOW:
-                self.reporter.search(studies.progress())
+                self.reporter.search([self._progress(study) for study in driven])
                 shown = time.monotonic()
 
         driver.run(tick)
         self.reporter.search(studies.progress())
         self.reporter.rest()
+
+    def _progress(self, study: DrivenStudy) -> StudyProgress:
+        """As its driver knows it: to read the storage twice a second would cost the trainers."""
+        direction = self.plan.task.direction
+        return progress_of(study.spec, study.known, direction, self.plan.trials, study.ended)

@@ -45,11 +45,18 @@ class StudyProgress:
 
 
 def study_progress(spec: StudySpec, study: optuna.Study, target: int) -> StudyProgress:
+    """As the storage has it."""
+    trials, ended = study.get_trials(deepcopy=False), study.user_attrs.get("ended")
+    direction = "max" if study.direction.name == "MAXIMIZE" else "min"
+    return progress_of(spec, trials, direction, target, ended)
+
+
+def progress_of(
+    spec: StudySpec, trials: list[FrozenTrial], direction: str, target: int, ended: str | None
+) -> StudyProgress:
+    """`ended`: why the search ended before it had `target` trials."""
     from drnn_bench.search.trial_facts import best_trial, count_trials
 
-    trials = study.get_trials(deepcopy=False)
-    direction = "max" if study.direction.name == "MAXIMIZE" else "min"
-    ended = study.user_attrs.get("ended")
     reasons = [facts.reason for t in trials if (facts := TrialFacts.of(t)).reason is not None]
     counts, best = count_trials(trials), best_trial(trials, direction)
     reason = reasons[-1] if reasons else None

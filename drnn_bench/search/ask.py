@@ -7,10 +7,11 @@ may leave a running trial that no trainer has, and the driver fails it.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from drnn_bench.models.budget import Infeasible, count_parameters
@@ -38,11 +39,8 @@ class DrivenStudy:
     data: TaskFacts
     device: str
     longest: float | None = None  # seconds of training of its longest trial; before one, expected
-    # Its trials by number. The driver alone writes them, so it knows them without reading them
-    # again, which costs as much as there are trials that run.
-    known: dict[int, FrozenTrial] = field(default_factory=dict)
-    certain: bool = False  # `known` is what the storage holds
-    ended: bool = False  # too many draws in a row were refused
+    certain: bool = False  # `memory` holds what the storage holds
+    ended: str | None = None  # why before it had all its trials: too many draws were refused
     owed: OpenPlace | None = None  # the place of its next trial
     filled: int = 0  # places filled or being filled
 
@@ -53,6 +51,10 @@ class DrivenStudy:
         scale = Scale(sign, self.task.margin, self.data.guessing)
         self.pruner = make_pruner(self.spec.pruner, scale, self.last_evaluation, STARTUP)
         self.study.pruner = self.pruner
+        # The same trials without a database: samplers draw from them. The driver alone writes
+        # them, so it knows them without reading them again, which costs as much as there are
+        # trials that run.
+        self.memory = self._empty()
         for trial in self.trials(TrialState.COMPLETE):
             self.note_seconds(TrialFacts.of(trial).seconds)
 
@@ -63,17 +65,26 @@ class DrivenStudy:
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=states or None)
 
+    @property
+    def known(self) -> list[FrozenTrial]:
+        """Its trials by number, but for what running ones have reported."""
+        return self.memory.get_trials(deepcopy=False)
+
+    def _empty(self) -> optuna.Study:
+        return optuna.create_study(direction=self.study.direction)
+
     def read(self) -> None:
         """Reads the trials: at the start, and after trouble with the storage."""
-        self.known = {trial.number: trial for trial in self.trials()}
-        self.ended = "ended" in self.study.user_attrs
+        self.memory = self._empty()
+        self.memory.add_trials(self.trials())
+        self.ended = self.study.user_attrs.get("ended")
         self.certain = True
 
     def owes(self, target: int) -> bool:
         """Whether one of so many trials is still to be drawn."""
         if not self.certain:
             self.read()
-        trials = list(self.known.values())
+        trials = self.known
         count = count_trials(trials)
         self.filled = count.taken - count.waiting
         self.owed = None if self.ended else next_place(trials, target)
@@ -84,7 +95,8 @@ class DrivenStudy:
     ) -> None:
         """Ends a trial, or does nothing where it has ended."""
         told = self.study.tell(trial.number, value, state, skip_if_finished=True)
-        self.known[told.number] = told
+        if self.certain:
+            _end(self.memory, told)
 
     def note_seconds(self, seconds: float) -> None:
         self.longest = max(self.longest or 0.0, seconds)
@@ -106,39 +118,33 @@ def ask(study: DrivenStudy) -> RunningTrial | None:
     """Draws the next trial that a study owes; None where its draw was refused."""
     if not study.certain:  # an answer of the storage was lost, and this is called again
         study.read()
-    study.certain = False  # until the trial is known
+    study.certain = False  # until the trial is written
     owed, spec, task = study.owed, study.spec, study.task
     assert owed is not None
-    sampler = study.study.sampler = make_sampler(spec, owed.place, owed.attempt)
-    if not any(t.state == TrialState.WAITING for t in study.known.values()):
-        _queue(study, owed, sampler)
-    trial = study.study.ask()
-    # Optuna gives the lowest trial that waits: its place is the one that counts.
-    facts = TrialFacts.of(trial)
+    drawing, stored = _drawing(study, owed)
+    # Of those that wait, Optuna gives the lowest: its place is the one that counts.
+    facts = TrialFacts.of(drawing)
     place = owed.place if facts.place is None else facts.place
-    others = [t for t in study.known.values() if t.number != trial.number and holds_place(t)]
+    others = [t for t in study.known if t.number != drawing.number and holds_place(t)]
     if any(TrialFacts.of(t).place == place for t in others):  # queued twice: an answer was lost
-        study.tell(trial, TrialState.FAIL)
-        study.certain = True
+        study.tell(drawing, TrialState.FAIL)
         return None
-    startup = not facts.warm and place < spec.warm_start + STARTUP
+    warm = owed.warm or facts.warm
+    startup = not warm and place < spec.warm_start + STARTUP
     draw: dict[str, Any] = {"place": place, "startup": startup}
-    if facts.warm:
+    if warm:
         draw["warm"] = True
     sizes = {"input_size": task.input_size, "output_size": task.output_size}
     length, spans = task.length, task.needed_spans
     try:
-        drawn = study.space.draw(trial, budget=spec.budget, length=length, spans=spans, **sizes)
+        drawn = study.space.draw(drawing, budget=spec.budget, length=length, spans=spans, **sizes)
     except Infeasible as refusal:
-        trial.set_user_attr("draw", draw | {"infeasible": str(refusal)})
+        trial = _write(study, drawing, stored, draw | {"infeasible": str(refusal)})
         _refuse(study, trial, str(refusal))
-        study.certain = True
         return None
-    if trial.params and any(t.params == trial.params for t in others):
+    if drawing.params and any(t.params == drawing.params for t in others):
         draw["duplicate"] = True
-    trial.set_user_attr("draw", draw | _described(drawn, task))
-    study.known[trial.number] = _running(trial)
-    study.certain = True
+    trial = _write(study, drawing, stored, draw | _described(drawn, task))
     job = TrialJob(
         spec=spec,
         config=drawn.config.config,
@@ -146,34 +152,53 @@ def ask(study: DrivenStudy) -> RunningTrial | None:
         seed=trial_seed(spec, place),
         device=study.device,
     )
-    return RunningTrial(study, trial, job, prunable=not (startup or facts.warm))
+    return RunningTrial(study, trial, job, prunable=not (startup or warm))
 
 
-def _queue(study: DrivenStudy, owed: OpenPlace, sampler: optuna.samplers.BaseSampler) -> None:
-    """Queues what the next trial draws. A sampler that asks the storage for all trials at every
-    option costs most of a driver's time, so it samples in memory, from the trials just read."""
-    params = owed.params
-    if params is None and isinstance(sampler, optuna.samplers.QMCSampler):
-        return  # it counts its draws in the storage: it draws when the trial is asked
-    if params is None:
-        memory = optuna.create_study(direction=study.study.direction, sampler=sampler)
-        memory.add_trials(study.known.values())
-        trial = memory.ask()
-        with contextlib.suppress(Infeasible):  # what was drawn before that is refused again
-            study.space.options(trial, study.task.length)
-        params = trial.params
-    draw = {"place": owed.place} | ({"warm": True} if owed.warm else {})
-    study.study.enqueue_trial(params, user_attrs={"draw": draw})
+def _drawing(study: DrivenStudy, owed: OpenPlace) -> tuple[Trial, bool]:
+    """The trial that draws, and whether the storage has it already.
+
+    What waits in the storage is drawn there, and so is what QMC draws, which counts its draws in
+    it. Every other trial draws in memory and is then written as a whole: a write for each option,
+    and a sampler that reads all trials at each, would be most of a driver's time.
+    """
+    sampler = make_sampler(study.spec, owed.place, owed.attempt)
+    study.study.sampler = study.memory.sampler = sampler
+    waits = any(t.state == TrialState.WAITING for t in study.known)
+    if waits or (isinstance(sampler, optuna.samplers.QMCSampler) and owed.params is None):
+        return study.study.ask(), True
+    if owed.params is not None:
+        study.memory.enqueue_trial(owed.params)
+    return study.memory.ask(), False
 
 
-def _running(trial: Trial) -> FrozenTrial:
-    """A trial that runs, as the storage holds it but for what it will report."""
-    frozen = optuna.trial.create_trial(
-        state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions,
-        user_attrs=trial.user_attrs,
-    )  # fmt: skip
-    frozen.number = trial.number
-    return frozen
+def _write(study: DrivenStudy, drawing: Trial, stored: bool, draw: dict[str, Any]) -> Trial:
+    """Writes what was drawn. The trial as the storage has it."""
+    drawing.set_user_attr("draw", draw)
+    trial = drawing
+    if not stored:
+        storage, study_id = study.study._storage, study.study._study_id
+        running = optuna.trial.create_trial(
+            state=TrialState.RUNNING, params=drawing.params, distributions=drawing.distributions,
+            user_attrs={"draw": draw},
+        )  # fmt: skip
+        trial = Trial(study.study, storage.create_new_trial(study_id, template_trial=running))
+    study.certain = not stored and trial.number == drawing.number  # else somebody else wrote one
+    if not study.certain:
+        study.read()
+    return trial
+
+
+def _end(memory: optuna.Study, told: FrozenTrial) -> None:
+    """Ends a trial in memory as it ended in the storage."""
+    storage = memory._storage
+    trial = storage.get_trial_id_from_study_id_trial_number(memory._study_id, told.number)
+    with contextlib.suppress(UpdateFinishedTrialError):
+        for name, value in told.user_attrs.items():
+            storage.set_trial_user_attr(trial, name, value)
+        for step, value in told.intermediate_values.items():
+            storage.set_trial_intermediate_value(trial, step, value)
+        storage.set_trial_state_values(trial, told.state, told.values)
 
 
 def _described(drawn: Drawn, task: Task) -> dict[str, Any]:
@@ -190,7 +215,7 @@ def _described(drawn: Drawn, task: Task) -> dict[str, Any]:
 def _refuse(study: DrivenStudy, trial: Trial, why: str) -> None:
     """Stores an infeasible draw as pruned: told as failed it would teach the sampler nothing."""
     study.tell(trial, TrialState.PRUNED)
-    last = [study.known[number] for number in sorted(study.known)][-REFUSALS:]
+    last = study.known[-REFUSALS:]
     if len(last) == REFUSALS and all(TrialFacts.of(t).infeasible is not None for t in last):
-        study.ended = True
-        study.study.set_user_attr("ended", f"{REFUSALS} infeasible draws in a row: {why}")
+        study.ended = f"{REFUSALS} infeasible draws in a row: {why}"
+        study.study.set_user_attr("ended", study.ended)

@@ -56,9 +56,15 @@ class StartupSampler(optuna.samplers.BaseSampler):
         return self._random.sample_independent(study, trial, param_name, param_distribution)
 
 
+def import_sampling() -> None:
+    """Imports what draws: it takes a second, for which the first trial would wait. Who draws
+    nothing does without."""
+    import scipy.stats  # noqa: F401
+
+
 def sobol_point(seed: int, place: int) -> float:
     """Point number `place` of a scrambled Sobol sequence over [0, 1)."""
-    from scipy.stats import qmc  # takes a second to import; only who draws needs it
+    from scipy.stats import qmc
 
     sequence = qmc.Sobol(d=1, scramble=True, rng=seed)
     if place:  # SciPy cannot skip nothing

@@ -82,6 +82,11 @@ class PatientStorage:
         self.recover: Callable[[], None] = lambda: None
         self._confirm_lock, self._say, self._check = confirm_lock, say, check
         self._name = hide_password(optuna_storage.url)
+        # An operation takes milliseconds, and a thread for each would take as long: one looks
+        # after all that begin within SILENCE seconds.
+        self._watching = threading.Lock()
+        self._watcher: threading.Timer | None = None
+        self._began: float | None = None  # the operation that runs
 
     def do(self, operation: Callable[[], Result]) -> Result:
         """What the operation returns. Raises JobError where the database does not come back."""
@@ -132,14 +137,28 @@ class PatientStorage:
     @contextlib.contextmanager
     def _saying_silence(self) -> Iterator[None]:
         """Within it, a line says that an operation takes long: the database may be locked."""
-        line = f"storage {self._name} has not answered for {SILENCE:.0f} s; still waiting"
-        timer = threading.Timer(SILENCE, self._say, [line])
-        timer.daemon = True
-        timer.start()
+        with self._watching:
+            self._began = time.monotonic()
+            if self._watcher is None:
+                self._watch(SILENCE)
         try:
             yield
         finally:
-            timer.cancel()
+            self._began = None
+
+    def _watch(self, seconds: float) -> None:
+        self._watcher = threading.Timer(seconds, self._look)
+        self._watcher.daemon = True
+        self._watcher.start()
+
+    def _look(self) -> None:
+        with self._watching:
+            began, self._watcher = self._began, None
+            left = None if began is None else SILENCE - (time.monotonic() - began)
+            if left is not None and left > 0:
+                self._watch(left)
+        if left is not None and left <= 0:
+            self._say(f"storage {self._name} has not answered for {SILENCE:.0f} s; still waiting")
 
 
 @contextlib.contextmanager
