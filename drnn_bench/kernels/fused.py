@@ -26,7 +26,7 @@ from drnn_bench.kernels.fused_cells import KERNELS
 from drnn_bench.kernels.fused_forward import Forward
 from drnn_bench.kernels.layer import RECORD
 from drnn_bench.kernels.settings import CONVOLUTION, DIAGONAL, SELECTIVE
-from drnn_bench.kernels.workspace import Workspace, chunks
+from drnn_bench.kernels.workspace import Workspace, chunks, workspace_of
 
 
 def stack(
@@ -40,7 +40,7 @@ def stack(
     return_states: bool,
 ) -> tuple[Tensor, list[State]]:
     """See `dispatch.stack`; the weights are as the fused kernel takes them."""
-    workspace = Workspace(cell, x_TBI.shape, weights, dilations, rows, last, return_states)
+    workspace = workspace_of(cell, x_TBI.shape, weights, dilations, rows, last, return_states)
     ready("layout")
     ready(workspace.fused.name)
     flat = [tensor for layer in weights for tensor in layer]

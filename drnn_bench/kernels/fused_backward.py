@@ -52,7 +52,7 @@ class Backward:
     ):
         self.workspace, self.memory, self.symbols = workspace, memory.numpy(), symbols
         self.weights, self.states_before = workspace.split(tensors)
-        self.places, _ = workspace.for_training()
+        self.places, _ = workspace.for_training
         self.kernel = KERNELS[workspace.fused.name][1]
         self.dy, *d_after = gradients
         zeros = [None] * workspace.states * workspace.depth
@@ -63,11 +63,9 @@ class Backward:
         self.d_before = [[torch.empty_like(v) for v in state] for state in self.states_before]
         self.of_states = of_states
         # A row for each block: the gradients of all weights, one after the other.
-        sizes = [w.numel() for layer in self.weights for w in layer]
-        starts = np.cumsum([0, *sizes[:-1]]).tolist()
-        self.starts = chunks(starts, workspace.weights_per_layer)
-        self.d_weights = fresh(workspace.blocks, sum(sizes)).zero_()
-        self.at = workspace.for_gradients(of_inputs)
+        self.starts = workspace.weight_starts
+        self.d_weights = fresh(workspace.blocks, sum(workspace.weight_sizes)).zero_()
+        self.at = workspace.for_gradients[of_inputs]
         self.layers = [self._constants(i) for i in range(workspace.depth)]
         self.scratch = empty(threads(workspace.blocks), self.at.rows, COLUMNS).numpy()
 
@@ -77,9 +75,9 @@ class Backward:
     def gradients(self) -> tuple[Tensor | None, ...]:
         """Of the inputs, of all weights, of all states before the first step."""
         total = self.d_weights[0] if self.workspace.blocks == 1 else self.d_weights.sum(0)
-        weights = [w for layer in self.weights for w in layer]
-        parts = total.split([w.numel() for w in weights])
-        of_weights = [part.view(w.shape) for part, w in zip(parts, weights, strict=True)]
+        parts = total.split(self.workspace.weight_sizes)
+        shapes = self.workspace.weight_shapes
+        of_weights = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
         before = [v if self.of_states else None for state in self.d_before for v in state]
         return self.d_x, *of_weights, *before
 

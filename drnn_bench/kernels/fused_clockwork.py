@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -51,19 +52,19 @@ def scan(
     ready("layout")
     ready("rnn")
     flat = [tensor for module in weights for tensor in module]
-    workspace = _Workspace(x_TBI, weights, when, last)
+    units = tuple([w_hh.shape[0] for _, w_hh, _ in weights])
+    workspace = _workspace(tuple(x_TBI.shape), units, when, last)
     y, *after = _Modules.apply(workspace, x_TBI, *flat, *hidden)
     return y, after
 
 
 class _Workspace:
-    """One call: its shapes, and where the input and every module's history lie in a block."""
+    """Calls of the same shapes, and where the input and every module's history lie in a block."""
 
-    def __init__(self, x_TBI: Tensor, weights: Sequence, when: Schedule, last: int):
-        self.steps, self.batch, self.inputs = x_TBI.shape
+    def __init__(self, x_shape: tuple[int, ...], units: tuple[int, ...], when: Schedule, last: int):
+        self.steps, self.batch, self.inputs = x_shape
         self.last, self.fires, self.reads = last, when.fires, when.reads
-        self.units = [w_hh.shape[0] for _, w_hh, _ in weights]
-        self.modules = range(len(weights))
+        self.units, self.modules = units, range(len(units))
         steps = np.arange(self.steps - last, self.steps)
         self.held = [when.held(i, steps) for i in self.modules]
         self.lengths = [1 + len(fires) for fires in self.fires]
@@ -71,6 +72,31 @@ class _Workspace:
         # The places of the input and of every module's history, then the rows of the whole memory.
         sizes = [n * pitch(units) for n, units in zip(self.lengths, self.units, strict=True)]
         self.places = np.cumsum([0, self.steps * pitch(self.inputs), *sizes]).tolist()
+        ends = np.cumsum([0, *self.units]).tolist()
+        self.columns = [slice(a, b) for a, b in itertools.pairwise(ends)]  # of the output
+        self.sources = [self._sources(i) for i in self.modules]
+        self.constants = [self._constants(i) for i in self.modules]
+
+    def _sources(self, i: int) -> np.ndarray:
+        """The table of module i's sources, with places in bytes where addresses belong."""
+        found = [
+            (self.units[j], self.places[1 + j] * ROW, pitch(self.units[j]) * ROW,
+             order.ctypes.data, self.places[1 + j] * ROW)
+            for j, order in zip(self.modules[i + 1 :], self.reads[i], strict=True)
+        ]  # fmt: skip
+        return np.array(found, np.int64).reshape(-1, 5)
+
+    def _constants(self, i: int) -> dict[str, int]:
+        """The arguments of module i's kernels that depend on the shapes alone."""
+        return NOTHING | {
+            "steps": len(self.fires[i]),
+            "dilation": 1,
+            "inputs": self.inputs,
+            "units": self.units[i],
+            "x_step": pitch(self.inputs) * ROW,
+            "order": self.fires[i].ctypes.data,
+            "h_step": pitch(self.units[i]) * ROW,
+        }
 
     def split(self, tensors: Sequence[Tensor]) -> tuple[list[list[Tensor]], list[Tensor]]:
         """The weights of each module, and the hidden states, from all of them in a row."""
@@ -86,37 +112,18 @@ class _Workspace:
         """[T, I, COLUMNS]."""
         return view(rows, 0, self.steps, self.inputs)
 
-    def columns(self) -> list[slice]:
-        """Per module, its columns in the output."""
-        ends = np.cumsum([0, *self.units])
-        return [slice(a, b) for a, b in itertools.pairwise(ends)]
-
     def module(
         self, i: int, weights: Sequence[Tensor], rows: np.ndarray, gradients: np.ndarray | None
     ) -> tuple[dict[str, int], np.ndarray]:
         """The arguments of both kernels for module i, and the table of its sources, which must live
         as long as they are used. `rows`: the block's memory; `gradients`: that of its gradients."""
-        histories = self.histories(rows)
-        slower = [h.ctypes.data for h in histories[i + 1 :]]
-        shift = 0 if gradients is None else gradients.ctypes.data - rows.ctypes.data
-        table = np.array(
-            [
-                (units, at, pitch(units) * ROW, order.ctypes.data, at + shift)
-                for units, at, order in zip(self.units[i + 1 :], slower, self.reads[i], strict=True)
-            ],
-            np.int64,
-        )
+        base, table = rows.ctypes.data, self.sources[i].copy()
+        table[:, 1] += base
+        table[:, 4] += base if gradients is None else gradients.ctypes.data
         w_ih, w_hh, bias = weights
-        return NOTHING | {
-            "steps": len(self.fires[i]),
-            "dilation": 1,
-            "inputs": self.inputs,
-            "units": self.units[i],
-            "x": rows.ctypes.data,
-            "x_step": pitch(self.inputs) * ROW,
-            "order": self.fires[i].ctypes.data,
-            "h": histories[i].ctypes.data,
-            "h_step": pitch(self.units[i]) * ROW,
+        return self.constants[i] | {
+            "x": base,
+            "h": base + self.places[1 + i] * ROW,
             "w_ih": w_ih.data_ptr(),
             "w_step": 4 * w_ih.shape[1],
             "w_hh": w_hh.data_ptr(),
@@ -124,6 +131,15 @@ class _Workspace:
             "sources": table.ctypes.data,
             "sources_end": table.ctypes.data + table.nbytes,
         }, table
+
+
+@lru_cache(maxsize=256)
+def _workspace(
+    x_shape: tuple[int, ...], units: tuple[int, ...], when: Schedule, last: int
+) -> _Workspace:
+    """A training asks for the same one at every step, with the very schedule that `schedule`
+    gives for the same numbers."""
+    return _Workspace(x_shape, units, when, last)
 
 
 class _Modules(torch.autograd.Function):
@@ -147,7 +163,7 @@ class _Modules(torch.autograd.Function):
                 to_block(hidden[i].unsqueeze(0).numpy(), first, histories[i][:1])
                 layer, _table = workspace.module(i, weights[i], rows, None)
                 call(rnn_forward, layer)
-            for i, columns in enumerate(workspace.columns()):
+            for i, columns in enumerate(workspace.columns):
                 from_block(histories[i], workspace.held[i], first, y.numpy()[:, :, columns])
                 from_block(histories[i][-1:], numbers(1), first, after[i].unsqueeze(0).numpy())
 
@@ -220,7 +236,7 @@ class _Backward:
         """The gradients of all histories before any kernel adds to them."""
         workspace = self.workspace
         rows[: self.work] = 0
-        for i, columns in enumerate(workspace.columns()):
+        for i, columns in enumerate(workspace.columns):
             history, d_after = workspace.histories(rows)[i], self.d_after[i]
             if self.dy is not None:
                 dy = as_array(self.dy)[:, :, columns]
@@ -238,7 +254,7 @@ class _Backward:
         d_weights = self.d_weights[block].numpy()
         d_w_ih, d_w_hh, d_bias = self.starts[i]
         layer |= {
-            "dh": workspace.histories(rows)[i].ctypes.data,
+            "dh": base + workspace.places[1 + i] * ROW,
             "dh_step": layer["h_step"],
             "dx": 0 if self.d_x is None else base,
             "dx_step": layer["x_step"],

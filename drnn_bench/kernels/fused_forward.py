@@ -31,7 +31,7 @@ class Forward:
     ):
         self.workspace, self.training = workspace, training
         weights, self.states_before = workspace.split(tensors)
-        self.places, rows = workspace.for_training() if training else workspace.for_inference()
+        self.places, rows = workspace.for_training if training else workspace.for_inference
         memories = workspace.blocks if training else threads(workspace.blocks)
         self.memory = empty(memories, rows, COLUMNS)
         self.layers = [workspace.layer(i, weights[i]) for i in range(workspace.depth)]

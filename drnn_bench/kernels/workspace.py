@@ -8,8 +8,9 @@ Legend: T steps, B batch, I inputs, H units, s dilation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from torch import Tensor
@@ -68,7 +69,7 @@ class GradientPlaces:
 
 
 class Workspace:
-    """One call of the fused scan.
+    """Calls of the fused scan of the same shapes (`workspace_of` gives it).
 
     `last` outputs of the top layer are asked for; `return_states`: the states after the last step
     too. `rows`: per layer, which steps of the layer below it takes (None: all).
@@ -89,6 +90,7 @@ class Workspace:
         self.return_states = return_states
         self.depth, self.states = len(weights), cell.states
         self.weights_per_layer = len(weights[0])
+        self.weight_shapes = [w.shape for layer in weights for w in layer]
         # Of symbols [T, B], only the gates that they give lie in the workspace.
         self.input_steps, self.batch, *inputs = x_shape
         self.inputs, self.symbols = sum(inputs), not inputs
@@ -104,6 +106,7 @@ class Workspace:
         self.histories = [(s + steps) * pitch(units) for s, steps, units in lengths]
         self.input_rows = self.looked_up or self.input_steps * pitch(self.inputs)
 
+    @cached_property
     def for_training(self) -> tuple[list[LayerPlaces], int]:
         """The places of every layer, each with memory of its own, and the rows of the whole
         memory. The input lies at 0."""
@@ -114,6 +117,7 @@ class Workspace:
             start = gates + self.fused.gates * self.units[i] * self.steps[i]
         return places, start
 
+    @cached_property
     def for_inference(self) -> tuple[list[LayerPlaces], int]:
         """The same without a backward pass: layers take turns with the memory of two, and there
         is room for the gates of one step."""
@@ -122,8 +126,13 @@ class Workspace:
         places = [LayerPlaces(start + i % 2 * longest, c, gates) for i in range(self.depth)]
         return places, gates + self.fused.gates * max(self.units)
 
-    def for_gradients(self, of_inputs: bool) -> GradientPlaces:
-        """The places that backward needs beside those of forward."""
+    @cached_property
+    def for_gradients(self) -> tuple[GradientPlaces, GradientPlaces]:
+        """The places that backward needs beside those of forward: without the gradient of the
+        inputs, and with it."""
+        return self._gradient_places(False), self._gradient_places(True)
+
+    def _gradient_places(self, of_inputs: bool) -> GradientPlaces:
         per_step = pitch(self.fused.work * max(self.units))
         chunk = min(max(CACHE // (per_step * ROW), CHUNK[0]), CHUNK[1])
         longest, biases = max(self.histories), self.fused.work * max(self.units) * LANES
@@ -138,14 +147,31 @@ class Workspace:
         cut = self.weights_per_layer * self.depth
         return chunks(tensors[:cut], self.weights_per_layer), chunks(tensors[cut:], self.states)
 
+    @cached_property
+    def weight_sizes(self) -> list[int]:
+        """How many numbers each weight has, layer by layer."""
+        return [shape.numel() for shape in self.weight_shapes]
+
+    @cached_property
+    def weight_starts(self) -> list[list[int]]:
+        """Per layer, where each of its weights begins when all stand one after the other."""
+        return chunks(np.cumsum([0, *self.weight_sizes[:-1]]).tolist(), self.weights_per_layer)
+
     def layer(self, i: int, weights: Sequence[Tensor]) -> dict[str, int]:
         """The arguments of both kernels for a layer, without those that depend on the block."""
+        pairs = zip(WEIGHTS, weights, strict=False)
+        return self._constants[i] | {name: weight.data_ptr() for name, weight in pairs}
+
+    @cached_property
+    def _constants(self) -> list[dict[str, int]]:
+        """The arguments of each layer that depend on the shapes alone."""
+        return [self._of_layer(i) for i in range(self.depth)]
+
+    def _of_layer(self, i: int) -> dict[str, int]:
         inputs, taken = self.units[i - 1] if i else self.inputs, self.rows[i]
         order = numbers(self.steps[i]) if taken is None else taken
-        addresses = zip(WEIGHTS, (w.data_ptr() for w in weights), strict=False)
         return {
             **NOTHING,
-            **dict(addresses),
             "steps": self.steps[i],
             "dilation": self.dilations[i],
             "inputs": inputs,
@@ -159,6 +185,33 @@ class Workspace:
             "dh_step": -pitch(self.units[i]) * ROW,
             "order": order.ctypes.data,
         }
+
+
+_known: dict[Hashable, Workspace] = {}
+_MOST = 256
+
+
+def workspace_of(
+    cell: Cell,
+    x_shape: Sequence[int],
+    weights: Sequence[Sequence[Tensor]],
+    dilations: Sequence[int],
+    rows: Sequence[np.ndarray | None],
+    last: int,
+    return_states: bool,
+) -> Workspace:
+    """The workspace of these shapes. It is kept: to make one takes as long as a kernel takes for a
+    small net, and a training asks for the same one at every step."""
+    shapes = tuple([w.shape for layer in weights for w in layer])
+    taken = tuple(map(id, rows))  # a workspace that is kept keeps its rows, and so their ids
+    key = (cell, tuple(x_shape), shapes, tuple(dilations), taken, last, return_states)
+    found = _known.get(key)
+    if found is None:
+        if len(_known) >= _MOST:
+            _known.clear()
+        found = Workspace(cell, x_shape, weights, dilations, rows, last, return_states)
+        _known[key] = found
+    return found
 
 
 def chunks(items: Sequence, size: int) -> list[list]:

@@ -21,7 +21,7 @@ from drnn_bench.system.denormals import flushed
 from drnn_bench.tasks.task import Task
 from drnn_bench.training.loop import flatten
 from drnn_bench.training.losses import mean_loss
-from drnn_bench.training.optimizer import Optimizer
+from drnn_bench.training.optimizer import Optimizer, clip
 
 STREAM_STEPS = 64  # in one timed run, as some families compute more at some steps than at others
 
@@ -157,7 +157,7 @@ class Runner:
         loss = mean_loss(self.work.loss, self.work.form, outputs_BSO, y)
         self.optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.weights, self.work.recipe.clip_norm)
+        clip(self.weights, self.work.recipe.clip_norm)
         self.optimizer.step(1e-4)
 
     @torch.no_grad()

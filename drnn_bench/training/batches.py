@@ -21,7 +21,8 @@ class SequenceBatches:
     """Batches of whole sequences, which every epoch takes in a new order."""
 
     def __init__(self, model: Net, task: Task, data: tuple, batch: int, seed: int, device: str):
-        self._model, self._task, self._data, self._device = model, task, data, device
+        self._model, self._task, self._device = model, task, device
+        self._data = tuple(map(np.asarray, data))  # an array mapped from disk is slower to index
         self._count = len(data[0])
         self._batch = min(batch, self._count)
         self._rng = np.random.default_rng(seed)

@@ -26,7 +26,7 @@ from drnn_bench.results.recipe import Recipe
 from drnn_bench.system.denormals import flushed
 from drnn_bench.tasks.task import Arrays, Task
 from drnn_bench.training.batches import SequenceBatches, StreamChunks
-from drnn_bench.training.optimizer import Optimizer, factor
+from drnn_bench.training.optimizer import Optimizer, clip, factor
 from drnn_bench.training.scoring import evaluate
 
 
@@ -135,7 +135,7 @@ class _Run:
         loss.backward()
         rate = self.learning_rate * self.factor(self.step)
         self.step += 1
-        if not math.isfinite(nn.utils.clip_grad_norm_(self.weights, self.recipe.clip_norm)):
+        if not math.isfinite(clip(self.weights, self.recipe.clip_norm)):
             raise Diverged(self.step)
         self.optimizer.step(rate)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
+from sqlalchemy import event
 
 from drnn_bench.errors import JobError, UserError
 from drnn_bench.jobs import runs_folder
@@ -130,6 +131,65 @@ class TestCounting:
         assert draw["architecture"].startswith("depth=")
         assert draw["mrl"] >= 33
         assert study.trials[0].user_attrs["outcome"]["seconds"] > 0
+
+
+class TestTheStorage:
+    def test_a_trial_is_drawn_in_one_write_and_ended_in_two(self, tmp_path):
+        """Each write waits for the disk, and a trainer for it."""
+        world = World(tmp_path, families=("lstm",), trials=STARTUP + 2)
+        world.search(STARTUP)
+        driver, before, writes = world.driver(), len(world.trials()), []
+
+        @event.listens_for(world.storage.engine, "before_cursor_execute")
+        def note(connection, cursor, statement, parameters, context, executemany):
+            if statement.startswith(("INSERT", "UPDATE")):
+                connection.info["wrote"] = True
+
+        @event.listens_for(world.storage.engine, "commit")
+        def commit(connection):
+            writes.append(connection.info.pop("wrote", False))
+
+        driver.run()
+        written, drawn = sum(writes), world.trials()[before:]
+        reports = sum(len(trial.intermediate_values) for trial in drawn)
+        assert len(drawn) >= 2
+        assert reports
+        assert written == 3 * len(drawn) + reports
+
+    @pytest.mark.parametrize("sampler", ["tpe", "qmc"])
+    @pytest.mark.parametrize("size", [1, 3])
+    def test_a_driver_knows_what_the_storage_holds(self, tmp_path, sampler, size):
+        world = World(tmp_path, sampler=sampler, trials=STARTUP + 3, families=("dilated_rnn",))
+        driver = world.driver(size=size)
+        (study,), looks = driver.studies, []
+
+        def look():
+            if study.certain:
+                looks.append(1)
+                for known, stored in zip(study.known, study.trials(), strict=True):
+                    facts = ("number", "state", "params", "distributions", "user_attrs")
+                    for fact in facts:
+                        assert getattr(known, fact) == getattr(stored, fact)
+                    if stored.state.is_finished():
+                        assert known.values == stored.values
+                        assert known.intermediate_values == stored.intermediate_values
+
+        driver.run(look)
+        assert len(looks) > STARTUP
+        assert len(study.known) >= STARTUP + 3
+
+    def test_a_trial_of_somebody_else_is_seen(self, one):
+        """As one that a user queues meanwhile."""
+        driver = one.driver(3)
+        (study,), added = driver.studies, []
+
+        def add():
+            if not added:
+                added.append(study.study.add_trial(create_trial(state=TrialState.FAIL)))
+
+        driver.run(add)
+        assert one.places() == [0, 1, 2]
+        assert [t.number for t in study.known] == [t.number for t in one.trials()]
 
 
 class TestPruning:

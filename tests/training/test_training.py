@@ -21,7 +21,7 @@ from drnn_bench.results.recipe import OPTIMIZERS, Recipe
 from drnn_bench.tasks.prepared import prepare
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.training.loop import Diverged, flatten, train
-from drnn_bench.training.optimizer import Optimizer, factor
+from drnn_bench.training.optimizer import Optimizer, clip, factor
 from drnn_bench.training.scoring import evaluate
 from tests.support.command import ENV
 from tests.support.nets import NETS
@@ -163,6 +163,24 @@ def test_a_step_is_torchs_to_the_last_bit(name):
         schedule.step()
         for one, two in zip(ours, theirs, strict=True):
             assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 1e-3, 1.0, 1e3, 1e18, 1e25, math.inf, math.nan])
+@pytest.mark.parametrize("largest", [0.25, 1.0, math.inf])
+@pytest.mark.parametrize("shapes", [[(5000,)], [(3,), (4, 5)]])
+def test_clipping_is_torchs_to_the_last_bit(scale, largest, shapes):
+    torch.manual_seed(0)
+    ours = [torch.nn.Parameter(torch.zeros(shape)) for shape in shapes]
+    theirs = [torch.nn.Parameter(torch.zeros(shape)) for shape in shapes]
+    for one, two in zip(ours, theirs, strict=True):
+        one.grad = torch.randn_like(one) * scale
+        two.grad = one.grad.clone()
+    norm = clip(ours, largest)
+    assert norm == pytest.approx(
+        float(torch.nn.utils.clip_grad_norm_(theirs, largest)), rel=0, nan_ok=True
+    )
+    for one, two in zip(ours, theirs, strict=True):
+        assert one.grad.view(torch.int32).equal(two.grad.view(torch.int32))
 
 
 def test_training_does_without_torchs_compiler():
