@@ -25,7 +25,7 @@ from drnn_bench.execution.fork_server import NUMBER
 from drnn_bench.execution.job import Event, Job, Lost, Yielded
 from drnn_bench.system.environment import one_thread
 
-STILLBORN = 3  # trainers that died in a row before they were ready
+STILLBORN = 3  # trainers that died in a row before they were ready; then the run ends
 
 
 class _ForkServer:
@@ -120,6 +120,7 @@ class LocalExecutor:
         self._new_server = lambda: _ForkServer(log, modules)
         self._server, self._shared = self._new_server(), shared
         self._log, self._tickets, self._stillborn = log, itertools.count(1), 0
+        self._fallen: _ForkServer | None = None  # the last that died with trainers not yet ready
         self._logged = log.stat().st_size if log.exists() else 0
         self._processes = [self._new() for _ in range(size)]
 
@@ -200,7 +201,10 @@ class LocalExecutor:
         """Starts another trainer in a dead one's place. Returns how that one ended."""
         how, place = dead.ended(), self._processes.index(dead)
         self._processes[place] = self._new()
-        self._stillborn += not dead.ready
+        if not dead.ready and dead.server is not self._fallen:
+            self._stillborn += 1
+            if not dead.server.alive:  # all its trainers count as one
+                self._fallen = dead.server
         if self._stillborn >= STILLBORN:
             raise JobError(f"no trainer can start ({how}): {self._last_words()}")
         return how

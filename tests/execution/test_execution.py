@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from kills import trainer_pids
 
 from drnn_bench.errors import JobError
 from drnn_bench.execution.job import Lost, Returned, Yielded
@@ -100,6 +102,23 @@ class TestLocal(ExecutorContract):
         ready(executor, 2)
         assert not before & {*executor.pids}
         assert next_event(executor, executor.start(Count(0))) == Returned(0)
+
+    def test_many_trainers_whose_one_parent_is_killed_as_it_starts_are_replaced(
+        self, tmp_path, monkeypatch
+    ):
+        monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{tmp_path}")
+        begun = tmp_path / "begun"
+        (tmp_path / "slow_to_import.py").write_text(
+            f"import pathlib, time\nmark = pathlib.Path({str(begun)!r})\n"
+            "if not mark.exists():\n    mark.touch()\n    time.sleep(1000)\n"
+        )
+        executor = LocalExecutor(5, tmp_path / "log", None, ["slow_to_import"])
+        with contextlib.closing(executor):
+            wait_for(begun.exists)
+            (server,) = (pid for pid in trainer_pids(Path.cwd()) if _parent(pid) == os.getpid())
+            os.kill(server, signal.SIGKILL)
+            ready(executor, 5)
+            assert next_event(executor, executor.start(Count(0))) == Returned(0)
 
     def test_a_closed_executor_leaves_no_process(self, make):
         executor = make(2)
