@@ -38,6 +38,7 @@ where it stands on all boards, is on its page: [families](families/README.md).
 # A published task -> what it is like.
 LIKE = {
     "pixel_digits": "Short sequences of one channel, a class for each (64 steps)",
+    "pixel_mnist": "A picture read row by row, a class for each (784 steps)",
     "pixel_mnist_permuted": "What matters is spread over the whole sequence (784 steps)",
     "copy_memory": "Exact memory over a long delay (520 steps)",
     "char_text": "The next symbol, mostly from what stands near (text)",
