@@ -130,7 +130,8 @@ def test_the_fused_kernel_is_the_equation_at_any_shape(steps, batch, states, cha
     totals = [sum((w * t).sum() for w, t in zip(weights, of, strict=True)) for of in results]
     pairs = [torch.autograd.grad(t, g) for t, g in zip(totals, (narrow, wide), strict=True)]
     for found, wanted in zip((*results[0], *pairs[0]), (*results[1], *pairs[1]), strict=True):
-        assert close(found.double(), wanted, 1e-5)
+        # Of a sum whose terms cancel, what is left is as exact as the terms are.
+        assert (found - wanted).abs().max() <= 1e-5 * (1 + wanted.abs().max())
 
 
 def test_the_fused_kernels_gradients_have_gradients():
