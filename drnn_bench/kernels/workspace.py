@@ -86,7 +86,9 @@ class Workspace:
         return_states: bool,
     ):
         assert cell.fused is not None, f"{cell.name} has no fused kernel"
-        self.fused, self.dilations, self.rows, self.last = cell.fused, dilations, rows, last
+        self.fused, self.last = cell.fused, last
+        # Its own, as a caller may change its lists between two calls.
+        self.dilations, self.rows = tuple(dilations), tuple(rows)
         self.return_states = return_states
         self.depth, self.states = len(weights), cell.states
         self.weights_per_layer = len(weights[0])

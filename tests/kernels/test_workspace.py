@@ -45,6 +45,15 @@ def test_the_same_shapes_have_the_same_workspace_and_others_another():
     assert len({id(each) for each in (one, *others)}) == 1 + len(others)
 
 
+def test_a_list_that_its_caller_changes_later_changes_no_workspace():
+    dilations, rows = [1, 2], [None, None]
+    one = asked(dilations=dilations, rows=rows, x_shape=(11, 5, 3))
+    dilations[1], rows[1] = 7, np.arange(4)
+    again = asked(x_shape=(11, 5, 3))
+    assert again is one
+    assert (list(again.dilations), list(again.rows)) == ([1, 2], [None, None])
+
+
 def test_not_all_are_kept():
     for batch in range(1, 2 * workspace._MOST):
         asked(x_shape=(9, batch, 3))
