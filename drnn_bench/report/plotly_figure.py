@@ -1,4 +1,5 @@
-"""A chart as plotly.js takes it: plain JSON, without the page's colours, which page.js sets."""
+"""A chart as plotly.js takes it: plain JSON, without what all charts of the page share, which
+page.js adds: their layout and colours."""
 
 from __future__ import annotations
 
@@ -23,21 +24,7 @@ def figure(chart: Chart) -> dict[str, Any]:
     """`data` and `layout`. All text is escaped, for plotly reads some HTML tags in it."""
     return {
         "data": [_trace(series) for series in chart.series],
-        "layout": {
-            "xaxis": _axis(chart.x),
-            "yaxis": _axis(chart.y),
-            # The buttons stand in the right margin, where they cover no legend.
-            "margin": {"l": 8, "r": 36, "t": 8, "b": 8},
-            "modebar": {"orientation": "v"},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "dragmode": False,  # on a phone a finger on a chart scrolls the page
-            "hovermode": "closest",
-            "showlegend": True,
-            "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-            "barmode": "group",
-            "font": {"family": "system-ui, sans-serif", "size": 13},
-        },
+        "layout": {"xaxis": _axis(chart.x), "yaxis": _axis(chart.y)},
     }
 
 
@@ -87,8 +74,6 @@ def _short(value: float) -> float:
 def _axis(axis: Axis) -> dict[str, Any]:
     drawn: dict[str, Any] = {
         "title": {"text": html(axis.title, quote=False), "standoff": 8},
-        "automargin": True,
-        "zeroline": False,
         "type": "log" if axis.log else "-",
     }
     if axis.ticks:

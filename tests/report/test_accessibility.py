@@ -58,7 +58,7 @@ def test_axe_finds_no_violation_in_light_and_in_dark(browser, pages, name, width
     visit.close()
 
 
-def test_all_boards_are_one_file_below_5_mb_that_asks_for_nothing(browser, pages):
+def test_all_boards_are_one_file_below_4_mb_that_asks_for_nothing(browser, pages):
     visit = Visit(browser, pages["all"], 1280)
     size = pages["all"].stat().st_size
     paint = visit.page.evaluate(
@@ -66,7 +66,7 @@ def test_all_boards_are_one_file_below_5_mb_that_asks_for_nothing(browser, pages
         "'first-contentful-paint')[0].startTime)).observe({type: 'paint', buffered: true}))"
     )
     print(f"all boards: {size / 1e6:.1f} MB, first paint after {paint:.0f} ms")
-    assert size < 5e6
+    assert size < 4e6
     assert visit.asked == [visit.page.url]
     assert visit.said == []
     visit.close()

@@ -13,6 +13,19 @@
       modebar: { bgcolor: band, color: dim, activecolor: ink },
     };
   };
+  // Every chart has these: said once, they are a fiftieth of the page less.
+  const axis = { automargin: true, zeroline: false };
+  const shared = {
+    // The buttons stand in the right margin, where they cover no legend.
+    margin: { l: 8, r: 36, t: 8, b: 8 }, modebar: { orientation: "v" },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    dragmode: false, // on a phone a finger on a chart scrolls the page
+    hovermode: "closest", showlegend: true, barmode: "group",
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
+    font: { family: "system-ui, sans-serif", size: 13 },
+  };
+  const whole = ({ xaxis, yaxis }) =>
+    ({ ...structuredClone(shared), xaxis: { ...axis, ...xaxis }, yaxis: { ...axis, ...yaxis } });
   const merge = (layout) => {
     for (const [part, values] of Object.entries(colours()))
       layout[part] = { ...layout[part], ...values };
@@ -33,6 +46,7 @@
   const draw = async (box) => {
     box.dataset.begun = "";
     const spec = JSON.parse(box.parentElement.querySelector("script").textContent);
+    spec.layout = whole(spec.layout);
     if (box.clientWidth < 500) { // a phone: the legend is long, and stands below
       box.classList.add("narrow");
       spec.layout.legend = { orientation: "h", x: 0, y: -0.2, yanchor: "top" };
