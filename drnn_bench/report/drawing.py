@@ -14,7 +14,10 @@ from drnn_bench.results.codec import from_json
 from drnn_bench.system.escape import html
 
 STEPS, LAYERS = 33, 128  # drawn at most
-LEFT, STEP, ROW, TOP = 172, 16, 40, 30  # in units of the drawing; the first at least
+LEFT, TOP = 172, 30  # in units of the drawing; the first at least
+# Nodes and edges are drawn on a coarser grid: its coordinates are short, and a page holds many.
+GRID = 8  # units of the drawing
+STEP, ROW = 2, 5  # from one node to the next, in units of the grid
 LETTER = 6.5  # of a row's name
 # Of a drawing that no page lends its colours to: its own ground and ink, by the reader's scheme.
 GROUND = (
@@ -70,7 +73,8 @@ class _Part:
     @property
     def drawn(self) -> str:
         return (
-            f'<path d="{"".join(self.edges)}"/><path stroke-width="6" d="{"".join(self.nodes)}"/>'
+            f'<path d="{"".join(self.edges)}"/>'
+            f'<path stroke-width="{6 / GRID:g}" d="{"".join(self.nodes)}"/>'
         )
 
 
@@ -87,10 +91,13 @@ def draw(family: str, config: dict[str, Any], length: int) -> str:
     steps = min(length, STEPS)
     seen = _seen(rows, steps)
     left = max(LEFT, *(16 + int(LETTER * len(level.name)) for level in rows))
-    width, height = left + steps * STEP, TOP + ROW * len(rows) + 34
+    width, height = left + steps * STEP * GRID, TOP + ROW * len(rows) * GRID + 34
 
     def place(row: int, step: int) -> tuple[int, int]:  # row 0 is the input, at the bottom
-        return left + STEP * step + STEP // 2, TOP + ROW * (len(rows) - row)
+        return STEP * step + STEP // 2, ROW * (len(rows) - row)
+
+    def across(step: int) -> int:
+        return left + GRID * place(0, step)[0]
 
     faint, strong = _Part(), _Part()
     for row, level in enumerate([Level("input", ()), *rows]):
@@ -99,12 +106,13 @@ def draw(family: str, config: dict[str, Any], length: int) -> str:
             part.edges += _edges(row, step, level, place)
             part.nodes.append("M{} {}h0".format(*place(row, step)))
     labels = [
-        f'<text x="{left - 8}" y="{place(row, 0)[1] + 4}" text-anchor="end">{html(name)}</text>'
+        f'<text x="{left - 8}" y="{TOP + GRID * place(row, 0)[1] + 4}" text-anchor="end">'
+        f"{html(name)}</text>"
         for row, name in enumerate(["input", *(level.name for level in rows)])
     ]
     labels += [
-        f'<text x="{place(0, 0)[0]}" y="{height - 8}">step T−{steps - 1}</text>',
-        f'<text x="{place(0, steps - 1)[0]}" y="{height - 8}" text-anchor="end">T</text>',
+        f'<text x="{across(0)}" y="{height - 8}">step T−{steps - 1}</text>',
+        f'<text x="{across(steps - 1)}" y="{height - 8}" text-anchor="end">T</text>',
     ]
     names = "; ".join(level.name for level in rows)
     return (
@@ -112,9 +120,9 @@ def draw(family: str, config: dict[str, Any], length: int) -> str:
         f'width="{width}" height="{height}" role="img">'
         f"<title>{html(family)} over the last {steps} steps</title>"
         f"<desc>From the input up: {html(names)}.</desc>"
-        '<g fill="none" stroke="currentColor" stroke-linecap="round">'
-        f'<g opacity="0.22">{faint.drawn}</g>'
-        f'<g color="#2f7fc1" stroke-width="1.4">{strong.drawn}</g></g>'
+        f'<g transform="translate({left} {TOP})scale({GRID})" fill="none" stroke="currentColor" '
+        f'stroke-linecap="round" stroke-width="{1 / GRID:g}"><g opacity="0.22">{faint.drawn}</g>'
+        f'<g color="#2f7fc1" stroke-width="{1.4 / GRID:g}">{strong.drawn}</g></g>'
         '<g font-family="sans-serif" font-size="12" fill="currentColor">'
         f"{''.join(labels)}</g></svg>"
     )
@@ -181,6 +189,6 @@ def _edges(row: int, step: int, level: Level, place) -> list[str]:
         elif back == 1 and step:
             paths.append(f"M{x - STEP} {y}H{x}")
         elif step >= back:
-            from_x, bend = place(row, step - back)[0], min(26, 8 + 2 * back)
-            paths.append(f"M{from_x} {y}Q{(from_x + x) / 2:g} {y - bend} {x} {y}")
+            from_x, bend = place(row, step - back)[0], min(3.25, 1 + back / 4)
+            paths.append(f"M{from_x} {y}Q{(from_x + x) / 2:g} {y - bend:g} {x} {y}")
     return paths

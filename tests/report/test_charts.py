@@ -274,7 +274,10 @@ def test_any_familys_drawing_is_whole(family):
     texts = [e.text for e in root.iter() if e.tag.endswith("}text")]
     assert texts[0] == "input"
     assert "T" in texts
-    nodes = [e.get("d") for e in root.iter() if e.get("stroke-width") == "6"]
-    places = [float(x) for path in nodes for x in re.findall(r"M(\d+) \d+h0", path)]
+    left, grid = re.findall(r"translate\((\d+) \d+\)scale\((\d+)\)", ET.tostring(root, "unicode"))[
+        0
+    ]
+    nodes = [e.get("d") for e in root.iter() if e.get("stroke-width") == "0.75"]
+    places = [int(x) * int(grid) for path in nodes for x in re.findall(r"M(\d+) \d+h0", path)]
     assert len(places) >= 33
-    assert 0 < min(places) < max(places) < float(root.get("width"))
+    assert 0 < min(places) < max(places) < float(root.get("width")) - int(left)
