@@ -37,7 +37,10 @@ class LSTM(Cell):
     # Of torch's kernels, this is the fastest.
     fused = Fused(
         "lstm", gates=4, work=4,
-        pays=((8, 0.25, 0.25), (20, 0.5, 0.5), (64, 0.5, 0.75), (math.inf, 0.75, 0.75)),
+        pays=(
+            (8, 0.25, 0.25), (24, 0.5, 0.5), (64, 0.5, 0.8), (128, 0.6, 0.95), (192, 0.75, 0.95),
+            (math.inf, 0.95, 0.95),
+        ),
     )  # fmt: skip
 
     def initialise(self, weights: Weights, init: str, memory: float | None = None) -> None:
