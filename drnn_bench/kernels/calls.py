@@ -33,14 +33,13 @@ class Sums:
 def run(kernel: Any, calls: np.ndarray, **rows: tuple[int, ...]) -> None:
     """Calls a kernel for every block. `rows`: what it needs beside, so many rows, zeros."""
     sizes = {name: int(np.prod(shape)) for name, shape in rows.items()}
-    memory = empty(threads(len(calls)), sum(sizes.values()), COLUMNS).numpy()
+    memory = empty(threads(len(calls)), sum(sizes.values()), COLUMNS)
 
-    def call(block: int, own: np.ndarray) -> None:
+    def call(block: int, own: np.ndarray, address: int) -> None:
         own[:] = 0
-        start = 0
         for name, size in sizes.items():
-            calls[name][block] = own.ctypes.data + start * ROW
-            start += size
+            calls[name][block] = address
+            address += size * ROW
         kernel(calls[block])
 
     each_block(call, len(calls), memory)

@@ -25,10 +25,11 @@ from drnn_bench.kernels.layout import (
     fresh,
     from_block,
     numbers,
+    numbers_at,
     put_in_block,
 )
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
-from drnn_bench.kernels.workspace import WEIGHTS, Workspace, addresses, chunks, view
+from drnn_bench.kernels.workspace import WEIGHTS, Workspace, addresses, chunks, pitch, view
 
 
 class Backward:
@@ -50,7 +51,7 @@ class Backward:
         of_inputs: bool,
         of_states: bool,
     ):
-        self.workspace, self.memory, self.symbols = workspace, memory.numpy(), symbols
+        self.workspace, self.memory, self.symbols = workspace, memory, symbols
         self.weights, self.states_before = workspace.split(tensors)
         self.places, _ = workspace.for_training
         self.kernel = KERNELS[workspace.fused.name][1]
@@ -67,7 +68,7 @@ class Backward:
         self.d_weights = fresh(workspace.blocks, sum(workspace.weight_sizes)).zero_()
         self.at = workspace.for_gradients[of_inputs]
         self.layers = [self._constants(i) for i in range(workspace.depth)]
-        self.scratch = empty(threads(workspace.blocks), self.at.rows, COLUMNS).numpy()
+        self.scratch = empty(threads(workspace.blocks), self.at.rows, COLUMNS)
 
     def run(self) -> None:
         each_block(self._run_block, self.workspace.blocks, self.scratch)
@@ -81,23 +82,23 @@ class Backward:
         before = [v if self.of_states else None for state in self.d_before for v in state]
         return self.d_x, *of_weights, *before
 
-    def _run_block(self, block: int, rows: np.ndarray) -> None:
-        """All layers of one block of sequences. `rows`: memory for its gradients."""
+    def _run_block(self, block: int, rows: np.ndarray, base: int) -> None:
+        """All layers of one block of sequences. `rows`: memory for its gradients, which begins at
+        the address `base`."""
         workspace = self.workspace
         self._begin_states(workspace.depth - 1, block, rows)
         for i in reversed(range(workspace.depth)):
-            self._run_layer(i, block, rows)
+            self._run_layer(i, block, rows, base)
         if self.d_x is not None:
             order = numbers(workspace.input_steps)
             from_block(self._d_inputs(rows), order, block * COLUMNS, self.d_x.numpy())
 
-    def _run_layer(self, i: int, block: int, rows: np.ndarray) -> None:
+    def _run_layer(self, i: int, block: int, rows: np.ndarray, base: int) -> None:
         """One layer, from the gradient of its states to those of all that it read."""
         at = self.at
-        d_below = self._begin_below(i, block, rows)
+        self._begin_below(i, block, rows)
         d_c = self._begin_c(i, block, rows)
-        layer = self._arguments(i, block, rows)
-        layer["dx"] = 0 if d_below is None else d_below.ctypes.data
+        layer = self._arguments(i, block, base)
         table = None
         if self.symbols is not None and i == 0:
             table = np.zeros((self.weights[0][0].shape[1], self.workspace.looked_up), np.float32)
@@ -118,23 +119,27 @@ class Backward:
             if d_c is not None:
                 from_block(d_c, order, block * COLUMNS, self.d_before[i][1].numpy())
 
-    def _arguments(self, i: int, block: int, rows: np.ndarray) -> dict[str, int]:
-        """The kernel's arguments for layer i, but for the gradient below and the symbols."""
+    def _arguments(self, i: int, block: int, base: int) -> dict[str, int]:
+        """The kernel's arguments for layer i, but for the symbols."""
         workspace, places, at = self.workspace, self.places[i], self.at
         inputs = 0
         if i > 0:
             past_rows = workspace.dilations[i - 1] * self.layers[i]["x_step"] // ROW
             inputs = self.places[i - 1].h + past_rows
-        forward = self.memory[block].ctypes.data
+        forward = self.memory.data_ptr() + 4 * block * self.memory.stride(0)
         line = self.d_weights.data_ptr() + 4 * block * self.d_weights.shape[1]
         layer = self.layers[i] | addresses(
             forward, x=inputs, h=places.h, c=places.c, gates=places.gates
         )
-        layer |= addresses(rows.ctypes.data, dc=at.c, work=at.work, d_bias=at.bias)
+        layer |= addresses(
+            base, dh=self._first_state(i), dx=self._first_below(i), dc=at.c, work=at.work,
+            d_bias=at.bias,
+        )  # fmt: skip
+        if i == 0 and self.d_x is None:
+            layer["dx"] = 0
         for name, start in zip(WEIGHTS, self.starts[i], strict=False):
             if name != "bias":
                 layer[f"d_{name}"] = line + 4 * start
-        layer["dh"] = self._d_states(i, rows).ctypes.data
         return layer
 
     def _constants(self, i: int) -> dict[str, int]:
@@ -146,7 +151,7 @@ class Backward:
             "work_step": at.work_rows * ROW,
             "onward": int(self.of_states),
             "chunk": at.chunk,
-            "count": numbers(at.chunk).ctypes.data,
+            "count": numbers_at(at.chunk),
         }
 
     def _begin_states(self, i: int, block: int, rows: np.ndarray) -> None:
@@ -167,17 +172,12 @@ class Backward:
             order = numbers(workspace.dilations[i])
             add_to_block(as_array(d_after), first, d_states[workspace.steps[i] :], order)
 
-    def _begin_below(self, i: int, block: int, rows: np.ndarray) -> np.ndarray | None:
+    def _begin_below(self, i: int, block: int, rows: np.ndarray) -> None:
         """The gradient of layer i's inputs [T, I, COLUMNS] before its kernel writes or adds."""
         if i > 0:
             self._begin_states(i - 1, block, rows)
-            return self._d_states(i - 1, rows)[self.workspace.dilations[i - 1] :]
-        if self.d_x is None:
-            return None
-        d_inputs = self._d_inputs(rows)
-        if not self._writes_below(0):
-            d_inputs[:] = 0
-        return d_inputs
+        elif self.d_x is not None and not self._writes_below(0):
+            self._d_inputs(rows)[:] = 0
 
     def _begin_c(self, i: int, block: int, rows: np.ndarray) -> np.ndarray | None:
         """The gradient of an LSTM's c [s, H, COLUMNS], in which step t has slot t mod s."""
@@ -203,6 +203,19 @@ class Backward:
         workspace = self.workspace
         steps = workspace.dilations[i] + workspace.steps[i]
         return view(rows, self.at.h[i % 2], steps, workspace.units[i])[::-1]
+
+    def _first_state(self, i: int) -> int:
+        """The place of the first step of `_d_states`."""
+        workspace = self.workspace
+        steps = workspace.dilations[i] + workspace.steps[i]
+        return self.at.h[i % 2] + (steps - 1) * pitch(workspace.units[i])
+
+    def _first_below(self, i: int) -> int:
+        """The place of the first step of the gradient of layer i's inputs."""
+        workspace = self.workspace
+        if i == 0:
+            return self.at.x + (workspace.input_steps - 1) * pitch(workspace.inputs)
+        return self._first_state(i - 1) - workspace.dilations[i - 1] * pitch(workspace.units[i - 1])
 
     def _d_inputs(self, rows: np.ndarray) -> np.ndarray:
         """The gradient of the stack's inputs [T, I, COLUMNS]; it lies last step first."""

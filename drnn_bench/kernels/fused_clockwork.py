@@ -29,6 +29,7 @@ from drnn_bench.kernels.layout import (
     fresh,
     from_block,
     numbers,
+    numbers_at,
     to_block,
 )
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
@@ -113,13 +114,15 @@ class _Workspace:
         return view(rows, 0, self.steps, self.inputs)
 
     def module(
-        self, i: int, weights: Sequence[Tensor], rows: np.ndarray, gradients: np.ndarray | None
+        self, i: int, weights: Sequence[Tensor], base: int, gradients: int
     ) -> tuple[dict[str, int], np.ndarray]:
         """The arguments of both kernels for module i, and the table of its sources, which must live
-        as long as they are used. `rows`: the block's memory; `gradients`: that of its gradients."""
-        base, table = rows.ctypes.data, self.sources[i].copy()
+        as long as they are used. `base`: the address of the memory of a block; `gradients`: that of
+        its gradients."""
+        table = self.sources[i].copy()
         table[:, 1] += base
-        table[:, 4] += base if gradients is None else gradients.ctypes.data
+        table[:, 4] += gradients
+        sources = table.ctypes.data
         w_ih, w_hh, bias = weights
         return self.constants[i] | {
             "x": base,
@@ -128,8 +131,8 @@ class _Workspace:
             "w_step": 4 * w_ih.shape[1],
             "w_hh": w_hh.data_ptr(),
             "bias": bias.data_ptr(),
-            "sources": table.ctypes.data,
-            "sources_end": table.ctypes.data + table.nbytes,
+            "sources": sources,
+            "sources_end": sources + table.nbytes,
         }, table
 
 
@@ -156,18 +159,18 @@ class _Modules(torch.autograd.Function):
         x, y = as_array(x_TBI), empty(workspace.last, workspace.batch, sum(workspace.units))
         after = [fresh(workspace.batch, units) for units in workspace.units]
 
-        def run(block: int, rows: np.ndarray) -> None:
+        def run(block: int, rows: np.ndarray, base: int) -> None:
             first, histories = block * COLUMNS, workspace.histories(rows)
             to_block(x, first, workspace.input(rows))
             for i in reversed(workspace.modules):
                 to_block(hidden[i].unsqueeze(0).numpy(), first, histories[i][:1])
-                layer, _table = workspace.module(i, weights[i], rows, None)
+                layer, _table = workspace.module(i, weights[i], base, base)
                 call(rnn_forward, layer)
             for i, columns in enumerate(workspace.columns):
                 from_block(histories[i], workspace.held[i], first, y.numpy()[:, :, columns])
                 from_block(histories[i][-1:], numbers(1), first, after[i].unsqueeze(0).numpy())
 
-        each_block(run, workspace.blocks, memory.numpy())
+        each_block(run, workspace.blocks, memory)
         ctx.workspace = workspace
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(memory, *plain)
@@ -197,7 +200,7 @@ class _Backward:
         gradients: Sequence[Tensor | None],
         of_inputs: bool,
     ):
-        self.workspace, self.memory, self.tensors = workspace, memory.numpy(), tensors
+        self.workspace, self.memory, self.tensors = workspace, memory, tensors
         self.weights, hidden = workspace.split(tensors)
         self.dy, self.d_after = gradients[0], gradients[1:]
         self.d_x = None
@@ -212,7 +215,7 @@ class _Backward:
         self.work, self.work_rows = workspace.places[-1], pitch(widest)
         self.bias = self.work + self.chunk * self.work_rows
         rows = self.bias + -(-widest * LANES // COLUMNS)
-        self.scratch = empty(threads(workspace.blocks), rows, COLUMNS).numpy()
+        self.scratch = empty(threads(workspace.blocks), rows, COLUMNS)
 
     def gradients(self) -> tuple[Tensor | None, ...]:
         """Of the inputs, of all weights, of all hidden states."""
@@ -220,12 +223,12 @@ class _Backward:
         parts = zip(total.split(self.sizes), self.tensors, strict=False)
         return self.d_x, *(part.view(w.shape) for part, w in parts), *self.d_hidden
 
-    def run_block(self, block: int, rows: np.ndarray) -> None:
+    def run_block(self, block: int, rows: np.ndarray, base: int) -> None:
         """All modules of one block of sequences, the fastest first, as it reads all others."""
         workspace, first = self.workspace, block * COLUMNS
         self._begin(first, rows)
         for i in workspace.modules:
-            self._run_module(i, block, rows)
+            self._run_module(i, block, rows, base)
             history = workspace.histories(rows)[i]
             from_block(history, numbers(1), first, self.d_hidden[i].unsqueeze(0).numpy())
         if self.d_x is not None:
@@ -245,13 +248,14 @@ class _Backward:
                 last = as_array(d_after).reshape(1, workspace.batch, -1)
                 add_to_block(last, first, history[-1:], numbers(1))
 
-    def _run_module(self, i: int, block: int, rows: np.ndarray) -> None:
+    def _run_module(self, i: int, block: int, rows: np.ndarray, base: int) -> None:
         """One module, from the gradient of its history to those of all that it read."""
-        workspace, base = self.workspace, rows.ctypes.data
-        layer, _table = workspace.module(i, self.weights[i], self.memory[block], rows)
+        workspace = self.workspace
+        memory = self.memory.data_ptr() + 4 * block * self.memory.stride(0)
+        layer, _table = workspace.module(i, self.weights[i], memory, base)
         sums = rows[self.bias :].reshape(-1, LANES)[: workspace.units[i]]
         sums[:] = 0
-        d_weights = self.d_weights[block].numpy()
+        line = self.d_weights.data_ptr() + 4 * block * self.d_weights.shape[1]
         d_w_ih, d_w_hh, d_bias = self.starts[i]
         layer |= {
             "dh": base + workspace.places[1 + i] * ROW,
@@ -259,13 +263,13 @@ class _Backward:
             "dx": 0 if self.d_x is None else base,
             "dx_step": layer["x_step"],
             "onward": 1,
-            "d_w_ih": d_weights.ctypes.data + 4 * d_w_ih,
-            "d_w_hh": d_weights.ctypes.data + 4 * d_w_hh,
+            "d_w_ih": line + 4 * d_w_ih,
+            "d_w_hh": line + 4 * d_w_hh,
             "d_bias": base + self.bias * ROW,
             "work": base + self.work * ROW,
             "work_step": self.work_rows * ROW,
             "chunk": self.chunk,
-            "count": numbers(self.chunk).ctypes.data,
+            "count": numbers_at(self.chunk),
         }
         call(rnn_backward, layer)
-        d_weights[d_bias : d_bias + len(sums)] = sums.sum(1)
+        self.d_weights[block].numpy()[d_bias : d_bias + len(sums)] = sums.sum(1)

@@ -199,7 +199,7 @@ class Convolution(torch.autograd.Function):
             "relu": int(relu),
         }  # fmt: skip
         layers = arguments(ARGUMENTS, given, x=x, y=y)
-        each_block(lambda block, _: conv_forward(layers[block]), len(x), np.empty((len(x), 0)))
+        each_block(lambda block, *_: conv_forward(layers[block]), len(x), y)
         ctx.given = given
         # Only a ReLU's backward reads the outputs; others may be changed in place.
         ctx.save_for_backward(x, weight, bias, *([y] if relu else []))
@@ -226,9 +226,9 @@ class Convolution(torch.autograd.Function):
             own["dx"] = dx
         layers = arguments(ARGUMENTS, given, x=x, dy=dy, d_w=d_weight, d_bias=d_bias, **own)
 
-        def run(block: int, work: np.ndarray) -> None:
-            layers["work"][block] = work.ctypes.data
+        def run(block: int, _work: np.ndarray, address: int) -> None:
+            layers["work"][block] = address
             conv_backward(layers[block])
 
-        each_block(run, blocks, empty(threads(blocks), CHUNK * channels, COLUMNS).numpy())
+        each_block(run, blocks, empty(threads(blocks), CHUNK * channels, COLUMNS))
         return dx, d_weight.sum(0), d_bias.sum((0, 2)), None, None, None

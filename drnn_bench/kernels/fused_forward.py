@@ -51,24 +51,25 @@ class Forward:
             self.layers[0] |= {"table": self.table.data_ptr(), "table_step": table_step}
 
     def run(self) -> None:
-        each_block(self._run_block, self.workspace.blocks, self.memory.numpy())
+        each_block(self._run_block, self.workspace.blocks, self.memory)
 
-    def _run_block(self, block: int, rows: np.ndarray) -> None:
-        """All layers of one block of sequences, the lowest first. `rows`: the block's memory."""
+    def _run_block(self, block: int, rows: np.ndarray, base: int) -> None:
+        """All layers of one block of sequences, the lowest first. `rows`: the block's memory, which
+        begins at the address `base`."""
         workspace, first = self.workspace, block * COLUMNS
         if not workspace.symbols:
             to_block(self.x, first, view(rows, 0, workspace.input_steps, workspace.inputs))
         x_place = 0
         for i in range(workspace.depth):
-            self._run_layer(i, block, rows, x_place)
+            self._run_layer(i, block, rows, base, x_place)
             x_place = self._outputs(i)
         top = workspace.depth - 1
         y = view(rows, x_place, workspace.steps[top], workspace.units[top])
         from_block(y[-workspace.last :], numbers(workspace.last), first, self.y.numpy())
 
-    def _run_layer(self, i: int, block: int, rows: np.ndarray, x_place: int) -> None:
+    def _run_layer(self, i: int, block: int, rows: np.ndarray, base: int, x_place: int) -> None:
         """One layer, whose inputs lie at `x_place`."""
-        workspace, places, base = self.workspace, self.places[i], rows.ctypes.data
+        workspace, places = self.workspace, self.places[i]
         s, steps, units = workspace.dilations[i], workspace.steps[i], workspace.units[i]
         variables = (places.h, places.c)[: workspace.states]
         histories = [view(rows, place, s + steps, units) for place in variables]

@@ -185,7 +185,7 @@ class FusedScan(torch.autograd.Function):
             before = empty(sizes.blocks, sizes.kept, COLUMNS)
         rows = sizes.rows("dt", "x", "b", "c", "y", "state", work=CHUNK)
 
-        def run(block: int, memory: np.ndarray) -> None:
+        def run(block: int, memory: np.ndarray, _address: int) -> None:
             own = _cut(memory, rows)
             for name in ("dt", "x", "b", "c", "state"):
                 to_block(arrays[name], block * COLUMNS, own[name])
@@ -212,7 +212,7 @@ class FusedScan(torch.autograd.Function):
         names = (*of, *(f"by_{name}" for name in of))
         rows = sizes.rows(*names, "dy", "state", work=5 * CHUNK)
 
-        def run(block: int, memory: np.ndarray) -> None:
+        def run(block: int, memory: np.ndarray, _address: int) -> None:
             own = _cut(memory, rows)
             for name in of:
                 to_block(arrays[name], block * COLUMNS, own[name])
@@ -265,7 +265,7 @@ def _arrays(given: Sequence[Tensor]) -> dict[str, np.ndarray]:
 
 def _each(run: Any, blocks: int, rows: dict[str, tuple[int, int]]) -> None:
     size = sum(steps * features for steps, features in rows.values())
-    each_block(run, blocks, empty(threads(blocks), size, COLUMNS).numpy())
+    each_block(run, blocks, empty(threads(blocks), size, COLUMNS))
 
 
 def _cut(memory: np.ndarray, rows: dict[str, tuple[int, int]]) -> dict[str, np.ndarray]:

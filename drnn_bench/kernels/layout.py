@@ -130,6 +130,12 @@ def numbers(count: int) -> np.ndarray:
 
 
 @cache
+def numbers_at(count: int) -> int:
+    """The address of `numbers(count)`."""
+    return numbers(count).ctypes.data
+
+
+@cache
 def _numbers(count: int) -> np.ndarray:
     return np.arange(count)
 

@@ -145,6 +145,8 @@ class CausalHead(nn.Module):
         if missing > 0:
             h_TBH = F.pad(h_TBH, (0, 0, 0, 0, missing, 0))
             end += missing
+        if self.kernel == 1 and not kernels.symbolic(end) and end == last:  # the cheaper views
+            return self.bias + F.linear(h_TBH, self.weight.squeeze(0))
         y = self.bias
         for back, weight in enumerate(self.weight):
             y = y + F.linear(h_TBH[end - back - last : end - back], weight)

@@ -52,11 +52,18 @@ class Optimizer:
         parameters, gradients = [_real(p) for _, p, _ in pairs], [_real(g) for _, _, g in pairs]
         square, steps = those(self.square), those(self.steps)
         if self.recipe.optimizer == "adam":
-            adam(
-                parameters, gradients, those(self.mean), square, [], steps, fused=True,
-                amsgrad=False, beta1=BETAS[0], beta2=BETAS[1], lr=rate, weight_decay=0.0,
-                eps=EPSILON, maximize=False,
-            )  # fmt: skip
+            given = {
+                "amsgrad": False, "beta1": BETAS[0], "beta2": BETAS[1], "lr": rate,
+                "weight_decay": 0.0, "eps": EPSILON, "maximize": False,
+            }  # fmt: skip
+            tensors = (parameters, gradients, those(self.mean), square, [], steps)
+            if len(pairs) == 1:
+                # What `adam` calls, after it has sorted tensors by device and dtype, which takes
+                # a small net a fiftieth of its training step.
+                steps[0].add_(1)
+                torch._fused_adam_(*tensors, **given)
+            else:
+                adam(*tensors, fused=True, **given)
         else:
             rmsprop(
                 parameters, gradients, square, [], [], steps, lr=rate,
@@ -86,8 +93,10 @@ def clip(parameters: list[nn.Parameter], largest: float) -> float:
     if len(parameters) > 1 or gradient is None or gradient.is_complex():
         return float(nn.utils.clip_grad_norm_(parameters, largest))
     norm = torch.linalg.vector_norm(gradient)
-    gradient.mul_((largest / (norm + 1e-6)).clamp_(max=1.0))
-    return float(norm)
+    length = float(norm)
+    if length > 0.999 * largest:  # else the factor is 1
+        gradient.mul_((largest / (norm + 1e-6)).clamp_(max=1.0))
+    return length
 
 
 def _real(tensor: Tensor) -> Tensor:
