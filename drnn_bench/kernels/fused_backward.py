@@ -17,7 +17,7 @@ from torch import Tensor
 
 from drnn_bench.kernels.blocks import each_block, threads
 from drnn_bench.kernels.fused_cells import KERNELS
-from drnn_bench.kernels.layer import call
+from drnn_bench.kernels.layer import WEIGHTS, Arguments, in_bytes
 from drnn_bench.kernels.layout import (
     add_to_block,
     as_array,
@@ -28,8 +28,8 @@ from drnn_bench.kernels.layout import (
     numbers_at,
     put_in_block,
 )
-from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
-from drnn_bench.kernels.workspace import WEIGHTS, Workspace, addresses, chunks, pitch, view
+from drnn_bench.kernels.registers import COLUMNS, LANES
+from drnn_bench.kernels.workspace import Workspace, chunks, pitch, view
 
 
 class Backward:
@@ -67,7 +67,11 @@ class Backward:
         self.starts = workspace.weight_starts
         self.d_weights = fresh(workspace.blocks, sum(workspace.weight_sizes)).zero_()
         self.at = workspace.for_gradients[of_inputs]
-        self.layers = [self._constants(i) for i in range(workspace.depth)]
+        writes = tuple(map(self._writes_below, range(workspace.depth)))
+        key = (of_inputs, of_states, writes)
+        if key not in workspace.arguments:
+            workspace.arguments[key] = self._arguments(writes)
+        self.arguments = workspace.arguments[key]
         self.scratch = empty(threads(workspace.blocks), self.at.rows, COLUMNS)
 
     def run(self) -> None:
@@ -86,28 +90,34 @@ class Backward:
         """All layers of one block of sequences. `rows`: memory for its gradients, which begins at
         the address `base`."""
         workspace = self.workspace
+        layers = self.arguments.at(
+            self.weights,
+            forward=self.memory.data_ptr() + 4 * block * self.memory.stride(0),
+            own=base,
+            line=self.d_weights.data_ptr() + 4 * block * self.d_weights.shape[1],
+        )
         self._begin_states(workspace.depth - 1, block, rows)
         for i in reversed(range(workspace.depth)):
-            self._run_layer(i, block, rows, base)
+            self._run_layer(i, block, rows, layers[i])
         if self.d_x is not None:
             order = numbers(workspace.input_steps)
             from_block(self._d_inputs(rows), order, block * COLUMNS, self.d_x.numpy())
 
-    def _run_layer(self, i: int, block: int, rows: np.ndarray, base: int) -> None:
-        """One layer, from the gradient of its states to those of all that it read."""
+    def _run_layer(self, i: int, block: int, rows: np.ndarray, layer: np.void) -> None:
+        """One layer, from the gradient of its states to those of all that it read. `layer`: its
+        kernel's arguments."""
         at = self.at
         self._begin_below(i, block, rows)
         d_c = self._begin_c(i, block, rows)
-        layer = self._arguments(i, block, base)
         table = None
         if self.symbols is not None and i == 0:
             table = np.zeros((self.weights[0][0].shape[1], self.workspace.looked_up), np.float32)
-            layer |= {"symbols": self.symbols[block].ctypes.data, "table": table.ctypes.data}
+            layer["symbols"], layer["table"] = self.symbols[block].ctypes.data, table.ctypes.data
             layer["table_step"] = 4 * self.workspace.looked_up
         # A register for each gate: the sums of its gradient, whose lanes are added at the end.
         sums = rows[at.bias :].reshape(-1, LANES)[: len(self.weights[i][2])]
         sums[:] = 0
-        call(self.kernel, layer)
+        self.kernel(layer)
         d_weights = self.d_weights[block].numpy()
         d_weights[self.starts[i][2] :][: len(sums)] = sums.sum(1)
         if table is not None:
@@ -119,40 +129,29 @@ class Backward:
             if d_c is not None:
                 from_block(d_c, order, block * COLUMNS, self.d_before[i][1].numpy())
 
-    def _arguments(self, i: int, block: int, base: int) -> dict[str, int]:
-        """The kernel's arguments for layer i, but for the symbols."""
-        workspace, places, at = self.workspace, self.places[i], self.at
-        inputs = 0
-        if i > 0:
-            past_rows = workspace.dilations[i - 1] * self.layers[i]["x_step"] // ROW
-            inputs = self.places[i - 1].h + past_rows
-        forward = self.memory.data_ptr() + 4 * block * self.memory.stride(0)
-        line = self.d_weights.data_ptr() + 4 * block * self.d_weights.shape[1]
-        layer = self.layers[i] | addresses(
-            forward, x=inputs, h=places.h, c=places.c, gates=places.gates
-        )
-        layer |= addresses(
-            base, dh=self._first_state(i), dx=self._first_below(i), dc=at.c, work=at.work,
-            d_bias=at.bias,
-        )  # fmt: skip
-        if i == 0 and self.d_x is None:
-            layer["dx"] = 0
-        for name, start in zip(WEIGHTS, self.starts[i], strict=False):
-            if name != "bias":
-                layer[f"d_{name}"] = line + 4 * start
-        return layer
-
-    def _constants(self, i: int) -> dict[str, int]:
-        """The arguments of layer i's kernel that are the same for all blocks."""
+    def _arguments(self, writes: Sequence[bool]) -> Arguments:
+        """What each layer's kernel takes, but for symbols. The memories are that of forward, its
+        own, and the line of the block's gradients of weights. `writes`: `_writes_below`."""
         workspace, at = self.workspace, self.at
-        return workspace.layer(i, self.weights[i]) | {
-            "dx_fresh": int(self._writes_below(i)),
-            "gates_step": workspace.fused.gates * workspace.units[i] * ROW,
-            "work_step": at.work_rows * ROW,
-            "onward": int(self.of_states),
-            "chunk": at.chunk,
-            "count": numbers_at(at.chunk),
-        }
+        fixed, forward, own, line = [], [], [], []
+        for i, (places, starts) in enumerate(zip(self.places, self.starts, strict=True)):
+            gates = workspace.fused.gates * workspace.units[i]
+            numbers_of = workspace.numbers_of(i) | {
+                "dx_fresh": int(writes[i]), "onward": int(self.of_states),
+                "chunk": at.chunk, "count": numbers_at(at.chunk),
+            }  # fmt: skip
+            fixed.append(numbers_of | in_bytes(gates_step=gates, work_step=at.work_rows))
+            inputs = 0
+            if i > 0:
+                past = workspace.dilations[i - 1] * pitch(workspace.units[i - 1])
+                inputs = self.places[i - 1].h + past
+            forward.append(in_bytes(x=inputs, h=places.h, c=places.c, gates=places.gates))
+            own.append(in_bytes(dh=self._first_state(i), dc=at.c, work=at.work, d_bias=at.bias))
+            if i > 0 or self.d_x is not None:
+                own[i] |= in_bytes(dx=self._first_below(i))
+            pairs = zip(WEIGHTS, starts, strict=False)
+            line.append({f"d_{name}": 4 * start for name, start in pairs if name != "bias"})
+        return Arguments(fixed, forward=forward, own=own, line=line)
 
     def _begin_states(self, i: int, block: int, rows: np.ndarray) -> None:
         """The gradient of layer i's states before any kernel adds to it: for the top layer that of

@@ -7,6 +7,7 @@ Legend: T steps, B batch, I inputs, H units of a module. Places count rows of CO
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -21,7 +22,7 @@ from drnn_bench.kernels.checks import check_gradients
 from drnn_bench.kernels.clockwork import Schedule
 from drnn_bench.kernels.fused import ready
 from drnn_bench.kernels.fused_cells import rnn_backward, rnn_forward
-from drnn_bench.kernels.layer import call
+from drnn_bench.kernels.layer import SOURCE, Arguments, in_bytes
 from drnn_bench.kernels.layout import (
     add_to_block,
     as_array,
@@ -35,7 +36,6 @@ from drnn_bench.kernels.layout import (
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
 from drnn_bench.kernels.workspace import (
     CHUNK,
-    NOTHING,
     chunks,
     pitch,
     view,
@@ -75,29 +75,66 @@ class _Workspace:
         self.places = np.cumsum([0, self.steps * pitch(self.inputs), *sizes]).tolist()
         ends = np.cumsum([0, *self.units]).tolist()
         self.columns = [slice(a, b) for a, b in itertools.pairwise(ends)]  # of the output
-        self.sources = [self._sources(i) for i in self.modules]
-        self.constants = [self._constants(i) for i in self.modules]
+        # Behind the gradients of what lies at these places, backward has the gate gradients of a
+        # chunk of steps, then a register for each bias.
+        widest = max(self.units)
+        self.work_rows = pitch(widest)
+        self.bias = self.places[-1] + CHUNK[1] * self.work_rows
+        self.gradient_rows = self.bias + -(-widest * LANES // COLUMNS)
+        # The tables of all modules' sources, one after the other, with places in bytes where
+        # addresses belong.
+        tables = [self._sources(i) for i in self.modules]
+        self.sources = np.array([*itertools.chain(*tables)], np.int64).reshape(-1, 5)
+        self.ends = np.cumsum([0, *(SOURCE * len(table) for table in tables)]).tolist()
+        self.weight_sizes = [math.prod(shape) for i in self.modules for shape in self._shapes(i)]
+        self.weight_starts = chunks(np.cumsum([0, *self.weight_sizes[:-1]]).tolist(), 3)
 
-    def _sources(self, i: int) -> np.ndarray:
-        """The table of module i's sources, with places in bytes where addresses belong."""
-        found = [
+    def _shapes(self, i: int) -> tuple[tuple[int, ...], ...]:
+        """Of the weights of module i, which reads the inputs and all slower modules."""
+        units = self.units[i]
+        return (units, self.inputs + sum(self.units[i + 1 :])), (units, units), (units,)
+
+    def _sources(self, i: int) -> list[tuple[int, ...]]:
+        return [
             (self.units[j], self.places[1 + j] * ROW, pitch(self.units[j]) * ROW,
              order.ctypes.data, self.places[1 + j] * ROW)
             for j, order in zip(self.modules[i + 1 :], self.reads[i], strict=True)
         ]  # fmt: skip
-        return np.array(found, np.int64).reshape(-1, 5)
 
-    def _constants(self, i: int) -> dict[str, int]:
-        """The arguments of module i's kernels that depend on the shapes alone."""
-        return NOTHING | {
-            "steps": len(self.fires[i]),
-            "dilation": 1,
-            "inputs": self.inputs,
-            "units": self.units[i],
-            "x_step": pitch(self.inputs) * ROW,
-            "order": self.fires[i].ctypes.data,
-            "h_step": pitch(self.units[i]) * ROW,
-        }
+    def arguments(self, of_inputs: bool | None) -> Arguments:
+        """What each module's kernel takes: forward's (None), or backward's, without the gradient
+        of the inputs or with it. The memories are that of the block, that of its gradients, the
+        line of its gradients of weights, and `tables`."""
+        fixed, rows, own, line, tables = [], [], [], [], []
+        for i in self.modules:
+            fixed.append({
+                "steps": len(self.fires[i]), "dilation": 1, "inputs": self.inputs,
+                "units": self.units[i], "order": self.fires[i].ctypes.data,
+                "w_step": 4 * self._shapes(i)[0][1], "onward": 1, "chunk": CHUNK[1],
+                "count": numbers_at(CHUNK[1]),
+            })  # fmt: skip
+            x_step, h_step = pitch(self.inputs), pitch(self.units[i])
+            fixed[i] |= in_bytes(
+                x_step=x_step, dx_step=x_step, h_step=h_step, dh_step=h_step,
+                work_step=self.work_rows,
+            )  # fmt: skip
+            rows.append(in_bytes(x=0, h=self.places[1 + i]))
+            own.append(in_bytes(dh=self.places[1 + i], work=self.places[-1], d_bias=self.bias))
+            if of_inputs:
+                own[i]["dx"] = 0
+            d_w_ih, d_w_hh, _ = self.weight_starts[i]
+            line.append({"d_w_ih": 4 * d_w_ih, "d_w_hh": 4 * d_w_hh})
+            tables.append({"sources": self.ends[i], "sources_end": self.ends[i + 1]})
+        if of_inputs is None:
+            return Arguments(fixed, rows=rows, tables=tables)
+        return Arguments(fixed, rows=rows, own=own, line=line, tables=tables)
+
+    def tables(self, rows: int, gradients: int) -> np.ndarray:
+        """The sources of all modules. `rows`, `gradients`: the addresses of a block's memories."""
+        tables = self.sources.copy()
+        tables[:, 1] += rows
+        tables[:, 4] += gradients
+        return tables
 
     def split(self, tensors: Sequence[Tensor]) -> tuple[list[list[Tensor]], list[Tensor]]:
         """The weights of each module, and the hidden states, from all of them in a row."""
@@ -113,28 +150,6 @@ class _Workspace:
         """[T, I, COLUMNS]."""
         return view(rows, 0, self.steps, self.inputs)
 
-    def module(
-        self, i: int, weights: Sequence[Tensor], base: int, gradients: int
-    ) -> tuple[dict[str, int], np.ndarray]:
-        """The arguments of both kernels for module i, and the table of its sources, which must live
-        as long as they are used. `base`: the address of the memory of a block; `gradients`: that of
-        its gradients."""
-        table = self.sources[i].copy()
-        table[:, 1] += base
-        table[:, 4] += gradients
-        sources = table.ctypes.data
-        w_ih, w_hh, bias = weights
-        return self.constants[i] | {
-            "x": base,
-            "h": base + self.places[1 + i] * ROW,
-            "w_ih": w_ih.data_ptr(),
-            "w_step": 4 * w_ih.shape[1],
-            "w_hh": w_hh.data_ptr(),
-            "bias": bias.data_ptr(),
-            "sources": sources,
-            "sources_end": sources + table.nbytes,
-        }, table
-
 
 @lru_cache(maxsize=256)
 def _workspace(
@@ -143,6 +158,11 @@ def _workspace(
     """A training asks for the same one at every step, with the very schedule that `schedule`
     gives for the same numbers."""
     return _Workspace(x_shape, units, when, last)
+
+
+@lru_cache(maxsize=512)
+def _arguments(workspace: _Workspace, of_inputs: bool | None) -> Arguments:
+    return workspace.arguments(of_inputs)
 
 
 class _Modules(torch.autograd.Function):
@@ -158,14 +178,16 @@ class _Modules(torch.autograd.Function):
         memory = empty(memories, workspace.places[-1], COLUMNS)
         x, y = as_array(x_TBI), empty(workspace.last, workspace.batch, sum(workspace.units))
         after = [fresh(workspace.batch, units) for units in workspace.units]
+        arguments = _arguments(workspace, None)
 
         def run(block: int, rows: np.ndarray, base: int) -> None:
             first, histories = block * COLUMNS, workspace.histories(rows)
             to_block(x, first, workspace.input(rows))
+            tables = workspace.tables(base, base)
+            layers = arguments.at(weights, rows=base, tables=tables.ctypes.data)
             for i in reversed(workspace.modules):
                 to_block(hidden[i].unsqueeze(0).numpy(), first, histories[i][:1])
-                layer, _table = workspace.module(i, weights[i], base, base)
-                call(rnn_forward, layer)
+                rnn_forward(layers[i])
             for i, columns in enumerate(workspace.columns):
                 from_block(histories[i], workspace.held[i], first, y.numpy()[:, :, columns])
                 from_block(histories[i][-1:], numbers(1), first, after[i].unsqueeze(0).numpy())
@@ -187,7 +209,7 @@ class _Modules(torch.autograd.Function):
 
 class _Backward:
     """One backward pass. Its memory for a block holds the gradients where forward's holds the
-    numbers, then the gate gradients of a chunk of steps, then a register for each bias.
+    numbers, and more (`gradient_rows`).
 
     gradients: of the outputs, then of every module's state after the last step; None: zeros
     """
@@ -208,27 +230,28 @@ class _Backward:
             self.d_x = fresh(workspace.steps, workspace.batch, workspace.inputs)
         self.d_hidden = [torch.empty_like(h) for h in hidden]
         # A row for each block: the gradients of all weights, one after the other.
-        self.sizes = [w.numel() for module in self.weights for w in module]
-        self.starts = chunks(np.cumsum([0, *self.sizes[:-1]]).tolist(), 3)
-        self.d_weights = fresh(workspace.blocks, sum(self.sizes)).zero_()
-        self.chunk, widest = CHUNK[1], max(workspace.units)
-        self.work, self.work_rows = workspace.places[-1], pitch(widest)
-        self.bias = self.work + self.chunk * self.work_rows
-        rows = self.bias + -(-widest * LANES // COLUMNS)
-        self.scratch = empty(threads(workspace.blocks), rows, COLUMNS)
+        self.d_weights = fresh(workspace.blocks, sum(workspace.weight_sizes)).zero_()
+        self.arguments = _arguments(workspace, of_inputs)
+        self.scratch = empty(threads(workspace.blocks), workspace.gradient_rows, COLUMNS)
 
     def gradients(self) -> tuple[Tensor | None, ...]:
         """Of the inputs, of all weights, of all hidden states."""
         total = self.d_weights[0] if self.workspace.blocks == 1 else self.d_weights.sum(0)
-        parts = zip(total.split(self.sizes), self.tensors, strict=False)
+        parts = zip(total.split(self.workspace.weight_sizes), self.tensors, strict=False)
         return self.d_x, *(part.view(w.shape) for part, w in parts), *self.d_hidden
 
     def run_block(self, block: int, rows: np.ndarray, base: int) -> None:
         """All modules of one block of sequences, the fastest first, as it reads all others."""
         workspace, first = self.workspace, block * COLUMNS
         self._begin(first, rows)
+        forward = self.memory.data_ptr() + 4 * block * self.memory.stride(0)
+        tables = workspace.tables(forward, base)
+        line = self.d_weights.data_ptr() + 4 * block * self.d_weights.shape[1]
+        layers = self.arguments.at(
+            self.weights, rows=forward, own=base, line=line, tables=tables.ctypes.data
+        )
         for i in workspace.modules:
-            self._run_module(i, block, rows, base)
+            self._run_module(i, block, rows, layers[i])
             history = workspace.histories(rows)[i]
             from_block(history, numbers(1), first, self.d_hidden[i].unsqueeze(0).numpy())
         if self.d_x is not None:
@@ -238,7 +261,7 @@ class _Backward:
     def _begin(self, first: int, rows: np.ndarray) -> None:
         """The gradients of all histories before any kernel adds to them."""
         workspace = self.workspace
-        rows[: self.work] = 0
+        rows[: workspace.places[-1]] = 0
         for i, columns in enumerate(workspace.columns):
             history, d_after = workspace.histories(rows)[i], self.d_after[i]
             if self.dy is not None:
@@ -248,28 +271,12 @@ class _Backward:
                 last = as_array(d_after).reshape(1, workspace.batch, -1)
                 add_to_block(last, first, history[-1:], numbers(1))
 
-    def _run_module(self, i: int, block: int, rows: np.ndarray, base: int) -> None:
-        """One module, from the gradient of its history to those of all that it read."""
+    def _run_module(self, i: int, block: int, rows: np.ndarray, layer: np.void) -> None:
+        """One module, from the gradient of its history to those of all that it read. `layer`: its
+        kernel's arguments."""
         workspace = self.workspace
-        memory = self.memory.data_ptr() + 4 * block * self.memory.stride(0)
-        layer, _table = workspace.module(i, self.weights[i], memory, base)
-        sums = rows[self.bias :].reshape(-1, LANES)[: workspace.units[i]]
+        sums = rows[workspace.bias :].reshape(-1, LANES)[: workspace.units[i]]
         sums[:] = 0
-        line = self.d_weights.data_ptr() + 4 * block * self.d_weights.shape[1]
-        d_w_ih, d_w_hh, d_bias = self.starts[i]
-        layer |= {
-            "dh": base + workspace.places[1 + i] * ROW,
-            "dh_step": layer["h_step"],
-            "dx": 0 if self.d_x is None else base,
-            "dx_step": layer["x_step"],
-            "onward": 1,
-            "d_w_ih": line + 4 * d_w_ih,
-            "d_w_hh": line + 4 * d_w_hh,
-            "d_bias": base + self.bias * ROW,
-            "work": base + self.work * ROW,
-            "work_step": self.work_rows * ROW,
-            "chunk": self.chunk,
-            "count": numbers_at(self.chunk),
-        }
-        call(rnn_backward, layer)
+        rnn_backward(layer)
+        d_bias = workspace.weight_starts[i][2]
         self.d_weights[block].numpy()[d_bias : d_bias + len(sums)] = sums.sum(1)

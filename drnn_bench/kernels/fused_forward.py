@@ -12,10 +12,10 @@ from torch import Tensor
 
 from drnn_bench.kernels.blocks import each_block, threads
 from drnn_bench.kernels.fused_cells import KERNELS
-from drnn_bench.kernels.layer import call
+from drnn_bench.kernels.layer import Arguments, in_bytes
 from drnn_bench.kernels.layout import as_array, empty, fresh, from_block, numbers, to_block
-from drnn_bench.kernels.registers import COLUMNS, ROW
-from drnn_bench.kernels.workspace import Workspace, addresses, view
+from drnn_bench.kernels.registers import COLUMNS
+from drnn_bench.kernels.workspace import Workspace, pitch, view
 
 
 class Forward:
@@ -30,11 +30,13 @@ class Forward:
         self, workspace: Workspace, x_TBI: Tensor, tensors: Sequence[Tensor], training: bool
     ):
         self.workspace, self.training = workspace, training
-        weights, self.states_before = workspace.split(tensors)
+        self.weights, self.states_before = workspace.split(tensors)
         self.places, rows = workspace.for_training if training else workspace.for_inference
         memories = workspace.blocks if training else threads(workspace.blocks)
         self.memory = empty(memories, rows, COLUMNS)
-        self.layers = [workspace.layer(i, weights[i]) for i in range(workspace.depth)]
+        if training not in workspace.arguments:
+            workspace.arguments[training] = self._arguments()
+        self.arguments = workspace.arguments[training]
         self.kernel = KERNELS[workspace.fused.name][0]
         self.x = as_array(x_TBI)
         self.y = empty(workspace.last, workspace.batch, workspace.units[-1])
@@ -46,9 +48,8 @@ class Forward:
         self.symbols: np.ndarray | None = None
         if workspace.symbols:
             self.symbols = _symbol_blocks(self.x)
-            self.table = _symbol_table(weights[0][0], weights[0][2], workspace.looked_up)
-            table_step = 4 * workspace.looked_up
-            self.layers[0] |= {"table": self.table.data_ptr(), "table_step": table_step}
+            w_ih, _, bias, *_ = self.weights[0]
+            self.table = _symbol_table(w_ih, bias, workspace.looked_up)
 
     def run(self) -> None:
         each_block(self._run_block, self.workspace.blocks, self.memory)
@@ -59,16 +60,19 @@ class Forward:
         workspace, first = self.workspace, block * COLUMNS
         if not workspace.symbols:
             to_block(self.x, first, view(rows, 0, workspace.input_steps, workspace.inputs))
-        x_place = 0
+        layers = self.arguments.at(self.weights, rows=base)
+        if self.symbols is not None:
+            layers["symbols"][0], layers["work"][0] = self.symbols[block].ctypes.data, base
+            layers["table"][0] = self.table.data_ptr()
+            layers["table_step"][0] = 4 * workspace.looked_up
         for i in range(workspace.depth):
-            self._run_layer(i, block, rows, base, x_place)
-            x_place = self._outputs(i)
+            self._run_layer(i, block, rows, layers[i])
         top = workspace.depth - 1
-        y = view(rows, x_place, workspace.steps[top], workspace.units[top])
+        y = view(rows, self._outputs(top), workspace.steps[top], workspace.units[top])
         from_block(y[-workspace.last :], numbers(workspace.last), first, self.y.numpy())
 
-    def _run_layer(self, i: int, block: int, rows: np.ndarray, base: int, x_place: int) -> None:
-        """One layer, whose inputs lie at `x_place`."""
+    def _run_layer(self, i: int, block: int, rows: np.ndarray, layer: np.void) -> None:
+        """One layer. `layer`: its kernel's arguments."""
         workspace, places = self.workspace, self.places[i]
         s, steps, units = workspace.dilations[i], workspace.steps[i], workspace.units[i]
         variables = (places.h, places.c)[: workspace.states]
@@ -78,20 +82,25 @@ class Forward:
                 to_block(self.states_before[i][v].numpy(), block * COLUMNS, history[:s])
             else:
                 history[:s] = 0
-        layer = self.layers[i] | addresses(
-            base, x=x_place, h=places.h, c=places.c, gates=places.gates
-        )
-        layer["gates_step"] = workspace.fused.gates * units * ROW * self.training
-        if self.symbols is not None and i == 0:
-            layer |= {"symbols": self.symbols[block].ctypes.data, "work": base}
-        call(self.kernel, layer)
+        self.kernel(layer)
         if workspace.return_states:
             for history, after in zip(histories, self.states_after[i], strict=True):
                 from_block(history[steps:], numbers(s), block * COLUMNS, after.numpy())
 
+    def _arguments(self) -> Arguments:
+        """What each layer's kernel takes; the memory of a block is `rows`."""
+        workspace, fixed, rows = self.workspace, [], []
+        for i, places in enumerate(self.places):
+            gates = workspace.fused.gates * workspace.units[i] * self.training
+            fixed.append(workspace.numbers_of(i) | in_bytes(gates_step=gates))
+            x = self._outputs(i - 1) if i else 0
+            rows.append(in_bytes(x=x, h=places.h, c=places.c, gates=places.gates))
+        return Arguments(fixed, rows=rows)
+
     def _outputs(self, i: int) -> int:
         """Where the outputs of layer i begin: its h after the first step."""
-        return self.places[i].h + self.workspace.dilations[i] * self.layers[i]["h_step"] // ROW
+        workspace = self.workspace
+        return self.places[i].h + workspace.dilations[i] * pitch(workspace.units[i])
 
 
 def _symbol_table(w_ih: Tensor, bias: Tensor, gates: int) -> Tensor:

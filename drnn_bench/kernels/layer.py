@@ -6,11 +6,11 @@ else is said.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import itemgetter
+from collections.abc import Sequence
 
 import numpy as np
 from numba import from_dtype
+from torch import Tensor
 
 from drnn_bench.kernels.compiled import inline
 from drnn_bench.kernels.products import affine, back, gradient
@@ -58,12 +58,43 @@ FIELDS = (
 LAYER = np.dtype([(name, np.int64) for name in FIELDS])
 RECORD = from_dtype(LAYER)  # handed over by its address; a tuple would be copied at every read
 SOURCE = 40  # bytes
-_values = itemgetter(*FIELDS)  # in a loop of Python it takes a small layer's kernel a tenth more
+WEIGHTS = ("w_ih", "w_hh", "bias", "w_last")
 
 
-def call(kernel: Callable, layer: dict[str, int]) -> None:
-    """Runs a cell's kernel on one layer, whose arguments have the names of FIELDS."""
-    kernel(np.array(_values(layer), np.int64).view(LAYER)[0])
+class Arguments:
+    """The arguments of the kernels of several layers, as far as shapes decide them: for each layer
+    numbers, and places, in bytes from where a memory begins. Made once, they cost a call little.
+
+    fixed:   per layer, numbers by FIELDS; the others are 0
+    places:  for each memory by name, per layer, places in it by FIELDS
+    """
+
+    def __init__(self, fixed: Sequence[dict[str, int]], **places: Sequence[dict[str, int]]):
+        self._fixed, self._within = _table(fixed), {}
+        for memory, layers in places.items():
+            self._fixed += _table(layers)
+            self._within[memory] = _table([dict.fromkeys(layer, 1) for layer in layers])
+
+    def at(self, weights: Sequence[Sequence[Tensor]], **addresses: int) -> np.ndarray:
+        """A record of LAYER for each layer, whose weights these are, in the order of WEIGHTS.
+        `addresses`: of the memories."""
+        table = self._fixed.copy()
+        for memory, address in addresses.items():
+            table += self._within[memory] * address
+        table[:, _OF_WEIGHTS[: len(weights[0])]] = [[w.data_ptr() for w in own] for own in weights]
+        return table.view(LAYER)[:, 0]
+
+
+_OF_WEIGHTS = [FIELDS.index(name) for name in WEIGHTS]
+
+
+def _table(layers: Sequence[dict[str, int]]) -> np.ndarray:
+    return np.array([[layer.get(name, 0) for name in FIELDS] for layer in layers], np.int64)
+
+
+def in_bytes(**places: int) -> dict[str, int]:
+    """Places in rows as places in bytes."""
+    return {name: place * ROW for name, place in places.items()}
 
 
 @inline

@@ -16,14 +16,12 @@ import numpy as np
 from torch import Tensor
 
 from drnn_bench.cells.cell import Cell
-from drnn_bench.kernels.layer import FIELDS
+from drnn_bench.kernels.layer import Arguments
 from drnn_bench.kernels.layout import numbers
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
 
 CACHE = 384 * 1024  # bytes of gate gradients that wait for the weights' gradients
 CHUNK = (8, 16)  # fewest and most steps of gate gradients that wait
-WEIGHTS = ("w_ih", "w_hh", "bias", "w_last")
-NOTHING = dict.fromkeys(FIELDS, 0)
 
 
 def pitch(features: int) -> int:
@@ -159,21 +157,16 @@ class Workspace:
         """Per layer, where each of its weights begins when all stand one after the other."""
         return chunks(np.cumsum([0, *self.weight_sizes[:-1]]).tolist(), self.weights_per_layer)
 
-    def layer(self, i: int, weights: Sequence[Tensor]) -> dict[str, int]:
-        """The arguments of both kernels for a layer, without those that depend on the block."""
-        pairs = zip(WEIGHTS, weights, strict=False)
-        return self._constants[i] | {name: weight.data_ptr() for name, weight in pairs}
-
     @cached_property
-    def _constants(self) -> list[dict[str, int]]:
-        """The arguments of each layer that depend on the shapes alone."""
-        return [self._of_layer(i) for i in range(self.depth)]
+    def arguments(self) -> dict[Hashable, Arguments]:
+        """Those of forward and of backward, which make them at their first call."""
+        return {}
 
-    def _of_layer(self, i: int) -> dict[str, int]:
+    def numbers_of(self, i: int) -> dict[str, int]:
+        """The arguments of both kernels for layer i that are no places."""
         inputs, taken = self.units[i - 1] if i else self.inputs, self.rows[i]
         order = numbers(self.steps[i]) if taken is None else taken
         return {
-            **NOTHING,
             "steps": self.steps[i],
             "dilation": self.dilations[i],
             "inputs": inputs,
@@ -225,8 +218,3 @@ def view(rows: np.ndarray, place: int, steps: int, features: int) -> np.ndarray:
     """The array [steps, features, COLUMNS] at a place."""
     width = pitch(features)
     return rows[place : place + steps * width].reshape(steps, width, COLUMNS)[:, :features]
-
-
-def addresses(base: int, **places: int) -> dict[str, int]:
-    """Addresses in bytes of places in the memory that begins at the address `base`."""
-    return {name: base + place * ROW for name, place in places.items()}

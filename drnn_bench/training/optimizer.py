@@ -61,7 +61,7 @@ class Optimizer:
                 # What `adam` calls, after it has sorted tensors by device and dtype, which takes
                 # a small net a fiftieth of its training step.
                 steps[0].add_(1)
-                torch._fused_adam_(*tensors, **given)
+                torch._fused_adam_(*tensors, **given)  # pyright: ignore[reportPrivateImportUsage]
             else:
                 adam(*tensors, fused=True, **given)
         else:
@@ -94,7 +94,7 @@ def clip(parameters: list[nn.Parameter], largest: float) -> float:
         return float(nn.utils.clip_grad_norm_(parameters, largest))
     norm = torch.linalg.vector_norm(gradient)
     length = float(norm)
-    if length > 0.999 * largest:  # else the factor is 1
+    if not length < 0.999 * largest:  # else the factor is 1
         gradient.mul_((largest / (norm + 1e-6)).clamp_(max=1.0))
     return length
 
