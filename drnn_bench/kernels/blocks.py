@@ -18,14 +18,14 @@ from drnn_bench.kernels import settings
 
 def arguments(record: np.dtype, given: dict[str, int], **of_blocks: Tensor) -> np.ndarray:
     """What a kernel takes, for each block: its parts of float32 tensors [blocks, ...], contiguous,
-    lie at the addresses. `given`: what is the same for all blocks."""
+    lie at the addresses. `given`: what is the same for all blocks. `record`: of whole numbers."""
     blocks = len(next(iter(of_blocks.values())))
-    found = np.zeros(blocks, record)
-    for name, value in given.items():
-        found[name] = value
-    for name, whole in of_blocks.items():
-        found[name] = whole.data_ptr() + 4 * whole.stride(0) * np.arange(blocks)
-    return found
+    first = given | {name: whole.data_ptr() for name, whole in of_blocks.items()}
+    step = {name: 4 * whole.stride(0) for name, whole in of_blocks.items()}
+    names = record.names or ()
+    table = np.multiply.outer(np.arange(blocks), [step.get(name, 0) for name in names])
+    table += [first.get(name, 0) for name in names]
+    return table.view(record)[:, 0]
 
 
 def threads(blocks: int) -> int:

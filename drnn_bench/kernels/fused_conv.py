@@ -28,6 +28,7 @@ from drnn_bench.kernels.layout import (
     fresh,
     from_block,
     numbers,
+    numbers_at,
     put_in_block,
     to_block,
 )
@@ -218,7 +219,7 @@ class Convolution(torch.autograd.Function):
         d_weight = fresh(blocks, taps, channels, inputs).zero_()
         d_bias = fresh(blocks, channels, LANES).zero_()
         given = ctx.given | {
-            "w": weight.data_ptr(), "bias": bias.data_ptr(), "count": numbers(CHUNK).ctypes.data,
+            "w": weight.data_ptr(), "bias": bias.data_ptr(), "count": numbers_at(CHUNK),
             "fresh": int(every),
         }  # fmt: skip
         own = {"y": outputs[0]} if outputs else {}
@@ -231,4 +232,5 @@ class Convolution(torch.autograd.Function):
             conv_backward(layers[block])
 
         each_block(run, blocks, empty(threads(blocks), CHUNK * channels, COLUMNS))
-        return dx, d_weight.sum(0), d_bias.sum((0, 2)), None, None, None
+        of_bias = d_bias.sum((0, 2)) if ctx.needs_input_grad[2] else None
+        return dx, d_weight.sum(0), of_bias, None, None, None

@@ -70,22 +70,21 @@ class Arguments:
     """
 
     def __init__(self, fixed: Sequence[dict[str, int]], **places: Sequence[dict[str, int]]):
-        self._fixed, self._within = _table(fixed), {}
-        for memory, layers in places.items():
-            self._fixed += _table(layers)
-            self._within[memory] = _table([dict.fromkeys(layer, 1) for layer in layers])
+        self._fixed, self._memories = _table(fixed), tuple(places)
+        self._fixed += sum(map(_table, places.values()))
+        within = [_table([dict.fromkeys(x, 1) for x in layers]) for layers in places.values()]
+        self._within = np.stack([table.ravel() for table in within])  # a row for each memory
 
     def at(self, weights: Sequence[Sequence[Tensor]], **addresses: int) -> np.ndarray:
         """A record of LAYER for each layer, whose weights these are, in the order of WEIGHTS.
         `addresses`: of the memories."""
-        table = self._fixed.copy()
-        for memory, address in addresses.items():
-            table += self._within[memory] * address
+        starts = np.array([addresses[name] for name in self._memories])
+        table = self._fixed + (starts @ self._within).reshape(self._fixed.shape)
         table[:, _OF_WEIGHTS[: len(weights[0])]] = [[w.data_ptr() for w in own] for own in weights]
         return table.view(LAYER)[:, 0]
 
 
-_OF_WEIGHTS = [FIELDS.index(name) for name in WEIGHTS]
+_OF_WEIGHTS = np.array([FIELDS.index(name) for name in WEIGHTS])
 
 
 def _table(layers: Sequence[dict[str, int]]) -> np.ndarray:

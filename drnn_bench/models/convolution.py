@@ -109,7 +109,8 @@ class ConvolutionalModel(SequenceModel[Layer]):
             rows, chains = thinned(tuple(dilations), length, last)
             for layer, taken, n in zip(self.layers, rows, chains, strict=True):
                 h_ITB = layer(keep(h_ITB, taken, 1), n, 1)
-        h_ITB = h_ITB[:, -last:]
+        if kernels.symbolic(length) or h_ITB.shape[1] > last:
+            h_ITB = h_ITB[:, -last:]
         if blocks_NTIL is not None:
             y_NTOL = kernels.causal_conv(h_ITB, self.head.weight[0].unsqueeze(2), 1, self.head.bias)
             return kernels.out_of_blocks(y_NTOL, len(x_BTI))
