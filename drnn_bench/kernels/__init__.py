@@ -8,6 +8,7 @@ import errors, system and cells.
 from drnn_bench.cells.cell import State, Weights
 from drnn_bench.kernels.checks import check_symbols
 from drnn_bench.kernels.convolution import causal_conv, in_blocks, out_of_blocks
+from drnn_bench.kernels.depthwise import depthwise_conv
 from drnn_bench.kernels.diagonal import lru_scan, pointwise, s4d_scan
 from drnn_bench.kernels.dispatch import clockwork, one_hot, scan, stack, step, to_compile
 from drnn_bench.kernels.observed import observed, size, symbolic
@@ -33,6 +34,7 @@ __all__ = [
     "causal_conv",
     "check_symbols",
     "clockwork",
+    "depthwise_conv",
     "forced",
     "in_blocks",
     "lru_scan",

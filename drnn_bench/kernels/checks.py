@@ -9,7 +9,7 @@ Legend: T steps, B batch, I inputs, H units, G gates, s dilation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,18 @@ def one_gradient(gradients: Sequence[Tensor | None]) -> bool:
     except RuntimeError:  # a batch of gradients
         return False
     return not observed(tensors) and not torch.is_grad_enabled()
+
+
+def plain_gradients(
+    compute: Callable, given: Sequence[Tensor], grads: Sequence[Tensor]
+) -> tuple[Tensor | None, ...]:
+    """The gradients of `compute(*given)`, which has plain operations: also a batch of gradients,
+    and such as are differentiated again."""
+    trained, again = [t for t in given if t.requires_grad], torch.is_grad_enabled()
+    with torch.enable_grad():
+        answers = compute(*given)
+    found = iter(torch.autograd.grad(answers, trained, grads, create_graph=again))
+    return tuple(next(found) if tensor.requires_grad else None for tensor in given)
 
 
 def check_gradients(*gradients: Tensor | None) -> None:

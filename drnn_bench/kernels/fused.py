@@ -18,7 +18,13 @@ import torch
 from torch import Tensor
 
 from drnn_bench.cells.cell import Cell, State, Weights
-from drnn_bench.kernels import fused_conv, fused_diagonal, fused_selective, layout
+from drnn_bench.kernels import (
+    fused_conv,
+    fused_depthwise,
+    fused_diagonal,
+    fused_selective,
+    layout,
+)
 from drnn_bench.kernels.checks import check_gradients
 from drnn_bench.kernels.compiled import prepare
 from drnn_bench.kernels.fused_backward import Backward
@@ -60,7 +66,7 @@ def ready(name: str) -> None:
     elif name == DIAGONAL:
         prepare(name, fused_diagonal.KERNELS)
     elif name == SELECTIVE:
-        prepare(name, fused_selective.KERNELS)
+        prepare(name, fused_selective.KERNELS | fused_depthwise.KERNELS)
     else:
         prepare(name, dict.fromkeys(KERNELS[name], numba.void(RECORD)))
 

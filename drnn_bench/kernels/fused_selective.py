@@ -25,7 +25,7 @@ from torch import Tensor
 
 from drnn_bench.kernels.blocks import each_block, threads
 from drnn_bench.kernels.calls import Sums, addresses_of
-from drnn_bench.kernels.checks import one_gradient
+from drnn_bench.kernels.checks import one_gradient, plain_gradients
 from drnn_bench.kernels.compiled import inline, kernel
 from drnn_bench.kernels.layout import (
     as_array,
@@ -38,7 +38,7 @@ from drnn_bench.kernels.layout import (
 from drnn_bench.kernels.products import ONE
 from drnn_bench.kernels.rates import decay
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
-from drnn_bench.kernels.selective_plain import plain_gradients
+from drnn_bench.kernels.selective_plain import plain
 from drnn_bench.kernels.vectors import add_sum, constant, fma, load, spread_rows, store
 
 CHUNK = 16  # steps
@@ -203,7 +203,7 @@ class FusedScan(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         *given, before = ctx.saved_tensors
         if not one_gradient(grads):
-            return plain_gradients(given, grads)
+            return plain_gradients(plain, given, grads)
         sizes, arrays = _Sizes(*given), _arrays(given)
         rate_NE = given[4].contiguous()
         found, sums = [torch.empty_like(t) for t in given], Sums(sizes.blocks, rate_NE)

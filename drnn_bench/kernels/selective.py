@@ -20,10 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from drnn_bench.kernels.checks import one_gradient
+from drnn_bench.kernels.checks import one_gradient, plain_gradients
 from drnn_bench.kernels.dispatch import SHORT, allows_fused
 from drnn_bench.kernels.observed import observed, symbolic
-from drnn_bench.kernels.selective_plain import CHUNK, chunks, plain, plain_gradients, walked
+from drnn_bench.kernels.selective_plain import CHUNK, chunks, plain, walked
 from drnn_bench.kernels.settings import SELECTIVE, note_use, wanted
 
 SHARE = 0.4  # of the columns of all blocks, which hold sequences: with fewer torch is faster
@@ -94,7 +94,7 @@ class _SelectiveScan(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         given, befores = ctx.saved_tensors[:6], ctx.saved_tensors[6:]
         if not one_gradient(grads):
-            return plain_gradients(given, grads)
+            return plain_gradients(plain, given, grads)
         dt_TBE, x_TBE, b_TBN, c_LBN, rate_NE, _ = given
         dy_LBE, dh_NBE = grads
         by_dt, by_x, by_b, by_c = (torch.empty_like(t) for t in (dt_TBE, x_TBE, b_TBN, c_LBN))

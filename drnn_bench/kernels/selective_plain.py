@@ -6,8 +6,6 @@ Legend: T steps, L steps that are answered, Q steps of a chunk, B batch, N state
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -49,15 +47,6 @@ def walked(
     b_TNB1, c_TNB1 = (t.transpose(1, 2).unsqueeze(3) for t in (b_TBN, c_TBN))
     last_NBE, y_TBE = over_steps(step, first_NBE.clone(), (dt_TBE, x_TBE, b_TNB1, c_TNB1))
     return y_TBE, last_NBE
-
-
-def plain_gradients(given: Sequence[Tensor], grads: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
-    """The gradients of `plain`, also a batch of them, and to be differentiated again."""
-    trained, again = [t for t in given if t.requires_grad], torch.is_grad_enabled()
-    with torch.enable_grad():
-        answers = plain(*given)
-    found = iter(torch.autograd.grad(answers, trained, grads, create_graph=again))
-    return tuple(next(found) if tensor.requires_grad else None for tensor in given)
 
 
 def chunks(dt_TBE: Tensor, c_LBN: Tensor) -> list[tuple[slice, slice | None]]:

@@ -3,8 +3,8 @@
 Steps lie as [I, T, B]. So a tap is one product of its weights with a range of steps, and the taps
 need no copies.
 
-Legend: T steps, B batch, X their columns side by side, I inputs, C channels, k taps, the oldest
-first.
+Legend: T steps, S steps read, B batch, X their columns side by side, I inputs, C and E channels,
+k taps, the oldest first.
 """
 
 from __future__ import annotations
@@ -87,6 +87,16 @@ class _CausalConv(torch.autograd.Function):
         unread = [torch.zeros_like(newest)] * (len(older) + 1 - len(by_taps))
         by_weight = torch.stack([*by_taps, *unread][::-1], 2)
         return by_x, by_weight, None, grad.sum(1) if ctx.needs_input_grad[3] else None
+
+
+def depthwise(seen_SBE: Tensor, weight_Ek: Tensor, bias_E: Tensor) -> Tensor:
+    """`depthwise.depthwise_conv` in operations that can be traced, transformed and differentiated
+    again."""
+    back = weight_Ek.shape[1] - 1
+    steps, y_TBE = seen_SBE.shape[0] - back, bias_E
+    for j, weight_E in enumerate(weight_Ek.unbind(1)):
+        y_TBE = torch.addcmul(y_TBE, weight_E, seen_SBE[back - j : back - j + steps])
+    return y_TBE
 
 
 class _StridedConv(torch.autograd.Function):

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drnn_bench.kernels import SELECTIVE, size
+from drnn_bench.kernels import SELECTIVE, depthwise_conv, size
 from drnn_bench.kernels.selective import selective_scan
 from drnn_bench.models.architecture import Paths, Stepwise, at_least
 from drnn_bench.models.cost import FLOAT
@@ -141,13 +141,11 @@ class SelectiveBlock(ResidualBlock):
 
     def _convolved(self, x_TBE: Tensor, tail: Tensor | None) -> tuple[Tensor, Tensor]:
         """silu of the convolution, and the inputs of its older taps after the last step."""
-        steps, back = size(x_TBE.shape[0]), self.conv_weight.shape[1] - 1
         if tail is None:
-            tail = x_TBE.new_zeros(back, *x_TBE.shape[1:])
-        seen, y_TBE = torch.cat([tail, x_TBE]), self.conv_bias
-        for j, weight_E in enumerate(self.conv_weight.unbind(1)):
-            y_TBE = torch.addcmul(y_TBE, weight_E, seen[back - j : back - j + steps])
-        return F.silu(y_TBE), seen[steps:].clone()
+            tail = x_TBE.new_zeros(self.conv_weight.shape[1] - 1, *x_TBE.shape[1:])
+        seen = torch.cat([tail, x_TBE])
+        y_TBE = depthwise_conv(seen, self.conv_weight, self.conv_bias)
+        return F.silu(y_TBE), seen[size(x_TBE.shape[0]) :].clone()
 
     def _zeros(self, u_TBH: Tensor) -> Tensor:
         """The states before the first step."""
