@@ -11,10 +11,12 @@ from drnn_bench.kernels.convolution import causal_conv, in_blocks, out_of_blocks
 from drnn_bench.kernels.depthwise import depthwise_conv
 from drnn_bench.kernels.diagonal import lru_scan, pointwise, s4d_scan
 from drnn_bench.kernels.dispatch import clockwork, one_hot, scan, stack, step, to_compile
+from drnn_bench.kernels.gated import gated_attention
 from drnn_bench.kernels.observed import observed, size, symbolic
 from drnn_bench.kernels.settings import (
     CONVOLUTION,
     DIAGONAL,
+    GATED,
     NAMES,
     SELECTIVE,
     forced,
@@ -27,6 +29,7 @@ from drnn_bench.kernels.walk import over_steps
 __all__ = [
     "CONVOLUTION",
     "DIAGONAL",
+    "GATED",
     "NAMES",
     "SELECTIVE",
     "State",
@@ -36,6 +39,7 @@ __all__ = [
     "clockwork",
     "depthwise_conv",
     "forced",
+    "gated_attention",
     "in_blocks",
     "lru_scan",
     "observed",

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from drnn_bench.kernels.blocks import each_block, threads
-from drnn_bench.kernels.layout import empty, fresh
+from drnn_bench.kernels.layout import empty, fresh, from_block, numbers
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
 
 
@@ -43,3 +43,33 @@ def run(kernel: Any, calls: np.ndarray, **rows: tuple[int, ...]) -> None:
         kernel(calls[block])
 
     each_block(call, len(calls), memory)
+
+
+def filled(record: np.dtype, own: dict[str, np.ndarray], **given: int) -> np.void:
+    """What a kernel takes of one block: the addresses of arrays, and what else is given."""
+    call = np.zeros(1, record)[0]
+    places = {name: array.ctypes.data for name, array in own.items()}
+    for name, value in (places | given).items():
+        call[name] = value
+    return call
+
+
+def each_cut(run: Any, blocks: int, rows: dict[str, tuple[int, int]]) -> None:
+    """Calls run(block, memory, its address) for every block; `cut` takes the memory apart."""
+    size = sum(steps * features for steps, features in rows.values())
+    each_block(run, blocks, empty(threads(blocks), size, COLUMNS))
+
+
+def cut(memory: np.ndarray, rows: dict[str, tuple[int, int]]) -> dict[str, np.ndarray]:
+    """The arrays [steps, features, COLUMNS] that lie in a block's memory, one after the other."""
+    arrays, start = {}, 0
+    for name, (steps, features) in rows.items():
+        part = memory[start : start + steps * features]
+        arrays[name] = part.reshape(steps, features, COLUMNS)
+        start += steps * features
+    return arrays
+
+
+def out(array: np.ndarray, block: int, into: Tensor) -> None:
+    """Copies a block's array into its sequences of [steps, B, features]."""
+    from_block(array, numbers(len(array)), block * COLUMNS, into.numpy())

@@ -22,6 +22,7 @@ from drnn_bench.kernels import (
     fused_conv,
     fused_depthwise,
     fused_diagonal,
+    fused_gated,
     fused_selective,
     layout,
 )
@@ -31,7 +32,7 @@ from drnn_bench.kernels.fused_backward import Backward
 from drnn_bench.kernels.fused_cells import KERNELS
 from drnn_bench.kernels.fused_forward import Forward
 from drnn_bench.kernels.layer import RECORD
-from drnn_bench.kernels.settings import CONVOLUTION, DIAGONAL, SELECTIVE
+from drnn_bench.kernels.settings import CONVOLUTION, DIAGONAL, GATED, SELECTIVE
 from drnn_bench.kernels.workspace import Workspace, chunks, workspace_of
 
 
@@ -57,14 +58,16 @@ def stack(
 
 @lru_cache
 def ready(name: str) -> None:
-    """Compiles the kernels of a cell, of the layout, of convolutions, of diagonal or of selective
-    recurrences, where this machine has not done so before."""
+    """Compiles the kernels of a cell, of the layout, of convolutions, of diagonal, gated or
+    selective recurrences, where this machine has not done so before."""
     if name == "layout":
         prepare(name, layout.KERNELS)
     elif name == CONVOLUTION:
         prepare(name, fused_conv.KERNELS)
     elif name == DIAGONAL:
         prepare(name, fused_diagonal.KERNELS)
+    elif name == GATED:
+        prepare(name, fused_gated.KERNELS)
     elif name == SELECTIVE:
         prepare(name, fused_selective.KERNELS | fused_depthwise.KERNELS)
     else:

@@ -23,15 +23,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drnn_bench.kernels.blocks import each_block, threads
-from drnn_bench.kernels.calls import Sums, addresses_of
+from drnn_bench.kernels.calls import Sums, addresses_of, cut, each_cut, filled, out
 from drnn_bench.kernels.checks import one_gradient, plain_gradients
 from drnn_bench.kernels.compiled import inline, kernel
 from drnn_bench.kernels.layout import (
     as_array,
     empty,
-    from_block,
-    numbers,
     put_in_block,
     to_block,
 )
@@ -186,16 +183,16 @@ class FusedScan(torch.autograd.Function):
         rows = sizes.rows("dt", "x", "b", "c", "y", "state", work=CHUNK)
 
         def run(block: int, memory: np.ndarray, _address: int) -> None:
-            own = _cut(memory, rows)
+            own = cut(memory, rows)
             for name in ("dt", "x", "b", "c", "state"):
                 to_block(arrays[name], block * COLUMNS, own[name])
             call = sizes.call(own, **addresses_of(rate=rate_NE))
             call["before"] = 0 if before is None else before[block].data_ptr()
             selective_forward(call)
-            _out(own["y"], block, y_ABE)
-            _out(own["state"], block, after_NBE)
+            out(own["y"], block, y_ABE)
+            out(own["state"], block, after_NBE)
 
-        _each(run, sizes.blocks, rows)
+        each_cut(run, sizes.blocks, rows)
         ctx.save_for_backward(*given, *([] if before is None else [before]))
         return y_ABE, after_NBE
 
@@ -213,7 +210,7 @@ class FusedScan(torch.autograd.Function):
         rows = sizes.rows(*names, "dy", "state", work=5 * CHUNK)
 
         def run(block: int, memory: np.ndarray, _address: int) -> None:
-            own = _cut(memory, rows)
+            own = cut(memory, rows)
             for name in of:
                 to_block(arrays[name], block * COLUMNS, own[name])
             for name, array in zip(("dy", "state"), gradients, strict=True):
@@ -221,10 +218,10 @@ class FusedScan(torch.autograd.Function):
             places = addresses_of(rate=rate_NE, before=before[block], by_rate=sums.rows[0][block])
             selective_backward(sizes.call(own, **places))
             for name, gradient in zip(of, found, strict=False):
-                _out(own[f"by_{name}"], block, gradient)
-            _out(own["state"], block, found[5])
+                out(own[f"by_{name}"], block, gradient)
+            out(own["state"], block, found[5])
 
-        _each(run, sizes.blocks, rows)
+        each_cut(run, sizes.blocks, rows)
         (found[4],) = sums.added()
         return tuple(found)
 
@@ -248,35 +245,13 @@ class _Sizes:
 
     def call(self, own: dict[str, np.ndarray], **addresses: int) -> np.void:
         """What a kernel takes of a block whose arrays these are."""
-        call = np.zeros(1, ARGUMENTS)[0]
-        call["steps"], call["first"] = self.steps, self.steps - self.answered
-        call["channels"], call["states"] = self.channels, self.states
-        places = {name: array.ctypes.data for name, array in own.items()}
-        for name, address in (places | addresses).items():
-            call[name] = address
-        return call
+        return filled(
+            ARGUMENTS, own, steps=self.steps, first=self.steps - self.answered,
+            channels=self.channels, states=self.states, **addresses,
+        )  # fmt: skip
 
 
 def _arrays(given: Sequence[Tensor]) -> dict[str, np.ndarray]:
     """What `selective_scan` is given, by the names of the arguments."""
     names = ("dt", "x", "b", "c", "rate", "state")
     return {name: as_array(t) for name, t in zip(names, given, strict=True)}
-
-
-def _each(run: Any, blocks: int, rows: dict[str, tuple[int, int]]) -> None:
-    size = sum(steps * features for steps, features in rows.values())
-    each_block(run, blocks, empty(threads(blocks), size, COLUMNS))
-
-
-def _cut(memory: np.ndarray, rows: dict[str, tuple[int, int]]) -> dict[str, np.ndarray]:
-    """The arrays [steps, features, COLUMNS] that lie in a block's memory, one after the other."""
-    arrays, start = {}, 0
-    for name, (steps, features) in rows.items():
-        part = memory[start : start + steps * features]
-        arrays[name] = part.reshape(steps, features, COLUMNS)
-        start += steps * features
-    return arrays
-
-
-def _out(array: np.ndarray, block: int, into: Tensor) -> None:
-    from_block(array, numbers(len(array)), block * COLUMNS, into.numpy())

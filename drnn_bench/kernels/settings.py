@@ -12,7 +12,7 @@ from drnn_bench.errors import UserError, nearest
 
 NAMES = ("auto", "reference", "torch", "fused")
 # What is compiled beside the cells' kernels.
-CONVOLUTION, DIAGONAL, SELECTIVE = "convolution", "diagonal", "selective"
+CONVOLUTION, DIAGONAL, GATED, SELECTIVE = "convolution", "diagonal", "gated", "selective"
 
 _forced: list[str] = []
 _threads: list[int] = []

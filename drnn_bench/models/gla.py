@@ -11,7 +11,7 @@ with q, k and v linear in n, q divided by the root of its size, and gates betwee
 
 one for each number of a key. W_down is of low rank, so that the gates cost few parameters; the root
 lets them begin near 1. The norm of o is over each head. A key has half as many numbers as a value,
-rounded up. models/linear_attention.py computes o, in chunks.
+rounded up. kernels/gated.py computes o.
 
 Legend: B batch, T steps, L of them that are answered, I inputs, H channels, h heads, d numbers of a
 key, e of a value, G rank of the gates, F hidden units of the MLP.
@@ -27,10 +27,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drnn_bench.kernels import size
+from drnn_bench.kernels import GATED, gated_attention, size
+from drnn_bench.kernels.gated_plain import CHUNK
 from drnn_bench.models.architecture import Stepwise, at_least
 from drnn_bench.models.cost import FLOAT
-from drnn_bench.models.linear_attention import CHUNK, attended, written
 from drnn_bench.models.residual import ResidualBlock, ResidualModel, rms, uniform
 
 ROOT = 16  # of the sigmoid that is a gate
@@ -97,6 +97,8 @@ class GLA(Stepwise):
 class GLALayer(ResidualBlock):
     """A state is [B, h, d, e]."""
 
+    fused_kernel = GATED
+
     def __init__(self, net: GLA):
         super().__init__()
         width, hidden, self.heads = net.widths[0], net.ratio * net.widths[0], net.heads
@@ -120,12 +122,10 @@ class GLALayer(ResidualBlock):
         )  # fmt: skip
         if state is None:
             state = k_TBhd.new_zeros(*k_TBhd.shape[1:], v_TBhe.shape[3])
-        if early:
-            state = written(k_TBhd[:early], v_TBhe[:early], log_a_TBhd[:early], state)
         u_LBH, n_LBH = u_TBH[early:], n_TBH[early:]
         q_LBhd = F.linear(n_LBH, self.q_weight).unflatten(2, (self.heads, -1))
         q_LBhd = q_LBhd * q_LBhd.shape[3] ** -0.5
-        o_LBhe, state = attended(q_LBhd, k_TBhd[early:], v_TBhe[early:], log_a_TBhd[early:], state)
+        o_LBhe, state = gated_attention(q_LBhd, k_TBhd, v_TBhe, log_a_TBhd, state)
         gate = F.silu(F.linear(n_LBH, self.r_weight, self.r_bias))
         u_LBH = u_LBH + F.linear(rms(o_LBhe).flatten(2) * gate, self.out_weight)
         return u_LBH + self._mlp(rms(u_LBH)), state

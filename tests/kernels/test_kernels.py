@@ -376,7 +376,13 @@ def test_smaller_registers_give_the_same(tmp_path):
         "NUMBA_CACHE_DIR": str(tmp_path),
     }
     chosen = "(any_shape or nan) and fused or deep or threads"
-    others = ("test_convolution.py", "test_depthwise.py", "test_diagonal.py", "test_selective.py")
+    others = (
+        "test_convolution.py",
+        "test_depthwise.py",
+        "test_diagonal.py",
+        "test_gated.py",
+        "test_selective.py",
+    )
     files = [__file__, *(str(Path(__file__).with_name(name)) for name in others)]
     words = ["-m", "pytest", "-q", "-x", *files, "-k", chosen]
     done = subprocess.run(

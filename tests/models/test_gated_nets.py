@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from drnn_bench.models.linear_attention import CHUNK, attended, written
+from drnn_bench.kernels.gated_plain import CHUNK, attended, written
 from drnn_bench.testing.costs import MacCounter
 from drnn_bench.testing.nets import INPUTS, architecture_of, close, doubled, make
 from tests.support.linear_oracles import gated_attention

@@ -145,11 +145,13 @@ WITHOUT_SCAN = (
 @pytest.mark.parametrize("length", [1, 7, 24, 37])
 @pytest.mark.parametrize(("family", "options"), CASES)
 def test_outputs_and_gradients_equal_the_oracle(family, options, length, kernel, dtype, tolerance):
-    without = {"reference": WITHOUT_SCAN, "fused": ("gla", "transformer"), "torch": ()}
+    without = {"reference": WITHOUT_SCAN, "fused": ("transformer",), "torch": ()}
     if family in without[kernel]:
         pytest.skip("no kernel to choose")
     if kernel == "fused":
         fused_or_skip()
+    if family == "gla" and dtype is torch.float32:
+        tolerance = 1e-4  # its norm of each head magnifies the rounding of answers near zero
     slow = make(family, options).double()
     fast = make(family, options).to(dtype)
     torch.manual_seed(2)

@@ -8,8 +8,8 @@ the product of those on the right from the middle. So a right half reads its lef
 of matrices, in blocks of 2, 4 and 8 steps; 8 are a chunk. Nothing is divided and no logarithms are
 subtracted from one another, so gates near 0 lose nothing. States go from chunk to chunk.
 
-Legend: T steps, B batch, h heads, d numbers of a key, e of a value, C chunks, Q steps of a chunk,
-m steps of half a block.
+Legend: T steps, L of them answered, the last ones, B batch, h heads, d numbers of a key, e of a
+value, C chunks, Q steps of a chunk, m steps of half a block.
 """
 
 from __future__ import annotations
@@ -18,9 +18,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from drnn_bench.kernels import over_steps, size, symbolic
+from drnn_bench.kernels.observed import size, symbolic
+from drnn_bench.kernels.walk import over_steps
 
 CHUNK = 8  # steps at most, a power of 2
+
+
+def plain(
+    q_LBhd: Tensor, k_TBhd: Tensor, v_TBhe: Tensor, log_a_TBhd: Tensor, first_Bhde: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`gated.gated_attention` in operations that can be traced, transformed and differentiated
+    again, on any device."""
+    early, state_Bhde = size(k_TBhd.shape[0]) - size(q_LBhd.shape[0]), first_Bhde
+    if early:
+        state_Bhde = written(k_TBhd[:early], v_TBhe[:early], log_a_TBhd[:early], state_Bhde)
+    return attended(q_LBhd, k_TBhd[early:], v_TBhe[early:], log_a_TBhd[early:], state_Bhde)
 
 
 def attended(
