@@ -29,9 +29,10 @@ from torch.nn import functional as F
 
 from drnn_bench.kernels import GATED, gated_attention, size
 from drnn_bench.kernels.gated_plain import CHUNK
+from drnn_bench.kernels.rms import rms
 from drnn_bench.models.architecture import Stepwise, at_least
 from drnn_bench.models.cost import FLOAT
-from drnn_bench.models.residual import ResidualBlock, ResidualModel, rms, uniform
+from drnn_bench.models.residual import ResidualBlock, ResidualModel, uniform
 
 ROOT = 16  # of the sigmoid that is a gate
 RANK = 16  # of the gates at most

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from drnn_bench import kernels
+from drnn_bench.kernels.rms import rms  # of a gain, the matrix behind it has the use
 from drnn_bench.models.layers import CausalHead, SequenceModel
 
 
@@ -55,12 +56,6 @@ class ResidualModel(SequenceModel[Any]):
 
     def _answer(self, u_TBH: Tensor, last: int) -> Tensor:
         return self.head(rms(u_TBH), last).transpose(0, 1)
-
-
-def rms(x: Tensor) -> Tensor:
-    """Numbers whose mean square over the last axis is 1. Of a gain, the matrix behind it has the
-    use."""
-    return x * (x.square().mean(-1, keepdim=True) + 1e-5).rsqrt()
 
 
 def uniform(*shape: int, reads: int | None = None) -> nn.Parameter:

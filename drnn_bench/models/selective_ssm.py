@@ -26,11 +26,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drnn_bench.kernels import SELECTIVE, depthwise_conv, size
+from drnn_bench.kernels.rms import rms
 from drnn_bench.kernels.selective import selective_scan
 from drnn_bench.models.architecture import Paths, Stepwise, at_least
 from drnn_bench.models.cost import FLOAT
 from drnn_bench.models.layers import computes
-from drnn_bench.models.residual import ResidualBlock, ResidualModel, rms, uniform
+from drnn_bench.models.residual import ResidualBlock, ResidualModel, uniform
 
 DT = (0.001, 0.1)  # between which dt begins
 State = tuple[Tensor, Tensor]  # the inputs of the older taps [K-1, B, E], the states [N, B, E]
