@@ -15,6 +15,7 @@ from drnn_bench import kernels
 from drnn_bench.kernels.gated import gated_attention
 from drnn_bench.testing.nets import close
 from tests.support.cells import fused_or_skip
+from tests.support.gradients import assert_the_same
 from tests.support.linear_oracles import gated_attention as oracle
 
 SIZES = {"batch": 2, "heads": 2, "keys": 3, "values": 4}
@@ -81,14 +82,9 @@ def test_the_fused_kernel_is_the_equation_at_any_shape(steps, batch, heads, keys
     wide = drawn(steps, data.draw(st.integers(1, steps)), batch, heads, keys, values)
     narrow = single(wide)
     kernels.used()
-    results = fused(*narrow), gated_attention(*wide)
+    found, wanted = fused(*narrow), gated_attention(*wide)
     assert kernels.used() == "fused"
-    weights = [torch.randn_like(t) for t in results[0]]
-    totals = [sum((w * t).sum() for w, t in zip(weights, of, strict=True)) for of in results]
-    pairs = [torch.autograd.grad(t, g) for t, g in zip(totals, (narrow, wide), strict=True)]
-    for found, wanted in zip((*results[0], *pairs[0]), (*results[1], *pairs[1]), strict=True):
-        # Of a sum whose terms cancel, what is left is as exact as the terms are.
-        assert (found - wanted).abs().max() <= 1e-5 * (1 + wanted.abs().max())
+    assert_the_same(found, narrow, wanted, wide)
 
 
 def test_gates_that_forget_all_or_nothing_are_exact():
@@ -103,7 +99,7 @@ def test_gates_that_forget_all_or_nothing_are_exact():
     assert all(close(a.double(), b, 1e-5) for a, b in zip(*pairs, strict=True))
 
 
-def test_an_infinite_number_is_seen_by_all_later_steps_and_no_earlier_one():
+def test_what_is_no_number_is_seen_by_all_later_steps_and_no_earlier_one():
     narrow = single(drawn(40, 40, **SIZES))
     with torch.no_grad():
         narrow[2][20, 0, 1, 2] = float("nan")

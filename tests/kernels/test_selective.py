@@ -15,6 +15,7 @@ from drnn_bench import kernels
 from drnn_bench.kernels.selective import selective_scan
 from drnn_bench.kernels.selective_plain import CHUNK
 from drnn_bench.testing.nets import close
+from tests.support.gradients import assert_the_same
 from tests.support.linear_oracles import selective_scan as oracle
 
 BATCH, STATES, CHANNELS = 2, 3, 4
@@ -124,14 +125,9 @@ def test_the_fused_kernel_is_the_equation_at_any_shape(steps, batch, states, cha
     wide = [t.double().requires_grad_() for t in (*of_channels, *of_states, rate_EN.t(), first_NBE)]
     narrow = [t.detach().float().requires_grad_() for t in wide]
     kernels.used()
-    results = fused(*narrow), selective_scan(*wide)
+    found, wanted = fused(*narrow), selective_scan(*wide)
     assert kernels.used() == "fused"
-    weights = [torch.randn_like(t) for t in results[0]]
-    totals = [sum((w * t).sum() for w, t in zip(weights, of, strict=True)) for of in results]
-    pairs = [torch.autograd.grad(t, g) for t, g in zip(totals, (narrow, wide), strict=True)]
-    for found, wanted in zip((*results[0], *pairs[0]), (*results[1], *pairs[1]), strict=True):
-        # Of a sum whose terms cancel, what is left is as exact as the terms are.
-        assert (found - wanted).abs().max() <= 1e-5 * (1 + wanted.abs().max())
+    assert_the_same(found, narrow, wanted, wide)
 
 
 def test_the_fused_kernels_gradients_have_gradients():
