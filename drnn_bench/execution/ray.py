@@ -24,6 +24,7 @@ from drnn_bench import __version__
 from drnn_bench.errors import JobError, UserError, one_line
 from drnn_bench.execution.job import Event, Job, Lost, Yielded
 from drnn_bench.execution.trainer import Trainer
+from drnn_bench.system.allocator import keep_freed_memory
 from drnn_bench.system.environment import THREAD_VARIABLES
 
 ANSWER = 3.0  # seconds in which an address must answer
@@ -47,6 +48,7 @@ class _Actor(Trainer):
 
     def __init__(self, shared: Any):
         super().__init__(shared)
+        keep_freed_memory()
 
     def prepare(self, modules: Sequence[str]) -> dict[str, str]:
         """Checks the shared data and imports what jobs need. Returns this node's versions."""

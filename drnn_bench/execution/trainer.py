@@ -17,6 +17,7 @@ from typing import Any
 
 from drnn_bench.errors import JobError, UserError, one_line, out_of_memory
 from drnn_bench.execution.job import Event, Failed, Job, Returned, Yielded
+from drnn_bench.system.allocator import trim
 
 
 class Trainer:
@@ -31,6 +32,12 @@ class Trainer:
         self._running = job.run(self._shared)
 
     def advance(self) -> Event:
+        event = self._advanced()
+        if not isinstance(event, Yielded):
+            trim()
+        return event
+
+    def _advanced(self) -> Event:
         try:
             return Yielded(next(self._running))
         except StopIteration as end:
@@ -46,6 +53,7 @@ class Trainer:
     def drop(self) -> None:
         with contextlib.suppress(Exception):  # what a job's own cleaning up raises
             self._running.close()
+        trim()
 
 
 def serve(pipe: Connection) -> None:

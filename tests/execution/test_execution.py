@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from tests.support.command import ENV, ROOT
 from tests.support.executor_contract import ExecutorContract, next_event, ready
 from tests.support.inline import InlineExecutor, Vanish
 from tests.support.runs import wait_for
-from tests.support.toy_jobs import Count, Echo, Where
+from tests.support.toy_jobs import Count, Echo, Fill, Where
 
 
 class TestInline(ExecutorContract):
@@ -74,6 +75,21 @@ class TestLocal(ExecutorContract):
         said = (tmp_path / "log").read_text()
         assert "what a library prints" in said
         assert "and its errors" in said
+
+    @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be asked")
+    @pytest.mark.parametrize("ends", [True, False], ids=["ends", "is dropped"])
+    def test_a_trainer_keeps_freed_memory_until_its_job(self, make, ends):
+        executor = make(1)
+        (pid,) = executor.pids
+        before, ticket = _resident(pid), executor.start(Fill())
+        assert next_event(executor, ticket) == Yielded(1000)
+        assert _resident(pid) > before + 280
+        if ends:
+            executor.advance(ticket)
+            assert next_event(executor, ticket) == Returned(None)
+        else:
+            executor.drop(ticket)
+        wait_for(lambda: _resident(pid) < before + 100)
 
     def test_a_trainer_that_is_killed_while_it_does_nothing_is_replaced(self, make):
         executor = make(1)
@@ -200,6 +216,12 @@ class TestLocal(ExecutorContract):
 
 def _parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def _resident(pid: int) -> float:
+    """MB of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
 def _gone(pid: int) -> bool:

@@ -278,7 +278,8 @@ if sys.argv[1] == "kept":
 import torch
 from drnn_bench import build
 torch.set_num_threads(1)
-net, x = build("dilated_cnn", input_size=1, output_size=10, budget=5000), torch.randn(128, 256, 1)
+net = build("dilated_cnn", input_size=1, output_size=10, budget=5000)
+x = torch.randn(128, int(sys.argv[2]), 1)
 def steps(count):
     for _ in range(count):
         net(x).sum().backward()
@@ -289,9 +290,10 @@ print(steps(8) - before)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be asked")
-def test_freed_memory_stays_with_a_trainer():
+@pytest.mark.parametrize("length", [256, 4096])  # pieces below and above 32 MiB
+def test_freed_memory_stays_with_a_trainer(length):
     given, kept = (
-        int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True,
+        int(subprocess.run([sys.executable, "-c", FAULTS, how, str(length)], capture_output=True,
                            text=True, check=True, env=ENV).stdout)
         for how in ("given back", "kept")
     )  # fmt: skip

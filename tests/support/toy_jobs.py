@@ -34,6 +34,17 @@ class Count:
 
 
 @dataclass(frozen=True)
+class Fill:
+    """Holds 300 MB in pieces of three sizes, then frees all but the piece it took last."""
+
+    def run(self, shared):
+        held = [bytearray(b"x" * size) for size in [1 << 20] * 60 + [20 << 20] * 6 + [60 << 20] * 2]
+        last = bytearray(b"x" * 1000)
+        held.clear()
+        yield len(last)
+
+
+@dataclass(frozen=True)
 class Shared:
     def run(self, shared):
         yield from ()
