@@ -19,13 +19,15 @@ def events(executor: Executor, say: Callable[[str], None]) -> Iterator[tuple[int
     are said."""
     for ticket, event in executor.wait(TICK):
         match event:
-            case Yielded(Note(line)):
+            case Yielded(Note(line)) if ticket is not None:
                 say(line)
                 executor.advance(ticket)
                 continue
             case Lost(reason):
-                say(f"a trainer died ({reason}); its work runs again")
-        yield ticket, event
+                then = "another takes its place" if ticket is None else "its work runs again"
+                say(f"a trainer died ({reason}); {then}")
+        if ticket is not None:
+            yield ticket, event
 
 
 def carry(

@@ -61,7 +61,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Lost:
-    """The trainer is gone, and the job with it. Another trainer takes its place."""
+    """The trainer is gone, and its job with it. Another trainer takes its place."""
 
     reason: str
 
@@ -95,8 +95,9 @@ class Executor(Protocol):
     def end(self, ticket: int, reason: str) -> None:
         """Ends the trainer of a job that hangs. The job is then Lost for this reason."""
 
-    def wait(self, seconds: float) -> list[tuple[int, Event]]:
-        """What happened, with the tickets; empty where nothing did for so long."""
+    def wait(self, seconds: float) -> list[tuple[int | None, Event]]:
+        """What happened, with the tickets; empty where nothing did for so long. A trainer that is
+        Lost while it has no job has no ticket."""
         ...
 
     def close(self) -> None:

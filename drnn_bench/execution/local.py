@@ -157,7 +157,7 @@ class LocalExecutor:
         process.reason = reason
         process.kill()
 
-    def wait(self, seconds: float) -> list[tuple[int, Event]]:
+    def wait(self, seconds: float) -> list[tuple[int | None, Event]]:
         by_pipe: dict[Any, _Process] = {process.pipe: process for process in self._processes}
         events = []
         for pipe in wait(list(by_pipe), timeout=seconds):
@@ -170,7 +170,7 @@ class LocalExecutor:
                 process.pid = event
             elif event is None:
                 process.ready, self._stillborn = True, 0
-            elif process.ticket is not None:
+            elif process.ready:
                 events.append((process.ticket, event))
                 if not isinstance(event, Yielded):
                     process.ticket = None

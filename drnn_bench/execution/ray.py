@@ -131,7 +131,7 @@ class RayExecutor:
         member.reason = reason
         self._ray.kill(member.actor)
 
-    def wait(self, seconds: float) -> list[tuple[int, Event]]:
+    def wait(self, seconds: float) -> list[tuple[int | None, Event]]:
         self._grow()
         if not self._pending:
             time.sleep(seconds)

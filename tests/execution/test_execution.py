@@ -14,6 +14,7 @@ import pytest
 from kills import trainer_pids
 
 from drnn_bench.errors import JobError
+from drnn_bench.execution.carry import events
 from drnn_bench.execution.job import Lost, Returned, Yielded
 from drnn_bench.execution.local import LocalExecutor
 from tests.support.command import ENV, ROOT
@@ -91,13 +92,15 @@ class TestLocal(ExecutorContract):
             executor.drop(ticket)
         wait_for(lambda: _resident(pid) < before + 100)
 
-    def test_a_trainer_that_is_killed_while_it_does_nothing_is_replaced(self, make):
-        executor = make(1)
+    def test_a_trainer_that_is_killed_while_it_does_nothing_is_said_and_replaced(self, make):
+        executor, said = make(1), []
         assert next_event(executor, executor.start(Count(0))) == Returned(0)
         (pid,) = executor.pids
         os.kill(pid, signal.SIGKILL)
-        while pid in executor.pids:
-            assert executor.wait(0.2) == []
+        while not said:
+            assert list(events(executor, said.append)) == []
+        assert said == ["a trainer died (killed by SIGKILL); another takes its place"]
+        assert pid not in executor.pids
         ready(executor)
         assert next_event(executor, executor.start(Count(0))) == Returned(0)
 
