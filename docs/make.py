@@ -43,6 +43,7 @@ LIKE = {
     "copy_memory": "Exact memory over a long delay (520 steps)",
     "char_text": "The next symbol, mostly from what stands near (text)",
     "speaker_fsdd": "Raw sound (1,000 steps)",
+    "own": "Few short sequences of several channels, a class for each (up to 29 steps)",
 }
 EXTERNAL_FONT = re.compile(r"\s*@font-face \{\{.*?\}\}", re.DOTALL)  # a page would fetch it
 
