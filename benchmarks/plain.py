@@ -73,7 +73,7 @@ def alone(draws: list[dict[str, Any]], data_dir: str, steps: int) -> float:
     """Seconds that the plain script takes for these draws."""
     arrays = parse_task("pixel_mnist").load(data_dir)
     (x, y), (vx, vy) = (
-        (torch.as_tensor(a[0]).view(len(a[0]), -1, 1) / 255, torch.as_tensor(a[1]).view(-1).long())
+        (torch.tensor(a[0]).view(len(a[0]), -1, 1) / 255, torch.tensor(a[1]).view(-1).long())
         for a in (arrays["train"], arrays["validation"])
     )
 

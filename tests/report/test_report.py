@@ -338,6 +338,12 @@ def test_figures_of_boards_that_differ_in_their_protocol_alone_have_names_of_the
     pytest.importorskip("matplotlib")
     rows, _ = records.read(ROOT / "leaderboards" / "records" / "pixel_digits.jsonl")
     rows = [x for x in rows if x["budget"] == 5_000 and x["family"] in ("lstm", "dilated_cnn")]
+    ends = dict.fromkeys(("id", "study"), "-1")
+    rows += [
+        x | {"protocol": 1} | {key: x[key] + end for key, end in ends.items() if key in x}
+        for x in rows
+        if x["role"] != "candidate"
+    ]
     write_figures(make_sections(rank_rows(rows), rows), tmp_path / "figs")
     names = {path.stem for path in (tmp_path / "figs").iterdir()}
     for protocol in (1, 2):
