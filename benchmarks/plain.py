@@ -1,13 +1,13 @@
 """A search of pixel MNIST by `bench run`, and by a plain script of Optuna and torch.
 
-    python benchmarks/plain.py --data-dir FOLDER [--trials 8] [--steps 100] [--turns 2]
+    python benchmarks/plain.py --data-dir FOLDER [--trials 8] [--steps 100] [--turns 2] [--whole]
 
 `alone` below is that script, as one writes it without a harness: one process on torch's default
 threads, torch's own cells on the sequence reshaped into its chains, all steps computed, and
-successive halving. `bench run` searches dilated RNNs first, with its defaults. The script then
-trains the same draws: the same cells, dilations and learning rates, the width that the budget
-allows, the recipe, the validation set and the evaluations of `bench run`. They take turns; times
-are from the start of the first trial to the end of the last.
+successive halving (none with --whole). `bench run` searches dilated RNNs first, with its defaults.
+The script then trains the same draws: the same cells, dilations and learning rates, the width that
+the budget allows, the recipe, the validation set and the evaluations of `bench run`. They take
+turns; times are from the start of the first trial to the end of the last.
 
 Legend: B sequences, T steps, C chains of a layer, I inputs, H units.
 """
@@ -69,8 +69,8 @@ def parameters(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-def alone(draws: list[dict[str, Any]], data_dir: str, steps: int) -> float:
-    """Seconds that the plain script takes for these draws."""
+def alone(draws: list[dict[str, Any]], data_dir: str, steps: int, whole: bool) -> tuple[float, int]:
+    """Seconds that the plain script takes for these draws, and how many of them it prunes."""
     arrays = parse_task("pixel_mnist").load(data_dir)
     (x, y), (vx, vy) = (
         (torch.tensor(a[0]).view(len(a[0]), -1, 1) / 255, torch.tensor(a[1]).view(-1).long())
@@ -106,23 +106,26 @@ def alone(draws: list[dict[str, Any]], data_dir: str, steps: int) -> float:
                     raise optuna.TrialPruned
         return best
 
-    study = optuna.create_study(
-        direction="maximize", pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=steps // 8)
-    )
+    halving = optuna.pruners.SuccessiveHalvingPruner(min_resource=steps // 8)
+    pruner = optuna.pruners.NopPruner() if whole else halving
+    study = optuna.create_study(direction="maximize", pruner=pruner)
     for draw in draws:
         study.enqueue_trial(draw)
     began = time.perf_counter()
     study.optimize(objective, len(draws))
-    return time.perf_counter() - began
+    seconds = time.perf_counter() - began
+    return seconds, len(study.get_trials(states=(optuna.trial.TrialState.PRUNED,)))
 
 
-def plain(draws: list[dict[str, Any]], data_dir: str, steps: int) -> float:
+def plain(draws: list[dict[str, Any]], data_dir: str, steps: int, whole: bool) -> tuple[float, int]:
     """`alone` in a fresh process."""
     command = [sys.executable, __file__, "--data-dir", data_dir, "--steps", str(steps)]
+    command += ["--whole"] * whole
     done = subprocess.run(
         [*command, "--draws", json.dumps(draws)], check=True, stdout=subprocess.PIPE, text=True
     )
-    return float(done.stdout)
+    seconds, pruned = json.loads(done.stdout)
+    return seconds, pruned
 
 
 def bench(folder: Path, data_dir: str, trials: int, steps: int) -> tuple[float, list[dict]]:
@@ -147,12 +150,13 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=8)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument("--whole", action="store_true", help="the script prunes nothing")
     parser.add_argument("--draws", help=argparse.SUPPRESS)
     options = parser.parse_args()
     data_dir, steps = str(Path(options.data_dir).resolve()), options.steps
     if options.draws:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        print(alone(json.loads(options.draws), data_dir, steps))
+        print(json.dumps(alone(json.loads(options.draws), data_dir, steps, options.whole)))
         return
     print(f"{processor()}, {torch.get_num_threads()} threads.")
     took: dict[str, list[float]] = {"bench run": [], "plain script": []}
@@ -160,8 +164,10 @@ def main() -> None:
         for turn in range(options.turns):
             seconds, draws = bench(Path(folder) / str(turn), data_dir, options.trials, steps)
             took["bench run"].append(seconds)
-            took["plain script"].append(plain(draws, data_dir, steps))
-            print({who: [round(s, 1) for s in runs] for who, runs in took.items()}, flush=True)
+            seconds, pruned = plain(draws, data_dir, steps, options.whole)
+            took["plain script"].append(seconds)
+            now = ", ".join(f"{who} {runs[-1]:.1f} s" for who, runs in took.items())
+            print(f"{now}; the script pruned {pruned} of {len(draws)}", flush=True)
     ours, theirs = map(math.fsum, took.values())
     print(f"`bench run` gives {theirs / ours:.1f} times as many trials an hour.")
 
