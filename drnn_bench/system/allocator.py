@@ -4,7 +4,7 @@ A trainer keeps it for the next step. glibc gives large pieces back to the syste
 are free, and the next step then pays for every page anew: a dilated CNN of 5,000 parameters trains
 2.2 times as fast without that, S4D 1.4 times, a fused recurrent net, which keeps its own
 workspaces, as before. Pieces above 32 MiB, those of sequences of thousands of steps, stay too: an
-LRU over 4,000 steps trains 2.3 times as fast with them. Between two jobs a trainer gives back what
+LRU over 4,000 steps trains 2.2 times as fast with them. Between two jobs a trainer gives back what
 is free.
 
 Where the memory of a net is measured, all of it goes back. Else gaps in the heap count too: glibc
