@@ -23,6 +23,7 @@ import torch
 from drnn_bench.models.build import configure
 from drnn_bench.models.names import FAMILIES
 from drnn_bench.results.recipe import Recipe
+from drnn_bench.system.allocator import keep_freed_memory
 from drnn_bench.tasks.prepared import prepare
 from drnn_bench.tasks.registry import parse_task
 from drnn_bench.training.loop import _Run
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=5_000)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as a trainer does
     task, recipe = parse_task(options.task), Recipe()
     with tempfile.TemporaryDirectory() as folder:
         arrays = prepare(task, options.data_dir, Path(folder)).arrays()

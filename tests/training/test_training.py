@@ -218,6 +218,15 @@ def test_evaluation_does_not_depend_on_the_batches(digits):
     assert whole.standard_error == pytest.approx((p * (1 - p) / len(x)) ** 0.5, rel=0.1)
 
 
+def test_an_evaluation_takes_no_more_sequences_at_once_than_training_does(digits):
+    task, arrays = digits
+    model, seen = build("rnn", input_size=1, output_size=10, width=4), []
+    model.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    evaluate(model, task, arrays["train"])
+    assert sum(seen) == len(arrays["train"][0])
+    assert max(seen) <= Recipe().batch_size
+
+
 def same(one, other) -> bool:
     """Whether two trainings gave the same values and weights, to the last bit."""
     weights = zip(one.model.state_dict().values(), other.model.state_dict().values(), strict=True)
