@@ -58,6 +58,7 @@ def page(sections: list[Section], notes: list[str], written: str) -> str:
             overall=over_tasks(groups),
             notes=notes,
             written=written,
+            figures=Figures(),
             policy=Markup(POLICY),
             style=_asset("style.css"),
             script=_asset("page.js"),
@@ -91,7 +92,6 @@ def _templates() -> Environment:
         "teaser": _teaser,
         "breakable": _breakable,
         "warnings_of": _warnings_of,
-        "plotly_json": _plotly_json,
         "provenance_rows": provenance_rows,
         "FAR": FAR,
         "SURE": SURE,
@@ -126,19 +126,33 @@ def _warnings_of(board: Board) -> list[str]:
     return warnings(board.group, board.winners)
 
 
-def _plotly_json(chart: Chart) -> Markup:
-    """The chart for plotly.js, in a script element, which a `<` could end."""
-    spec = json.dumps(figure(chart), allow_nan=False, separators=(",", ":"))
-    return Markup(spec.replace("<", "\\u003c"))
+class Figures:
+    """The charts of a page for plotly.js, in the order in which the template meets them. Together
+    they pack to an eighth: charts of one kind are much alike."""
+
+    def __init__(self) -> None:
+        self._figures: list[dict[str, Any]] = []
+
+    def add(self, chart: Chart) -> int:
+        """The chart's place among them."""
+        self._figures.append(figure(chart))
+        return len(self._figures) - 1
+
+    def packed(self) -> Markup:
+        return _packed(json.dumps(self._figures, allow_nan=False, separators=(",", ":")))
 
 
 @lru_cache
 def _packed_plotly() -> Markup:
-    """plotly.js is most of the page; packed it is 2 MB rather than 5, and `page.js` unpacks it."""
+    """plotly.js is most of the page; packed it is 2 MB rather than 5."""
     from plotly.offline import get_plotlyjs
 
-    packed = gzip.compress(get_plotlyjs().encode(), mtime=0)
-    return Markup(base64.b64encode(packed).decode("ascii"))
+    return _packed(get_plotlyjs())
+
+
+def _packed(text: str) -> Markup:
+    """For a script element; `page.js` unpacks it. The letters of base 64 need no escaping."""
+    return Markup(base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode("ascii"))
 
 
 def _asset(name: str) -> Markup:

@@ -36,16 +36,20 @@
     // Named one by one: plotly's own list has a button that sends the chart to its makers.
     modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
   };
-  const bytes = Uint8Array.from(atob(document.getElementById("plotly").textContent),
-    (letter) => letter.charCodeAt(0));
-  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const unpacked = (id) => {
+    const bytes = Uint8Array.from(atob(document.getElementById(id).textContent),
+      (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(stream).text();
+  };
   const plotly = document.createElement("script");
-  plotly.text = await new Response(unpacked).text();
+  plotly.text = await unpacked("plotly");
   document.head.append(plotly);
+  const figures = JSON.parse(await unpacked("figures"));
   const charts = [...document.querySelectorAll(".chart")];
   const draw = async (box) => {
     box.dataset.begun = "";
-    const spec = JSON.parse(box.parentElement.querySelector("script").textContent);
+    const spec = figures[box.dataset.figure];
     spec.layout = whole(spec.layout);
     if (box.clientWidth < 500) { // a phone: the legend is long, and stands below
       box.classList.add("narrow");
