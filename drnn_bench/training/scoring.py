@@ -24,8 +24,9 @@ from drnn_bench.tasks.checks import check_target_type
 from drnn_bench.tasks.task import Task
 from drnn_bench.training.losses import example_losses
 
-# Sequences at once: no more memory than training takes. With 512 it may be three times as much (a
-# minimal LSTM of 1,249 units on 784 steps: 9.9 GB against 3.0), and convolutions alone are faster.
+# Sequences at once, as in a training step of the default recipe, so that the memory suffices. 512
+# may take three times as much as that step (a minimal LSTM of 1,249 units on 784 steps: 9.9 GB
+# against 3.0), and convolutions alone are faster with them.
 EVALUATION_BATCH = 128
 STREAM_CHUNK = 10_000  # steps of the one sequence of a stream task
 ALWAYS = ("accuracy", "cross_entropy")  # known of every net that is trained on classes
