@@ -9,7 +9,7 @@ from drnn_bench.cells.cell import State, Weights
 from drnn_bench.kernels.checks import check_symbols
 from drnn_bench.kernels.convolution import causal_conv, in_blocks, out_of_blocks
 from drnn_bench.kernels.depthwise import depthwise_conv
-from drnn_bench.kernels.diagonal import lru_scan, pointwise, s4d_scan
+from drnn_bench.kernels.diagonal import lru_scan, pointwise, s4d_layer
 from drnn_bench.kernels.dispatch import clockwork, one_hot, scan, stack, step, to_compile
 from drnn_bench.kernels.gated import gated_attention
 from drnn_bench.kernels.observed import observed, size, symbolic
@@ -47,7 +47,7 @@ __all__ = [
     "out_of_blocks",
     "over_steps",
     "pointwise",
-    "s4d_scan",
+    "s4d_layer",
     "scan",
     "shared",
     "size",

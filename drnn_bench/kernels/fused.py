@@ -21,8 +21,9 @@ from drnn_bench.cells.cell import Cell, State, Weights
 from drnn_bench.kernels import (
     fused_conv,
     fused_depthwise,
-    fused_diagonal,
     fused_gated,
+    fused_lru,
+    fused_s4d,
     fused_selective,
     layout,
 )
@@ -65,7 +66,7 @@ def ready(name: str) -> None:
     elif name == CONVOLUTION:
         prepare(name, fused_conv.KERNELS)
     elif name == DIAGONAL:
-        prepare(name, fused_diagonal.KERNELS)
+        prepare(name, fused_s4d.KERNELS | fused_lru.KERNELS)
     elif name == GATED:
         prepare(name, fused_gated.KERNELS)
     elif name == SELECTIVE:

@@ -13,6 +13,7 @@ need no copies. Where the fused kernels run, a sequence from zeros goes through 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -23,13 +24,13 @@ from drnn_bench import kernels
 from drnn_bench.models.layers import CausalHead, Layer, SequenceModel, affine
 
 Parts = tuple[Tensor, Tensor]  # see `parts`
-IN_BLOCKS = 65  # steps from which blocks are faster: with 64, products of one or two chunks are
 
 
 class ChunkedLayer(Layer):
     """A residual layer of a `ChunkedModel`."""
 
-    fused_steps = IN_BLOCKS  # from so many on its fused kernel runs
+    # Steps from which its fused kernel is faster: of fewer, products of one or two chunks are.
+    fused_steps: int
 
     def forward(
         self,
@@ -68,17 +69,19 @@ class ChunkedModel(SequenceModel[ChunkedLayer]):
     dtypes = (torch.float64, torch.float32)  # in fewer bits a memory of 1,000 steps is lost
     chunk: ClassVar[int]  # steps at most
     fused_kernel = kernels.CONVOLUTION  # and those of its layers
-    fused_steps = IN_BLOCKS
 
-    def __init__(self, layers: list[Any], input_size: int, width: int, output_size: int):
+    def __init__(
+        self, layers: Sequence[ChunkedLayer], input_size: int, width: int, output_size: int
+    ):
         super().__init__(layers, CausalHead(width, output_size))
         self.encoder = nn.Linear(input_size, width)
+        self.fused_steps = layers[0].fused_steps
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
         """Logits (B, T, O). For the last step alone, the top layer answers its last step only."""
         steps = kernels.size(x_BTI.shape[1])
         *below, top = self.layers
-        x_KTIL = kernels.in_blocks(x_BTI, list(self.parameters()), least=IN_BLOCKS)
+        x_KTIL = kernels.in_blocks(x_BTI, list(self.parameters()), least=self.fused_steps)
         if x_KTIL is not None:
             u_KTHL = kernels.pointwise(x_KTIL, self.encoder.weight, self.encoder.bias)
             for layer in below:

@@ -91,16 +91,17 @@ def test_it_is_chosen_where_blocks_are_full_and_the_record_says_so(family):
     assert kernels.to_compile(model, 70) == []  # all is compiled by now
 
 
-@pytest.mark.parametrize("family", ["s4d", "lru"])
-def test_only_kernels_that_run_are_to_be_compiled(family, monkeypatch):
+@pytest.mark.parametrize(("family", "steps"), [("s4d", 48), ("lru", 65)])
+def test_only_kernels_that_run_are_to_be_compiled(family, steps, monkeypatch):
     monkeypatch.setattr("drnn_bench.kernels.compiled.is_compiled", lambda name: False)
-    assert kernels.to_compile(net(family), 64) == []
-    assert kernels.to_compile(net(family), 65) == [kernels.CONVOLUTION, kernels.DIAGONAL]
+    assert kernels.to_compile(net(family), steps - 1) == []
+    assert kernels.to_compile(net(family), steps) == [kernels.CONVOLUTION, kernels.DIAGONAL]
 
 
-def test_one_or_two_chunks_are_products():
+@pytest.mark.parametrize(("family", "steps"), [("s4d", 47), ("lru", 64)])
+def test_few_steps_are_products(family, steps):
     kernels.used()
-    net("s4d")(torch.randn(128, 64, 1))
+    net(family)(torch.randn(128, steps, 1))
     assert kernels.used() == ""
 
 

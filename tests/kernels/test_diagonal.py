@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
+
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from drnn_bench import kernels
 from drnn_bench.testing.nets import close
@@ -12,14 +16,16 @@ from tests.support.cells import fused_or_skip
 from tests.support.weighed import gradients, near
 
 
-def s4d(u_KTHL, a_HN2, w_HN2, d_H, first):
-    """y_t = d u_t + sum of Re(w s_t), s_t = a s_(t-1) + u_t, in real numbers, step by step."""
+def s4d(u_KTHL, a_HN2, w_HN2, d_H, mix_HM, first, activation=F.gelu):
+    """u_t + W gelu(y_t) + b for y_t = d u_t + sum of Re(w s_t), s_t = a s_(t-1) + u_t, in real
+    numbers, step by step."""
     a_re, a_im, w_re, w_im = (t.unsqueeze(2) for t in (*a_HN2.unbind(2), *w_HN2.unbind(2)))
     re = im = torch.zeros(())
     answers = []
     for u_KHL in u_KTHL.unbind(1):
         re, im = a_re * re - a_im * im + u_KHL.unsqueeze(2), a_re * im + a_im * re
-        answers.append(d_H[:, None] * u_KHL + (w_re * re - w_im * im).sum(2))
+        y_KHL = d_H[:, None] * u_KHL + (w_re * re - w_im * im).sum(2)
+        answers.append(u_KHL + mix_HM[:, :-1] @ activation(y_KHL) + mix_HM[:, -1:])
     return torch.stack(answers[first:], 1)
 
 
@@ -34,12 +40,14 @@ def lru(r_KTN2L, a_N2):
     return torch.stack(states, 1)
 
 
-def the_same(fast, slow, tensors, sizes):
-    """`sizes`: what makes real numbers of at least 0 of each tensor."""
+def the_same(fast, slow, tensors, sizes, bounding=None):
+    """`sizes`: what makes real numbers of at least 0 of each tensor. `bounding`: `slow` without
+    operations that could make such numbers smaller."""
     y, grads = gradients(fast, tensors)
     doubles = [t.double() for t in tensors]
     wanted, slow_grads = gradients(slow, doubles)
-    bound, bounds = gradients(slow, [size(t) for size, t in zip(sizes, doubles, strict=True)], True)
+    positive = [size(t) for size, t in zip(sizes, doubles, strict=True)]
+    bound, bounds = gradients(bounding or slow, positive, True)
     assert near(y, wanted, bound, 1e-5)
     assert all(near(*three, 1e-5) for three in zip(grads, slow_grads, bounds, strict=True))
 
@@ -77,11 +85,18 @@ def test_s4d_is_the_equation_at_any_shape(batch, steps, states, seed, channels, 
     first = first % steps
     with kernels.forced("fused"):
         u = kernels.in_blocks(torch.randn(batch, steps, channels), [])
-    weights = eigenvalues(channels, states), torch.randn(channels, states, 2), torch.randn(channels)
-    fast, slow = (
-        lambda *tensors, run=run: run(*tensors, first) for run in (kernels.s4d_scan, s4d)
-    )  # fmt: skip
-    the_same(fast, slow, (u, *weights), (torch.abs, modulus, modulus, torch.abs))
+    weights = (
+        eigenvalues(channels, states),
+        torch.randn(channels, states, 2),
+        torch.randn(channels),
+        torch.randn(channels, channels + 1),
+    )
+    fast, slow, bounding = (
+        lambda *tensors, run=run: run(*tensors, first)
+        for run in (kernels.s4d_layer, s4d, partial(s4d, activation=lambda y: 1.13 * y))
+    )
+    sizes = torch.abs, modulus, modulus, torch.abs, torch.abs
+    the_same(fast, slow, (u, *weights), sizes, bounding)
 
 
 @settings(max_examples=40)
@@ -102,5 +117,28 @@ def test_a_memory_of_a_thousand_steps_is_kept():
     with kernels.forced("fused"):
         u = kernels.in_blocks(x, [])
     a, w = torch.tensor([[[0.999, 0.0]]]), torch.tensor([[[1.0, 0.0]]])
-    y = kernels.s4d_scan(u, a, w, torch.zeros(1), 999)
-    assert close(y.flatten(), torch.full((y.numel(),), 0.999**999), 1e-4)
+    mix = torch.tensor([[1.0, 0.0]])
+    y = kernels.s4d_layer(u, a, w, torch.zeros(1), mix, 999)
+    assert close(y, F.gelu(torch.full_like(y, 0.999**999)), 1e-4)
+
+
+def gelu(x_T):
+    """Two channels without memory: the second adds gelu of the first's input to its own, zero."""
+    with kernels.forced("fused"):
+        u_KTHL = kernels.in_blocks(
+            torch.stack([x_T, torch.zeros_like(x_T)], 1).repeat(64, 1, 1), []
+        )
+    nothing, d_H = torch.zeros(2, 1, 2), torch.tensor([1.0, 0.0])
+    mix_HM = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    return kernels.s4d_layer(u_KTHL, nothing, nothing, d_H, mix_HM)[0, :, 1, 0]
+
+
+def test_gelu_and_its_slope_at_any_size():
+    fused_or_skip("fused")
+    sizes = [0.0, 1e-30, 1e-6, *torch.linspace(0.01, 6, 60).tolist(), 13.0, 100.0, 1e18, 3e38]
+    x = torch.tensor([*sizes, *(-size for size in sizes)])
+    y, (slopes,) = gradients(gelu, (x,))
+    wanted, (wanted_slopes,) = gradients(F.gelu, (x.double(),))
+    torch.testing.assert_close(y.double(), wanted, rtol=5e-7, atol=3e-7)
+    torch.testing.assert_close(slopes.double(), wanted_slopes, rtol=5e-7, atol=5e-7)
+    assert gelu(torch.tensor([math.nan])).isnan()
