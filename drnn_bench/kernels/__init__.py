@@ -7,9 +7,15 @@ import errors, system and cells.
 
 from drnn_bench.cells.cell import State, Weights
 from drnn_bench.kernels.checks import check_symbols
-from drnn_bench.kernels.convolution import causal_conv, in_blocks, out_of_blocks
+from drnn_bench.kernels.convolution import (
+    causal_conv,
+    conv_at,
+    in_blocks,
+    out_of_blocks,
+    pointwise,
+)
 from drnn_bench.kernels.depthwise import depthwise_conv
-from drnn_bench.kernels.diagonal import lru_scan, pointwise, s4d_layer
+from drnn_bench.kernels.diagonal import lru_scan, s4d_layer
 from drnn_bench.kernels.dispatch import clockwork, one_hot, scan, stack, step, to_compile
 from drnn_bench.kernels.gated import gated_attention
 from drnn_bench.kernels.observed import observed, size, symbolic
@@ -24,6 +30,7 @@ from drnn_bench.kernels.settings import (
     threads,
     used,
 )
+from drnn_bench.kernels.taps import Taps, at_steps, steps_read
 from drnn_bench.kernels.walk import over_steps
 
 __all__ = [
@@ -33,10 +40,13 @@ __all__ = [
     "NAMES",
     "SELECTIVE",
     "State",
+    "Taps",
     "Weights",
+    "at_steps",
     "causal_conv",
     "check_symbols",
     "clockwork",
+    "conv_at",
     "depthwise_conv",
     "forced",
     "gated_attention",
@@ -53,6 +63,7 @@ __all__ = [
     "size",
     "stack",
     "step",
+    "steps_read",
     "symbolic",
     "threads",
     "to_compile",

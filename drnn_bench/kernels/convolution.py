@@ -1,13 +1,14 @@
 """Causal convolutions: by torch's products, or on the fused kernel over blocks of sequences.
 
     h_NTIL = in_blocks(x_BTI, weights)      None where torch's products are faster or needed
-    h_NTCL = causal_conv(h_NTIL, weight_CIk, dilation, bias_C, stride, relu)
+    h_NSCL = conv_at(h_NTIL, weight_CIk, taps, bias_C, relu)    the outputs at steps S of T
     y_BTC = out_of_blocks(h_NTCL, batch)
 
 In a block the batch lies innermost, so that vectors are full at any number of channels. A stack
 stays in blocks from its first layer to its last. The products take steps as [I, T, B].
 
-Legend: B batch, N blocks of L sequences, T steps, I inputs, C channels, k taps, the oldest first.
+Legend: B batch, N blocks of L sequences, T steps, S of them computed, I inputs, C channels, k taps,
+the oldest first.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch import Tensor
 from drnn_bench.kernels import torch_conv
 from drnn_bench.kernels.dispatch import allows_fused
 from drnn_bench.kernels.settings import CONVOLUTION, note_use, wanted
+from drnn_bench.kernels.taps import Taps, every_step
 
 # Of the columns of all blocks, which hold sequences: with fewer torch's are faster, also where
 # diagonal recurrences (`diagonal`) stand beside the convolutions.
@@ -61,16 +63,30 @@ def causal_conv(
     relu: bool = False,
 ) -> Tensor:
     """y_t = b + sum_j W[:, :, k-1-j] x_{t-j*d}, [C, T, B], or its ReLU: the order of the taps is
-    that of nn.Conv1d. Steps before the first count as zeros. Blocks [N, T, I, L] give blocks.
+    that of nn.Conv1d. Steps before the first count as zeros.
 
     A stride above 1 gives every stride-th step, counted back from the last; the dilation must then
     be 1.
     """
-    if x_ITB.dim() < 4:
-        y_CTB = torch_conv.convolve(x_ITB, weight_CIk, dilation, bias_C, stride)
-        return y_CTB.relu_() if relu else y_CTB
+    y_CTB = torch_conv.convolve(x_ITB, weight_CIk, dilation, bias_C, stride)
+    return y_CTB.relu_() if relu else y_CTB
+
+
+def conv_at(
+    x_NTIL: Tensor,
+    weight_CIk: Tensor,
+    taps: Taps,
+    bias_C: Tensor | None = None,
+    relu: bool = False,
+) -> Tensor:
+    """The same over blocks, at the steps that `taps` are of, [N, S, C, L]."""
     from drnn_bench.kernels.fused_conv import Convolution
 
     bias_C = weight_CIk.new_zeros(len(weight_CIk)) if bias_C is None else bias_C.contiguous()
     weight_kCI = weight_CIk.permute(2, 0, 1).flip(0).contiguous()
-    return Convolution.apply(x_ITB.contiguous(), weight_kCI, bias_C, dilation, stride, relu)
+    return Convolution.apply(x_NTIL.contiguous(), weight_kCI, bias_C, taps, relu)
+
+
+def pointwise(x_NTIL: Tensor, weight_CI: Tensor, bias_C: Tensor | None = None) -> Tensor:
+    """W x + b of every step, [N, T, C, L]."""
+    return conv_at(x_NTIL, weight_CI.unsqueeze(2), every_step(x_NTIL.shape[1], 1, 1), bias_C)

@@ -1,21 +1,15 @@
-"""Layers over blocks of sequences (`convolution.in_blocks`) beside convolutions: diagonal linear
-recurrences with complex states, and products at every step.
+"""Diagonal linear recurrences with complex states over blocks of sequences
+(`convolution.in_blocks`).
 
-Legend: K blocks of L sequences, T steps, F of them before the first output, I inputs, H channels,
-N states, 2 real and imaginary parts, M = H + 1 columns: W, then b.
+Legend: K blocks of L sequences, T steps, F of them before the first output, H channels, N states,
+2 real and imaginary parts, M = H + 1 columns: W, then b.
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from drnn_bench.kernels.convolution import causal_conv
 from drnn_bench.kernels.settings import DIAGONAL
-
-
-def pointwise(x_KTIL: Tensor, weight_HI: Tensor, bias_H: Tensor | None = None) -> Tensor:
-    """W x + b of every step, [K, T, H, L]."""
-    return causal_conv(x_KTIL, weight_HI.unsqueeze(2), 1, bias_H)
 
 
 def s4d_layer(

@@ -1,13 +1,15 @@
 """Causal convolutions over blocks of sequences, forward and backward, with or without a ReLU.
 
-    y_t = b + sum_j W_j x_{t - j*d},  j = 0..k-1
+    y_s = b + sum_j W_j x_{row(j, s)},  j = 0..k-1
 
 A tile of channels stays in registers through all taps, so an output is written once; torch's
 product of each tap reads and writes all of them. Gradients of the outputs wait for a few steps, in
 the second cache, until the gradients of the weights have read them.
 
-Legend: N blocks, T steps, S of them computed, I inputs, C channels, L = COLUMNS sequences, k taps,
-the newest first, d their distance; addresses are in bytes, and of rows where nothing else is said.
+The rows that taps read are those of `Taps`: where few outputs are wanted, no others are computed.
+
+Legend: N blocks, T rows of inputs, S outputs, I inputs, C channels, L = COLUMNS sequences, k taps,
+the newest first; addresses are in bytes, and of rows of a register tile where nothing else is said.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import torch
 from torch import Tensor
 
 from drnn_bench.kernels.blocks import arguments, each_block, threads
+from drnn_bench.kernels.calls import addresses_of
 from drnn_bench.kernels.checks import check_gradients
 from drnn_bench.kernels.compiled import inline, kernel
 from drnn_bench.kernels.layout import (
@@ -28,17 +31,18 @@ from drnn_bench.kernels.layout import (
     fresh,
     from_block,
     numbers,
-    numbers_at,
     put_in_block,
     to_block,
 )
 from drnn_bench.kernels.products import FIVE, FOUR, ONE, back, cut, gradient
 from drnn_bench.kernels.registers import COLUMNS, LANES, ROW
+from drnn_bench.kernels.taps import Taps
 from drnn_bench.kernels.tiles import dot
 from drnn_bench.kernels.vectors import (
     add_sum,
     constant,
     load,
+    load_int,
     spread_rows,
     store,
     store_rows,
@@ -46,20 +50,20 @@ from drnn_bench.kernels.vectors import (
 )
 
 CHUNK = 8  # steps whose gradients wait
-# One block. The S outputs belong to steps first, first + stride, ...
+# One block.
 #   x, y         inputs [T, I] and outputs [S, C]
 #   w, bias      float32 [k, C, I] and [C]
+#   rows, starts, first   those of `Taps`, int64
 #   relu         whether the outputs go through a ReLU
 # Backward adds:
 #   dy           gradient of y [S, C]
-#   dx, fresh    gradient of x [T, I], written where `fresh`, else added to; or 0
+#   dx           gradient of x [T, I], or 0
 #   d_w          float32 [k, C, I], added to
 #   d_bias       a register for each channel, added to
 #   work         room for the gradients of CHUNK steps
-#   count        0, 1, 2, ...
 FIELDS = (
-    "steps", "inputs", "channels", "taps", "shift", "first", "stride",
-    "x", "y", "w", "bias", "relu", "dy", "dx", "fresh", "d_w", "d_bias", "work", "count",
+    "steps", "inputs", "channels", "taps", "rows", "starts", "first",
+    "x", "y", "w", "bias", "relu", "dy", "dx", "d_w", "d_bias", "work",
 )  # fmt: skip
 ARGUMENTS = np.dtype([(name, np.int64) for name in FIELDS])
 
@@ -69,30 +73,42 @@ def conv_forward(a):
     channels = a.channels
     fives, fours = cut(channels, 5)
     for s in range(a.steps):
-        t, y = a.first + s * a.stride, a.y + s * channels * ROW
+        y = a.y + s * channels * ROW
         u = np.int64(0)  # of the literal 0 Numba would compile a version of its own
         while u < channels:
             if u < fives:
-                _units(FIVE, a, t, u, y + u * ROW)
+                _units(FIVE, a, s, u, y + u * ROW)
                 u += 5
             elif u < fours:
-                _units(FOUR, a, t, u, y + u * ROW)
+                _units(FOUR, a, s, u, y + u * ROW)
                 u += 4
             else:
-                _units(ONE, a, t, u, y + u * ROW)
+                _units(ONE, a, s, u, y + u * ROW)
                 u += 1
 
 
 @inline
-def _units(shape, a, t, u, out):
-    """A tile of channels of one step."""
-    inputs = a.inputs
-    w, x = a.w + 4 * u * inputs, a.x + t * inputs * ROW
-    sums = dot(spread_rows(shape, a.bias + 4 * u, 4), w, 4 * inputs, 4, x, inputs)
-    for _ in range(min(a.taps - 1, t // a.shift)):
+def _input(a, j, s):
+    """The row of the inputs that tap j of output s reads."""
+    return load_int(a.rows + 8 * (j * a.steps + s)) * a.inputs * ROW
+
+
+@inline
+def _within(a, j, s):
+    """Whether the tap lies within the sequence; if not, older ones do not either."""
+    return j < a.taps and s >= load_int(a.starts + 8 * j)
+
+
+@inline
+def _units(shape, a, s, u, out):
+    """A tile of channels of one output."""
+    inputs, w = a.inputs, a.w + 4 * u * a.inputs
+    sums = spread_rows(shape, a.bias + 4 * u, 4)
+    j = np.int64(0)  # of the literal 0 Numba would compile a version of its own
+    while _within(a, j, s):
+        sums = dot(sums, w, 4 * inputs, 4, a.x + _input(a, j, s), inputs)
         w += 4 * a.channels * inputs
-        x -= a.shift * inputs * ROW
-        sums = dot(sums, w, 4 * inputs, 4, x, inputs)
+        j += 1
     store_rows(out, sums)
     if a.relu:
         for at in range(out, out + len(shape) * ROW, ROW):
@@ -115,24 +131,21 @@ def conv_backward(a):
                 store(work + u, d)
                 add_sum(a.d_bias + u // ROW * 4 * LANES, d)
             if a.dx:
-                t = a.first + s * a.stride
-                dx = a.dx + t * inputs * ROW
-                for j in range(min(a.taps, t // a.shift + 1)):
-                    # Later outputs came first: this one is the first to read such a row.
-                    if a.fresh and (j == a.taps - 1 or s + a.shift >= a.steps):
+                j = np.int64(0)
+                while _within(a, j, s):
+                    dx = a.dx + _input(a, j, s)
+                    if load_int(a.first + 8 * (j * a.steps + s)):
                         for i in range(dx, dx + inputs * ROW, ROW):
                             store(i, constant(0.0))
                     back(dx, a.w + j * channels * wide, wide, inputs, work, channels)
-                    dx -= a.shift * inputs * ROW
+                    j += 1
         for j in range(a.taps):
-            # From this output on, the tap lies within the sequence.
-            start = max(low, -((a.first - j * a.shift) // a.stride))
+            start = max(low, load_int(a.starts + 8 * j))
             if start < high:
-                x = a.x + (a.first + start * a.stride - j * a.shift) * inputs * ROW
                 work, d_w = a.work + (start - low) * channels * ROW, a.d_w + j * channels * wide
                 gradient(
                     d_w, wide, inputs, work, channels * ROW, channels,
-                    x, a.stride * inputs * ROW, a.count, high - start,
+                    a.x, inputs * ROW, a.rows + 8 * (j * a.steps + start), high - start,
                 )  # fmt: skip
         high = low
 
@@ -189,19 +202,18 @@ class Convolution(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, shift: int, stride: int, relu: bool
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, taps: Taps, relu: bool
     ) -> Tensor:
-        first = (x.shape[1] - 1) % stride
-        steps, (taps, channels, inputs) = (x.shape[1] - 1) // stride + 1, weight.shape
-        y = fresh(len(x), steps, channels, COLUMNS)
+        count, channels, inputs = weight.shape
+        y = fresh(len(x), taps.outputs, channels, COLUMNS)
         given = {
-            "steps": steps, "inputs": inputs, "channels": channels, "taps": taps, "shift": shift,
-            "first": first, "stride": stride, "w": weight.data_ptr(), "bias": bias.data_ptr(),
-            "relu": int(relu),
+            "steps": taps.outputs, "inputs": inputs, "channels": channels, "taps": count,
+            "rows": taps.rows_kS.ctypes.data, "starts": taps.starts_k.ctypes.data,
+            "first": taps.first_kS.ctypes.data, "relu": int(relu),
         }  # fmt: skip
-        layers = arguments(ARGUMENTS, given, x=x, y=y)
+        layers = arguments(ARGUMENTS, given | addresses_of(w=weight, bias=bias), x=x, y=y)
         each_block(lambda block, *_: conv_forward(layers[block]), len(x), y)
-        ctx.given = given
+        ctx.given, ctx.taps = given, taps  # whose addresses are given
         # Only a ReLU's backward reads the outputs; others may be changed in place.
         ctx.save_for_backward(x, weight, bias, *([y] if relu else []))
         return y
@@ -213,15 +225,11 @@ class Convolution(torch.autograd.Function):
         x, weight, bias, *outputs = ctx.saved_tensors
         (taps, channels, inputs), blocks = weight.shape, len(x)
         dx = fresh(*x.shape) if ctx.needs_input_grad[0] else None
-        every = ctx.given["stride"] == 1  # output, so that each input has one that reads it
-        if dx is not None and not every:
+        if dx is not None and not ctx.taps.whole:
             dx.zero_()
         d_weight = fresh(blocks, taps, channels, inputs).zero_()
         d_bias = fresh(blocks, channels, LANES).zero_()
-        given = ctx.given | {
-            "w": weight.data_ptr(), "bias": bias.data_ptr(), "count": numbers_at(CHUNK),
-            "fresh": int(every),
-        }  # fmt: skip
+        given = ctx.given | addresses_of(w=weight, bias=bias)
         own = {"y": outputs[0]} if outputs else {}
         if dx is not None:
             own["dx"] = dx
@@ -233,4 +241,4 @@ class Convolution(torch.autograd.Function):
 
         each_block(run, blocks, empty(threads(blocks), CHUNK * channels, COLUMNS))
         of_bias = d_bias.sum((0, 2)) if ctx.needs_input_grad[2] else None
-        return dx, d_weight.sum(0), of_bias, None, None, None
+        return dx, d_weight.sum(0), of_bias, None, None

@@ -5,6 +5,7 @@ Legend: T steps, B batch, I inputs, C channels, k kernel size, d dilation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,8 +21,8 @@ from drnn_bench.models.architecture import (
     max_levels,
 )
 from drnn_bench.models.cost import FLOAT
-from drnn_bench.models.layers import Layer, SequenceModel, affine
-from drnn_bench.models.needed import keep, thinned
+from drnn_bench.models.layers import CausalHead, Layer, SequenceModel, affine
+from drnn_bench.models.needed import Reads, keep, reads, thinned
 from drnn_bench.models.streaming import Ring, single_step
 
 
@@ -88,32 +89,51 @@ class Convolutional(Architecture):
         return {} if levels is None else {"depth": levels}
 
 
-class ConvolutionalModel(SequenceModel[Layer]):
-    """Here `layer(x_ITB, chains, stride)` gives [C, T', B]: the outputs at every `stride`-th step,
-    counted back from the last one. `chains` is as in `SequenceModel`. Where the fused kernel takes
-    the steps, they lie as [N, T, I, L] instead (`kernels.convolution`)."""
+class ConvolutionalLayer(Layer):
+    """A layer of a `ConvolutionalModel`."""
+
+    fused_kernel = kernels.CONVOLUTION
+
+    def forward(self, x_ITB: Tensor, chains: int, stride: int) -> Tensor:
+        """[C, T', B]: the outputs at every `stride`-th step, counted back from the last one.
+        `chains` is as in `SequenceModel`."""
+        raise NotImplementedError
+
+    def in_blocks(self, x_NTIL: Tensor, reads: Reads) -> Tensor:
+        """The same over blocks of sequences (`kernels.convolution`), at the steps that are
+        needed."""
+        raise NotImplementedError
+
+
+class ConvolutionalModel(SequenceModel[ConvolutionalLayer]):
+    def __init__(self, layers: Sequence[ConvolutionalLayer], head: CausalHead, net: Convolutional):
+        super().__init__(layers, head)
+        self.kernel, self.convolutions = net.kernel, net.convolutions
+        self.dilations = net.layer_dilations
 
     def forward(self, x_BTI: Tensor, last: int | None = None) -> Tensor:
         length = kernels.size(x_BTI.shape[1])
         last = length if last is None else last
-        dilations = [layer.dilation for layer in self.layers]
-        # Both forms have the steps at axis 1.
-        blocks_NTIL = kernels.in_blocks(x_BTI, list(self.parameters()))
-        h_ITB = x_BTI.permute(2, 1, 0) if blocks_NTIL is None else blocks_NTIL
-        if last == 1 and not kernels.symbolic(
-            length
-        ):  # a layer computes the steps that the taps of the next one read
-            for layer, d, above in zip(self.layers, dilations, [*dilations[1:], None], strict=True):
+        h_NTIL = kernels.in_blocks(x_BTI, list(self.parameters()))
+        if h_NTIL is not None:
+            every = reads(self.dilations, self.kernel, self.convolutions, length, last)
+            for layer, read in zip(self.layers, every, strict=True):
+                h_NTIL = layer.in_blocks(h_NTIL, read)
+            y_NTOL = kernels.pointwise(h_NTIL, self.head.weight[0], self.head.bias)
+            return kernels.out_of_blocks(y_NTOL, len(x_BTI))
+        h_ITB = x_BTI.permute(2, 1, 0)
+        if last == 1 and not kernels.symbolic(length):
+            # A layer computes the steps that the taps of the next one read.
+            for layer, d, above in zip(
+                self.layers, self.dilations, [*self.dilations[1:], None], strict=True
+            ):
                 h_ITB = layer(h_ITB, 1, h_ITB.shape[1] if above is None else above // d)
         else:
-            rows, chains = thinned(tuple(dilations), length, last)
+            rows, chains = thinned(self.dilations, length, last)
             for layer, taken, n in zip(self.layers, rows, chains, strict=True):
                 h_ITB = layer(keep(h_ITB, taken, 1), n, 1)
         if kernels.symbolic(length) or h_ITB.shape[1] > last:
             h_ITB = h_ITB[:, -last:]
-        if blocks_NTIL is not None:
-            y_NTOL = kernels.causal_conv(h_ITB, self.head.weight[0].unsqueeze(2), 1, self.head.bias)
-            return kernels.out_of_blocks(y_NTOL, len(x_BTI))
         return affine(self.head.weight[0], h_ITB, self.head.bias).permute(2, 1, 0)
 
 

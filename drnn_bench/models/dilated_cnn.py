@@ -18,10 +18,12 @@ from torch import Tensor, nn
 from drnn_bench import kernels
 from drnn_bench.models.convolution import (
     Convolutional,
+    ConvolutionalLayer,
     ConvolutionalModel,
     stream_conv,
 )
-from drnn_bench.models.layers import CausalHead, Layer
+from drnn_bench.models.layers import CausalHead
+from drnn_bench.models.needed import Reads
 from drnn_bench.models.streaming import Ring
 
 
@@ -35,12 +37,10 @@ class DilatedCNN(Convolutional):
             ConvLayer(sizes[i], sizes[i + 1], self.kernel, dilation)
             for i, dilation in enumerate(self.layer_dilations)
         ]
-        return ConvolutionalModel(layers, CausalHead(sizes[-1], self.output_size))
+        return ConvolutionalModel(layers, CausalHead(sizes[-1], self.output_size), self)
 
 
-class ConvLayer(Layer):
-    fused_kernel = kernels.CONVOLUTION
-
+class ConvLayer(ConvolutionalLayer):
     def __init__(self, input_size: int, channels: int, kernel: int, dilation: int):
         super().__init__()
         self.dilation = dilation
@@ -48,8 +48,10 @@ class ConvLayer(Layer):
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
 
     def forward(self, x_ITB: Tensor, chains: int, stride: int) -> Tensor:
-        """See `ConvolutionalModel`."""
         return kernels.causal_conv(x_ITB, self.weight, chains, stride=stride, relu=True)
+
+    def in_blocks(self, x_NTIL: Tensor, reads: Reads) -> Tensor:
+        return kernels.conv_at(x_NTIL, self.weight, reads.taps[0], relu=True)
 
     def stream(self, x_TBI: Tensor, state: Ring | None) -> tuple[Tensor, Ring]:
         y, ring = stream_conv(x_TBI, self.weight, self.dilation, state)

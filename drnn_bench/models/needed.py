@@ -7,13 +7,14 @@ costs about 2*T cell updates instead of L*T, with the same outputs and the same 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from drnn_bench.kernels import symbolic
+from drnn_bench.kernels import Taps, at_steps, steps_read, symbolic
 
 
 @lru_cache(maxsize=4096)
@@ -71,3 +72,37 @@ def _thinned(
         taken(below, steps, length) for below, steps in zip([None, *needed], needed, strict=False)
     ]
     return rows, [chains(steps, s) for steps, s in zip(needed, dilations, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class Reads:
+    """What a layer of convolutions over blocks reads, where it computes only the steps that are
+    needed.
+
+    taps  of its convolutions, from the inputs on
+    same  the rows of its inputs at the steps of its outputs; None: all
+    """
+
+    taps: tuple[Taps, ...]
+    same: np.ndarray | None
+
+
+@lru_cache(maxsize=16)
+def reads(
+    dilations: tuple[int, ...], taps: int, convolutions: int, length: int, last: int
+) -> list[Reads]:
+    """Of each layer of `convolutions` convolutions with as many taps. A convolution reads a few
+    steps, not whole chains: with two taps half of what `needed_steps` has."""
+    steps = np.arange(length)
+    wanted = steps[-last:]
+    from_top = []
+    for layer, dilation in reversed(list(enumerate(dilations))):
+        outputs, convs = wanted, []
+        for conv in reversed(range(convolutions)):
+            bottom = layer == conv == 0  # it has the whole sequence
+            present = steps if bottom else steps_read(wanted, taps, dilation)
+            convs.append(at_steps(present, wanted, taps, dilation))
+            wanted = present
+        same = None if len(outputs) == len(wanted) else np.searchsorted(wanted, outputs)
+        from_top.append(Reads(tuple(convs[::-1]), same))
+    return from_top[::-1]

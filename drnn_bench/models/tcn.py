@@ -22,10 +22,12 @@ from drnn_bench import kernels
 from drnn_bench.errors import UserError
 from drnn_bench.models.convolution import (
     Convolutional,
+    ConvolutionalLayer,
     ConvolutionalModel,
     stream_conv,
 )
-from drnn_bench.models.layers import CausalHead, Layer, computes
+from drnn_bench.models.layers import CausalHead, computes
+from drnn_bench.models.needed import Reads, keep
 
 Convolve = Callable[[str, Tensor], Tensor]
 
@@ -57,12 +59,10 @@ class TCN(Convolutional):
             Block(sizes[i], sizes[i + 1], self.kernel, dilation, self.dropout)
             for i, dilation in enumerate(self.layer_dilations)
         ]
-        return ConvolutionalModel(blocks, CausalHead(sizes[-1], self.output_size))
+        return ConvolutionalModel(blocks, CausalHead(sizes[-1], self.output_size), self)
 
 
-class Block(Layer):
-    fused_kernel = kernels.CONVOLUTION
-
+class Block(ConvolutionalLayer):
     def __init__(self, input_size: int, channels: int, kernel: int, dilation: int, dropout: float):
         super().__init__()
         self.dilation, self.dropout = dilation, dropout
@@ -71,8 +71,6 @@ class Block(Layer):
         self.shortcut = nn.Linear(input_size, channels) if input_size != channels else nn.Identity()
 
     def forward(self, x_ITB: Tensor, chains: int, stride: int) -> Tensor:
-        """See `ConvolutionalModel`."""
-
         def conv(name: str, h: Tensor) -> Tensor:
             part, strides = getattr(self, name), stride if name == "conv2" else 1
             return kernels.causal_conv(h, part.weight, chains, part.bias, strides, relu=True)
@@ -83,6 +81,18 @@ class Block(Layer):
                 direct, self.shortcut.weight[..., None], 1, self.shortcut.bias
             )
         return self._block(x_ITB, conv, direct)
+
+    def in_blocks(self, x_NTIL: Tensor, reads: Reads) -> Tensor:
+        taps: dict[str, kernels.Taps] = dict(zip(("conv1", "conv2"), reads.taps, strict=True))
+
+        def conv(name: str, h: Tensor) -> Tensor:
+            part = getattr(self, name)
+            return kernels.conv_at(h, part.weight, taps[name], part.bias, relu=True)
+
+        direct = keep(x_NTIL, reads.same, 1)
+        if isinstance(self.shortcut, nn.Linear):
+            direct = kernels.pointwise(direct, self.shortcut.weight, self.shortcut.bias)
+        return self._block(x_NTIL, conv, direct)
 
     def stream(self, x_TBI: Tensor, state: dict | None) -> tuple[Tensor, dict]:
         rings = dict(state or {})
