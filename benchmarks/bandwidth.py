@@ -3,12 +3,12 @@
     python benchmarks/bandwidth.py [--steps 16384] [--turns 5]
 
 Tensors are larger than the caches, so a scan can at best be as fast as a copy that moves as many
-bytes. Counted are the numbers that a scan has to read and to write once: the LRU's reads its inputs
-and writes its states; backward it reads the states and the gradients of the outputs, and writes the
-gradients of the inputs. A minimal cell keeps its gates and its states; backward it reads both, and
-reads and writes the gradients of the states. Copy and scans take turns; figures are medians.
+bytes. Counted are the numbers that a scan has to read and to write once: a minimal cell keeps its
+gates and its states; backward it reads both, and reads and writes the gradients of the states. (A
+layer of S4D or of the LRU keeps nearly nothing: see the note on them.) Copy and scans take turns;
+figures are medians.
 
-Legend: K blocks of L sequences, T steps, N states, H units.
+Legend: B sequences, T steps, I inputs.
 """
 
 from __future__ import annotations
@@ -27,29 +27,12 @@ import torch
 
 from drnn_bench.cells.registry import find_cell
 from drnn_bench.kernels import fused, fused_cells
-from drnn_bench.kernels.diagonal import lru_scan
 from drnn_bench.kernels.registers import COLUMNS
 from drnn_bench.models.build import build
 from drnn_bench.system.allocator import keep_freed_memory
 from drnn_bench.system.provenance import processor
 
 BLOCKS, UNITS = 2, 32
-
-
-def lru(steps: int) -> Callable[[], tuple[float, float]]:
-    """Seconds of one LRU scan, forward and backward."""
-    r_KTN2L = torch.randn(BLOCKS, steps, UNITS, 2, COLUMNS, requires_grad=True)
-    a_N2 = torch.full((UNITS, 2), 0.5, requires_grad=True)
-    dx = torch.ones_like(r_KTN2L)
-
-    def run() -> tuple[float, float]:
-        began = time.perf_counter()
-        x = lru_scan(r_KTN2L, a_N2)
-        between = time.perf_counter()
-        torch.autograd.grad(x, (r_KTN2L, a_N2), dx)
-        return between - began, time.perf_counter() - between
-
-    return run
 
 
 def minimal(cell: str, steps: int) -> Callable[[], tuple[float, float]]:
@@ -91,7 +74,7 @@ def main() -> None:
     torch.set_flush_denormal(True)  # as where nets train
     keep_freed_memory()
     states = 4 * BLOCKS * options.steps * UNITS * COLUMNS  # bytes of H numbers a step
-    moved = {"lru": (4, 6)}  # in states: a complex number is two
+    moved = {}  # in states
     for cell in ("min_gru", "min_lstm"):
         gates = find_cell(cell).fused.gates
         moved[cell] = (gates + 1, gates + 3)
@@ -100,7 +83,7 @@ def main() -> None:
     print(f"{processor()}, load {os.getloadavg()[0]:.1f}; {states / 2**20:.0f} MiB of states.\n")
     print("| scan | | ms | GB/s | a copy, GB/s | share |\n|---|---|---:|---:|---:|---:|")
     for name in moved:
-        run = lru(options.steps) if name == "lru" else minimal(name, options.steps)
+        run = minimal(name, options.steps)
         run()
         copies: list[float] = []
         scans: list[tuple[float, float]] = []

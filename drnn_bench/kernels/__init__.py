@@ -15,7 +15,7 @@ from drnn_bench.kernels.convolution import (
     pointwise,
 )
 from drnn_bench.kernels.depthwise import depthwise_conv
-from drnn_bench.kernels.diagonal import lru_scan, s4d_layer
+from drnn_bench.kernels.diagonal import lru_layer, s4d_layer
 from drnn_bench.kernels.dispatch import clockwork, one_hot, scan, stack, step, to_compile
 from drnn_bench.kernels.gated import gated_attention
 from drnn_bench.kernels.observed import observed, size, symbolic
@@ -51,7 +51,7 @@ __all__ = [
     "forced",
     "gated_attention",
     "in_blocks",
-    "lru_scan",
+    "lru_layer",
     "observed",
     "one_hot",
     "out_of_blocks",

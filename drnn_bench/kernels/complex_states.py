@@ -55,3 +55,16 @@ def add_pair(sums, n, re, im):
 def keep(state, re, im):
     store(state, re)
     store(state + ROW, im)
+
+
+@inline
+def copy_rows(to, rows, size):
+    for at in range(0, size, ROW):
+        store(to + at, load(rows + at))
+
+
+@inline
+def fill_ones(gelus, step):
+    """A row of ones after each `step` bytes of a chunk's rows: the bias is a column of weights."""
+    for at in range(step, CHUNK * (step + ROW), step + ROW):
+        store(gelus + at, constant(1.0))

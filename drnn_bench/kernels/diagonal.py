@@ -2,7 +2,7 @@
 (`convolution.in_blocks`).
 
 Legend: K blocks of L sequences, T steps, F of them before the first output, H channels, N states,
-2 real and imaginary parts, M = H + 1 columns: W, then b.
+2 real and imaginary parts, S = 2N, M = H + 1 columns: W, then b, P = 2H.
 """
 
 from __future__ import annotations
@@ -24,10 +24,20 @@ def s4d_layer(
     return S4DLayer.apply(*(t.contiguous() for t in (u_KTHL, a_HN2, w_HN2, d_H, mix_HM)), first)
 
 
-def lru_scan(r_KTN2L: Tensor, a_N2: Tensor) -> Tensor:
-    """The states x_t = a x_(t-1) + r_t from zeros, [K, T, N, 2, L]."""
+def lru_layer(
+    u_KTHL: Tensor,
+    a_N2: Tensor,
+    b_SH: Tensor,
+    c_HS: Tensor,
+    d_H: Tensor,
+    mix_PM: Tensor,
+    first: int = 0,
+) -> Tensor:
+    """u_t + GLU(W gelu(y_t) + b) of the steps from `first` on, [K, T - F, H, L], where
+    y_t = C x_t + d v_t and x_t = a x_(t-1) + B v_t from zeros, of the normalised inputs v_t."""
     from drnn_bench.kernels.fused import ready
-    from drnn_bench.kernels.fused_lru import LRUScan
+    from drnn_bench.kernels.fused_lru import LRULayer
 
     ready(DIAGONAL)
-    return LRUScan.apply(r_KTN2L.contiguous(), a_N2.contiguous())
+    weights = (t.contiguous() for t in (a_N2, b_SH, c_HS, d_H, mix_PM))
+    return LRULayer.apply(u_KTHL.contiguous(), *weights, first)

@@ -32,6 +32,7 @@ from drnn_bench.kernels.complex_states import (
     add_pair,
     advanced,
     by_factor,
+    fill_ones,
     keep,
     number,
     retreated,
@@ -138,8 +139,7 @@ def s4d_backward(a):
     step, high = a.channels * ROW, a.steps
     size = a.channels * a.states * PAIR
     zero = constant(0.0)
-    for t in range(CHUNK):
-        store(a.gelus + t * (step + ROW) + step, constant(1.0))
+    fill_ones(a.gelus, step)
     while high > 0:
         low = (high - 1) // CHUNK * CHUNK
         answered = min(high, max(low, a.first))

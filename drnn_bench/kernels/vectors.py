@@ -10,6 +10,7 @@ import operator
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import models, overload, register_model
 
 from drnn_bench.kernels.registers import (
@@ -123,6 +124,18 @@ def clamp(typing, row, low, high):
         return row
 
     return row_type(row_type, types.float64, types.float64), generate
+
+
+@intrinsic
+def root(typing, row):
+    """The square roots."""
+
+    def generate(context, builder, signature, args):
+        kind = ir.FunctionType(VECTOR, (VECTOR,))
+        name = f"llvm.sqrt.v{COLUMNS}f32"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+    return row_type(row_type), generate
 
 
 @intrinsic

@@ -109,7 +109,7 @@ class LRULayer(ChunkedLayer):
     """A state is real, [N, 2, B]."""
 
     fused_kernel = kernels.DIAGONAL
-    fused_steps = 65
+    fused_steps = 16
 
     def __init__(self, net: LRU):
         super().__init__()
@@ -167,16 +167,10 @@ class LRULayer(ChunkedLayer):
         return y_HX.view_as(u_HQCB), state
 
     def in_blocks(self, u_KTHL: Tensor, first: int = 0) -> Tensor:
-        v_KTHL = _normed(u_KTHL, 2)
-        b_N2H = self.log_gamma.exp()[:, None, None] * self.b
-        read_KTSL = kernels.pointwise(v_KTHL, b_N2H.flatten(0, 1))
+        b_SH = (self.log_gamma.exp()[:, None, None] * self.b).flatten(0, 1)
+        mix_PM = torch.cat([self.mix.weight, self.mix.bias.unsqueeze(1)], 1)
         a_N2 = self._powers(2)[..., 1]
-        x_KTN2L = kernels.lru_scan(read_KTSL.unflatten(2, (-1, 2)), a_N2)
-        x_KTSL, v_KTHL, u_KTHL = (t[:, first:] for t in (x_KTN2L.flatten(2, 3), v_KTHL, u_KTHL))
-        y_KTHL = kernels.pointwise(x_KTSL, self._reads())
-        y_KTHL = torch.addcmul(y_KTHL, self.d.unsqueeze(1), v_KTHL)
-        mixed = kernels.pointwise(F.gelu(y_KTHL), self.mix.weight, self.mix.bias)
-        return u_KTHL + F.glu(mixed, 2)
+        return kernels.lru_layer(u_KTHL, a_N2, b_SH, self._reads(), self.d, mix_PM, first)
 
     def step(self, u_H11B: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         u_HB = u_H11B[:, 0, 0]
@@ -214,10 +208,10 @@ class LRULayer(ChunkedLayer):
         return u_HX + F.glu(mixed, 0)
 
 
-def _normed(u: Tensor, axis: int = 0) -> Tensor:
+def _normed(u_HX: Tensor) -> Tensor:
     """Mean 0 and variance 1 over the channels. Of a gain B and D have the use."""
-    centred = u - u.mean(axis, keepdim=True)
-    return centred * (centred.square().mean(axis, keepdim=True) + 1e-5).rsqrt()
+    centred_HX = u_HX - u_HX.mean(0, keepdim=True)
+    return centred_HX * (centred_HX.square().mean(0, keepdim=True) + 1e-5).rsqrt()
 
 
 def _turn(factor_N2: Tensor) -> Parts:
