@@ -103,7 +103,7 @@ SHAPES = {
 @example(batch=65, steps=48, states=3, seed=0, channels=4, first=47)
 @example(batch=1, steps=33, states=1, seed=0, channels=1, first=16)
 @given(**SHAPES, channels=st.integers(1, 7), first=st.integers(0, 49))
-def test_s4d_is_the_equation_at_any_shape(batch, steps, states, seed, channels, first):
+def test_the_fused_s4d_is_the_equation_at_any_shape(batch, steps, states, seed, channels, first):
     fused_or_skip("fused")
     torch.manual_seed(seed)
     first = first % steps
@@ -127,7 +127,7 @@ def test_s4d_is_the_equation_at_any_shape(batch, steps, states, seed, channels, 
 @example(batch=65, steps=48, states=3, seed=0, channels=4, first=47)
 @example(batch=1, steps=33, states=1, seed=0, channels=1, first=16)
 @given(**SHAPES, channels=st.integers(1, 7), first=st.integers(0, 49))
-def test_lru_is_the_equation_at_any_shape(batch, steps, states, seed, channels, first):
+def test_the_fused_lru_is_the_equation_at_any_shape(batch, steps, states, seed, channels, first):
     fused_or_skip("fused")
     torch.manual_seed(seed)
     first = first % steps

@@ -375,7 +375,7 @@ def test_smaller_registers_give_the_same(tmp_path):
         "NUMBA_CPU_FEATURES": features,
         "NUMBA_CACHE_DIR": str(tmp_path),
     }
-    chosen = "(any_shape or nan) and fused or deep or threads"
+    chosen = "(any_shape or nan) and fused or deep or threads or slope"
     others = (
         "test_convolution.py",
         "test_depthwise.py",
@@ -384,11 +384,12 @@ def test_smaller_registers_give_the_same(tmp_path):
         "test_selective.py",
     )
     files = [__file__, *(str(Path(__file__).with_name(name)) for name in others)]
-    words = ["-m", "pytest", "-q", "-x", *files, "-k", chosen]
+    words = ["-m", "pytest", "-vv", "-x", *files, "-k", chosen]
     done = subprocess.run(
         [sys.executable, *words], capture_output=True, text=True, cwd=ROOT, env=environment
     )
     assert done.returncode == 0, done.stdout
+    assert all(f"{name}::" in done.stdout for name in others)
 
 
 def test_compiling_is_said_once_and_done_once_a_machine(tmp_path):
