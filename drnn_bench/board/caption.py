@@ -133,7 +133,10 @@ def _conditional(lines: Sequence[BoardLine]) -> str:
     )
     if counts[0] >= ENOUGH:
         return f"{words} Ranks and intervals rest on the means of the searches."
-    return f"{words} Where there are fewer than {ENOUGH} searches the ranks rest on all finals."
+    return (
+        f"{words} Of fewer than {ENOUGH} searches ranks and intervals rest on all finals, or on "
+        "the means of the searches where these differ by more than the finals let expect."
+    )
 
 
 def _margin(line: BoardLine) -> str:

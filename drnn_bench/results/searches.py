@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from drnn_bench.results.board_line import BoardLine
 from drnn_bench.results.significance import Sample, t_interval
 
 Row = dict[str, Any]
-ENOUGH = 5  # searches from which a family's ranks rest on their means
+ENOUGH = 5  # searches from which a family's ranks always rest on their means
 
 WITHOUT_FINALS: dict[str, Any] = {
     "n": 0, "tests": [], "diverged_finals": 0, "solved": None,
@@ -50,7 +50,7 @@ def merge(lines: Sequence[BoardLine]) -> BoardLine:
     best = _best(lines)
     tests = [test for line in lines for test in line.tests]
     means = [line.test_mean for line in lines if line.test_mean is not None]
-    low, high = t_interval(means if len(means) >= ENOUGH else tests) or (None, None)
+    low, high = t_interval(basis([line.tests for line in lines])) or (None, None)
     trials: Counter[str] = Counter()
     for line in lines:
         trials.update(line.trials)
@@ -92,17 +92,32 @@ def _other_metrics(lines: Sequence[BoardLine]) -> dict[str, float]:
     return {name: mean for name, mean in means.items() if mean is not None}
 
 
+def basis(of_searches: Sequence[Sequence[float]]) -> list[float]:
+    """What intervals and ranks over several searches rest on, from the tests of each: the means of
+    the searches, or all tests. Of ENOUGH searches it is the means. Of fewer it is what gives the
+    mean the larger standard error: where searches differ by more than their seeds let expect, seeds
+    of one search tell nothing of another search, and few searches tell little.
+    """
+    tests = [test for search in of_searches for test in search]
+    means = [fmean(search) for search in of_searches if len(search)]
+    if len(means) >= ENOUGH or _error(means) > _error(tests):
+        return means
+    return tests
+
+
+def _error(values: Sequence[float]) -> float:
+    """The standard error of a mean; 0 where there are too few values."""
+    return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+
+
 def merge_samples(samples: Sequence[Sample | None]) -> Sample | None:
-    """What the ranks of a merged line rest on: all finals, or from ENOUGH searches their means."""
+    """What the ranks of a merged line rest on."""
     known = [sample for sample in samples if sample is not None]
     if not known or len(known) < len(samples):
         return None
     if len({len(sample.outcomes_N) for sample in known}) > 1:
         return None
-    if len(known) >= ENOUGH:
-        tests = [float(np.mean(sample.tests)) for sample in known]
-    else:
-        tests = [test for sample in known for test in sample.tests]
+    tests = basis([sample.tests for sample in known])
     return Sample(tests, np.mean([sample.outcomes_N for sample in known], axis=0))
 
 
