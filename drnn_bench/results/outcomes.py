@@ -59,3 +59,23 @@ def block_means(values_N: np.ndarray) -> np.ndarray:
     count = min(len(values_N), BLOCKS)
     edges = np.arange(count + 1) * len(values_N) // count
     return np.add.reduceat(values_N, edges[:-1]) / np.diff(edges)
+
+
+def mean_outcomes(nets: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean over nets of what happened on each example [N], or in each block [K] where a net's
+    are block means; empty [0] without nets, or where these did not read the same examples."""
+    alike = in_one_form(nets)
+    if len({len(outcomes) for outcomes in alike}) != 1:
+        return np.empty(0)
+    return np.mean(alike, axis=0)
+
+
+def in_one_form(nets: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Outcomes of the same examples, all as block means where some are.
+
+    A metric that is no accuracy may be 0 or 1 on every example, as where a net copies without any
+    error. Its outcomes are bits then, and those of the next net are block means.
+    """
+    if len({len(outcomes) for outcomes in nets}) > 1:
+        return [block_means(outcomes) if len(outcomes) else outcomes for outcomes in nets]
+    return list(nets)

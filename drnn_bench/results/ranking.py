@@ -44,7 +44,7 @@ def rank_rows(rows: list[Row], base: str = "lstm") -> list[BoardGroup]:
     for line in lines:
         key = identity(studies[line.study]), *BoardGroup((line,)).key
         same.setdefault(key, []).append(line)
-    samples: dict[str, Sample | None] = {}
+    samples: dict[str, Sample] = {}
     groups: dict[tuple, list[BoardLine]] = {}
     for twins in same.values():
         line = merge(twins)
@@ -141,9 +141,7 @@ def _test_gain_over_random(
     return gain(line.direction, line.test_mean, most.test_mean)
 
 
-def _rank(
-    lines: list[BoardLine], apart: list[str], samples: dict[str, Sample | None]
-) -> BoardGroup:
+def _rank(lines: list[BoardLine], apart: list[str], samples: dict[str, Sample]) -> BoardGroup:
     """Best first, with rank intervals; lines without finals last and without a rank."""
     direction = lines[0].direction
     sign = -1 if direction == "max" else 1
@@ -164,19 +162,16 @@ def _rank(
     return BoardGroup((*ranked, *others), studies)
 
 
-def _told_apart(
-    tested: list[BoardLine], samples: dict[str, Sample | None]
-) -> list[tuple[int, int]]:
-    """The pairs of lines that are told apart, the better first: by seeds and test examples where
-    every line's finals recorded their outcomes (all do since protocol 2), else by seeds alone."""
+def _told_apart(tested: list[BoardLine], samples: dict[str, Sample]) -> list[tuple[int, int]]:
+    """The pairs of lines that are told apart, the better first. Protocol 1 knew seeds alone, and no
+    margin."""
     if not tested:
         return []
     first = tested[0]
-    known = [sample for line in tested if (sample := samples[line.study]) is not None]
-    paired = first.protocol > 1 and len(known) == len(tested)
-    if paired and len({len(sample.outcomes_N) for sample in known}) == 1:
-        return paired_told_apart(known, first.direction, first.margin)
-    return told_apart([line.tests for line in tested], first.direction)
+    if first.protocol == 1:
+        return told_apart([line.tests for line in tested], first.direction)
+    known = [samples[line.study] for line in tested]
+    return paired_told_apart(known, first.direction, first.margin)
 
 
 def _search_names(lines: list[BoardLine]) -> dict[str, str | None]:

@@ -14,10 +14,9 @@ from dataclasses import replace
 from statistics import fmean, stdev
 from typing import Any
 
-import numpy as np
-
 from drnn_bench.results.averages import mean_of_all, mean_of_known
 from drnn_bench.results.board_line import BoardLine
+from drnn_bench.results.outcomes import mean_outcomes
 from drnn_bench.results.significance import Sample, t_interval
 
 Row = dict[str, Any]
@@ -110,15 +109,10 @@ def _error(values: Sequence[float]) -> float:
     return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
 
 
-def merge_samples(samples: Sequence[Sample | None]) -> Sample | None:
+def merge_samples(samples: Sequence[Sample]) -> Sample:
     """What the ranks of a merged line rest on."""
-    known = [sample for sample in samples if sample is not None]
-    if not known or len(known) < len(samples):
-        return None
-    if len({len(sample.outcomes_N) for sample in known}) > 1:
-        return None
-    tests = basis([sample.tests for sample in known])
-    return Sample(tests, np.mean([sample.outcomes_N for sample in known], axis=0))
+    tests = basis([sample.tests for sample in samples])
+    return Sample(tests, mean_outcomes([sample.outcomes_N for sample in samples]))
 
 
 def _best(lines: Sequence[BoardLine]) -> BoardLine:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit  # scipy.stats takes a second to import
 
+from drnn_bench.results.outcomes import in_one_form
+
 LEVEL = 0.95
 
 
@@ -128,7 +130,8 @@ def _better_first(
 @dataclass(frozen=True)
 class Sample:
     """What one family did: its test metric for each seed, and the mean over its seeds of what
-    happened on each test example (or block of examples), in the metric's unit [N]."""
+    happened on each test example (or block of examples), in the metric's unit [N]; empty where
+    that is not known."""
 
     tests: Sequence[float]
     outcomes_N: np.ndarray
@@ -143,16 +146,17 @@ def paired_p(a: Sample, b: Sample, margin: float = 0.0) -> float:
         V = s2A/nA + s2B/nB + var over examples of (mean outcome A - mean outcome B) / N
         t = max(0, |difference| - margin) / sqrt V
 
-    with Welch-Satterthwaite degrees of freedom. 1 where a family has fewer than two seeds.
+    with Welch-Satterthwaite degrees of freedom. 1 where a family has fewer than two seeds. Without
+    the third term where the outcomes of a family are not known.
     """
     if len(a.tests) < 2 or len(b.tests) < 2:
         return 1.0
     difference = abs(float(np.mean(a.tests)) - float(np.mean(b.tests)))
     beyond = max(0.0, difference - margin)
-    paired_N = a.outcomes_N - b.outcomes_N
     samples = [np.asarray(a.tests), np.asarray(b.tests)]
-    if len(paired_N) > 1:
-        samples.append(paired_N)
+    a_N, b_N = in_one_form([a.outcomes_N, b.outcomes_N])
+    if len(a_N) == len(b_N) > 1:
+        samples.append(a_N - b_N)
     return _two_sided(beyond, samples)
 
 

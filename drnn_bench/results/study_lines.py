@@ -7,13 +7,11 @@ from collections.abc import Iterable
 from statistics import fmean
 from typing import Any
 
-import numpy as np
-
 from drnn_bench.results.averages import mean_of_all
 from drnn_bench.results.board_line import BoardLine
 from drnn_bench.results.codec import from_json
 from drnn_bench.results.correlation import mrl_correlations
-from drnn_bench.results.outcomes import unpack
+from drnn_bench.results.outcomes import mean_outcomes, unpack
 from drnn_bench.results.significance import Sample, t_interval
 from drnn_bench.results.speeds import (
     is_to_reference,
@@ -158,15 +156,12 @@ def make_line(
     )
 
 
-def sample_of(line: BoardLine, rows: list[Row]) -> Sample | None:
-    """What the line's ranks rest on; None where its finals did not record their outcomes."""
+def sample_of(line: BoardLine, rows: list[Row]) -> Sample:
+    """What the line's ranks rest on: without outcomes where a final did not record its own, or
+    where all of them diverged."""
     finals = finals_of(line, rows)
-    if not finals or any("outcomes" not in row for row in finals):
-        return None
-    outcomes = [unpack(row["outcomes"]) for row in finals]
-    if len({len(outcomes_N) for outcomes_N in outcomes}) > 1:
-        return None
-    return Sample(line.tests, np.mean(outcomes, axis=0))
+    known = [unpack(row["outcomes"]) for row in finals if "outcomes" in row]
+    return Sample(line.tests, mean_outcomes(known if len(known) == len(finals) else []))
 
 
 def _other_metrics(finals: list[Row]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from drnn_bench.results.outcomes import BITS, BLOCKS, block_means, pack, unpack
+from drnn_bench.results.outcomes import BITS, BLOCKS, block_means, mean_outcomes, pack, unpack
 from drnn_bench.results.significance import (
     Sample,
     holm,
@@ -74,6 +74,19 @@ def test_damaged_outcomes_are_refused(packed):
         unpack(packed)
 
 
+def test_bits_beside_block_means_are_the_same_examples():
+    """A net that copies without any error is a row of zeros, which is packed as bits."""
+    exact_N, near_N = np.zeros(2345), np.random.default_rng(0).random(2345)
+    mean = mean_outcomes([unpack(pack(exact_N)), unpack(pack(near_N))])
+    assert mean == pytest.approx(block_means((exact_N + near_N) / 2), abs=1e-5)
+
+
+def test_other_numbers_of_examples_have_no_mean():
+    assert len(mean_outcomes([])) == 0
+    assert len(mean_outcomes([np.zeros(10), np.zeros(20)])) == 0
+    assert len(mean_outcomes([np.zeros(10), np.empty(0)])) == 0
+
+
 def sample(tests: list[float], outcomes: list[float] | np.ndarray) -> Sample:
     return Sample(tests, np.asarray(outcomes, dtype=float))
 
@@ -117,6 +130,25 @@ def test_numbers_whose_squares_leave_the_floats_are_told_apart_as_others_are(siz
     x, y = ([value * size for value in values] for values in (a, b))
     assert paired_p(sample(x, nothing), sample(y, nothing)) == pytest.approx(p, rel=1e-6)
     assert welch_p(x, y) == pytest.approx(welch_p(a, b), rel=1e-6)
+
+
+def test_the_form_that_outcomes_were_packed_in_changes_nothing():
+    rng = np.random.default_rng(0)
+    a_N, b_N = (rng.random(2 * BLOCKS) < share for share in (0.6, 0.5))
+    a, b = [0.61, 0.6, 0.59], [0.5, 0.51, 0.49]
+    blocks = paired_p(sample(a, block_means(a_N)), sample(b, block_means(b_N)), 0.05)
+    assert paired_p(sample(a, a_N), sample(b, block_means(b_N)), 0.05) == pytest.approx(blocks)
+    assert 0 < blocks < 1
+
+
+@pytest.mark.parametrize("outcomes", [np.empty(0), np.zeros(7)])
+def test_outcomes_that_are_not_known_leave_the_seeds_and_the_margin(outcomes):
+    a, b = [0.91, 0.9, 0.89], [0.84, 0.81, 0.8]
+    known, alone = np.random.default_rng(0).random((2, 20)), np.zeros(1)
+    for margin in (0.0, 0.05, 0.1):
+        seeds = paired_p(sample(a, alone), sample(b, alone), margin)
+        assert paired_p(sample(a, outcomes), sample(b, known[0]), margin) == seeds
+    assert seeds == 1
 
 
 def test_one_seed_separates_nothing():

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from drnn_bench.board import renderings
@@ -13,7 +14,7 @@ from drnn_bench.board.frame import leaderboard
 from drnn_bench.errors import UserError
 from drnn_bench.results import records
 from drnn_bench.results.board_line import GROUP, as_records
-from drnn_bench.results.outcomes import pack
+from drnn_bench.results.outcomes import BLOCKS, pack
 from drnn_bench.results.ranking import rank_rows, select
 from tests.support.markdown import table
 from tests.support.rows import real_rows
@@ -207,6 +208,33 @@ def test_ranks_rest_on_the_test_examples_too():
     for row in rows:
         row.pop("outcomes", None)  # seeds alone
     assert [(x["rank_low"], x["rank_high"]) for x in lines(rows)] == [(1, 1), (2, 2)]
+
+
+def test_a_net_without_any_error_keeps_the_margin():
+    """Its outcomes are bits, and those of nets that are nearly as good are block means."""
+    exact, near = searched("lstm"), searched("gru")
+    rows = []
+    for net, tests in ((exact, [0.0, 0.0, 0.0]), (near, [1e-5, 1.1e-5, 1.2e-5])):
+        finals = [
+            row | {"outcomes": pack(np.linspace(0, 2 * row["test"], 2 * BLOCKS))}
+            for row in net.finals(*tests)
+        ]
+        rows += [net.study() | {"margin": 0.01, "direction": "min"}, *finals]
+    assert {(x["rank_low"], x["rank_high"]) for x in lines(rows)} == {(1, 2)}
+
+
+def test_a_family_whose_finals_all_diverged_leaves_the_others_their_margin():
+    """It has no outcomes."""
+    rows = []
+    for family, tests in (("lstm", [0.9, 0.9]), ("gru", [0.895, 0.895]), ("rnn", [None, None])):
+        net, known = searched(family), {"outcomes": pack([1.0] * 90 + [0.0] * 10)}
+        finals = [row | known if row["test"] else row for row in net.finals(*tests)]
+        rows += [net.study() | {"margin": 0.01}, *finals]
+    assert [(x["family"], x["rank_low"], x["rank_high"]) for x in lines(rows)] == [
+        ("lstm", 1, 2),
+        ("gru", 1, 2),
+        ("rnn", 3, 3),
+    ]
 
 
 def test_a_seed_that_was_trained_twice_counts_once():
