@@ -2,8 +2,9 @@
 
 After Agarwal et al. (2021, rliable). A final's test metric becomes a score: 0 is guessing, 1 the
 best that the metric can be (accuracy 1, an error 0), so a score does not depend on who else is on
-the board. Nothing is clipped: worse than guessing is below 0. Each final counts once. Groups of
-different protocols never count together.
+the board. Nothing is clipped: worse than guessing is below 0. Every group counts alike, and within
+it every final: a group that was searched three times is no three groups. Groups of different
+protocols never count together.
 
 Legend: F finals of a family, D draws of the bootstrap.
 """
@@ -37,8 +38,9 @@ class Standing:
         return [score for stratum in self.strata for score in stratum]
 
     def share_above(self, score: float) -> float:
-        """The performance profile: the share of finals with a higher score."""
-        return float(np.mean(np.asarray(self.scores) > score))
+        """The performance profile: the share of finals with a higher score, in the mean over the
+        groups."""
+        return float(np.mean([np.mean(np.asarray(s) > score) for s in self.strata]))
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,11 @@ def _standings(groups: list[BoardGroup]) -> tuple[Standing, ...]:
 
 def standing(family: str, strata: Sequence[Sequence[float]]) -> Standing:
     """Of a family's scores, at least one in each group."""
-    draws_DF = _resampled(strata)
-    means_D = _interquartile_means(draws_DF)
+    weights_F = np.concatenate([np.full(len(s), 1 / len(s) / len(strata)) for s in strata])
+    means_D = _interquartile_means(_resampled(strata), weights_F)
     low, high = np.quantile(means_D, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     whole_F = np.concatenate([np.asarray(stratum, float) for stratum in strata])
-    iqm = float(_interquartile_means(whole_F[None])[0])
+    iqm = float(_interquartile_means(whole_F[None], weights_F)[0])
     return Standing(family, tuple(map(tuple, strata)), iqm, float(low), float(high))
 
 
@@ -131,10 +133,15 @@ def scores(group: BoardGroup, line: BoardLine) -> list[float]:
     return [(test - group.guessing) / (perfect - group.guessing) for test in line.tests]
 
 
-def _interquartile_means(values_DF: np.ndarray) -> np.ndarray:
-    """Means [D] without the lowest and the highest quarter, rounded down to whole finals."""
-    count = values_DF.shape[1]
-    return np.sort(values_DF, axis=1)[:, count // 4 : count - count // 4].mean(axis=1)
+def _interquartile_means(values_DF: np.ndarray, weights_F: np.ndarray) -> np.ndarray:
+    """Means [D] without the lowest and the highest quarter of the weight, which is 1 in all. Of a
+    final at the edge of a quarter counts the part of its weight that is inside."""
+    order_DF = np.argsort(values_DF, axis=1)
+    upto_DF = np.cumsum(weights_F[order_DF], axis=1)
+    inside_DF = np.clip(upto_DF, 0.25, 0.75)
+    inside_DF -= np.clip(upto_DF - weights_F[order_DF], 0.25, 0.75)
+    kept_DF = inside_DF * np.take_along_axis(values_DF, order_DF, axis=1)
+    return kept_DF.sum(axis=1) / inside_DF.sum(axis=1)
 
 
 def _resampled(strata: Sequence[Sequence[float]]) -> np.ndarray:

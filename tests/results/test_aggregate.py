@@ -21,11 +21,17 @@ numbers = st.floats(-1, 1, allow_nan=False)
 strata = st.lists(st.lists(numbers, min_size=1, max_size=7), min_size=1, max_size=4)
 
 
+def repeated(drawn: list[list[float]]) -> np.ndarray:
+    every = 4 * math.lcm(*map(len, drawn))
+    return np.concatenate([np.repeat(group, every // len(group)) for group in drawn])
+
+
 @settings(max_examples=50)
 @given(strata)
-def test_the_interquartile_mean_is_scipys_trimmed_mean_of_all_scores(drawn):
+def test_the_interquartile_mean_is_scipys_trimmed_mean_of_as_many_scores_of_each_group(drawn):
+    """Every score is repeated until all groups have as many, and a quarter is a whole number."""
     found = standing("lstm", drawn)
-    assert found.iqm == pytest.approx(stats.trim_mean(np.concatenate(drawn), 0.25), abs=1e-12)
+    assert found.iqm == pytest.approx(stats.trim_mean(repeated(drawn), 0.25), abs=1e-12)
     assert found == standing("lstm", drawn)
     assert min(found.scores) - 1e-12 <= found.low <= found.high <= max(found.scores) + 1e-12
 
@@ -33,9 +39,9 @@ def test_the_interquartile_mean_is_scipys_trimmed_mean_of_all_scores(drawn):
 def test_the_interval_is_that_of_a_bootstrap_written_as_a_loop():
     """Each group is drawn from itself alone: 0.2 and 0.8 keep their number in every draw."""
     rng = np.random.default_rng(7)
-    drawn = [rng.normal(0.2, 0.05, 5), rng.normal(0.8, 0.05, 5)]
+    drawn = [rng.normal(0.2, 0.05, 15), rng.normal(0.8, 0.05, 5)]
     means = [
-        stats.trim_mean(np.concatenate([rng.choice(group, 5) for group in drawn]), 0.25)
+        stats.trim_mean(repeated([rng.choice(group, len(group)).tolist() for group in drawn]), 0.25)
         for _ in range(4000)
     ]
     found = standing("lstm", [group.tolist() for group in drawn])
@@ -45,8 +51,15 @@ def test_the_interval_is_that_of_a_bootstrap_written_as_a_loop():
 @given(strata, numbers, numbers)
 def test_the_profile_counts_and_falls(drawn, one, other):
     found = standing("lstm", drawn)
-    assert found.share_above(one) == sum(x > one for x in found.scores) / len(found.scores)
+    assert found.share_above(one) == pytest.approx(np.mean(repeated(drawn) > one))
     assert found.share_above(min(one, other)) >= found.share_above(max(one, other))
+
+
+def test_more_searches_of_one_task_do_not_outweigh_the_other_task():
+    once = standing("lstm", [[0.2, 0.3], [0.8, 0.9]])
+    thrice = standing("lstm", [[0.2, 0.3] * 3, [0.8, 0.9]])
+    assert (once.iqm, thrice.iqm) == pytest.approx((0.55, 0.55))
+    assert (once.share_above(0.5), thrice.share_above(0.5)) == (0.5, 0.5)
 
 
 def board(*names: str, task: str, tests: tuple[float, ...], budget: int = 1000) -> list[Row]:
