@@ -84,13 +84,14 @@ class FinalJob:
         net = restore_architecture(task, spec.family, self.best["config"])
         kernels.used()  # forgets which kernels ran before
         started, outcome, packed = records.now(), {"validation": None, "test": None}, None
+        recipe = Recipe.from_json(spec.recipe)
         with kernels.shared(self.threads):
             try:
                 trained = yield from train(
                     net,
                     task,
                     arrays,
-                    Recipe.from_json(spec.recipe),
+                    recipe,
                     learning_rate=self.best["learning_rate"],
                     steps=spec.steps,
                     seed=self.seed,
@@ -102,7 +103,8 @@ class FinalJob:
                 outcome |= {"state": "diverged", "reason": str(error)}
             else:
                 prepared.verified()  # files are mapped: nobody may have changed them meanwhile
-                test = evaluate(trained.model, task, arrays["test"], self.device)
+                data = arrays["test"]
+                test = evaluate(trained.model, task, data, self.device, recipe.batch_size)
                 prepared.verified()
                 packed = weights.pack(trained.model)
                 outcome = {

@@ -142,7 +142,8 @@ class _Run:
     def evaluate(self) -> float:
         """The metric on the validation set. Keeps a copy of the weights where it is the best so
         far."""
-        scores = evaluate(self.model, self.task, self.validation, self.device)
+        batch_size = self.recipe.batch_size
+        scores = evaluate(self.model, self.task, self.validation, self.device, batch_size)
         value = scores.value
         if not math.isfinite(value):
             raise Diverged(self.step)

@@ -24,8 +24,9 @@ from drnn_bench.tasks.checks import check_target_type
 from drnn_bench.tasks.task import Task
 from drnn_bench.training.losses import example_losses
 
-# Sequences at once, as in a training step of the default recipe, so that the memory suffices. 512
-# may take three times as much as that step (a minimal LSTM of 1,249 units on 784 steps: 9.9 GB
+# Sequences at once, as in a training step of the default recipe, so that the memory suffices. A
+# recipe of smaller batches, as for sequences that fill the memory, has no more than these. 512 may
+# take three times as much as that step (a minimal LSTM of 1,249 units on 784 steps: 9.9 GB
 # against 3.0), and convolutions alone are faster with them.
 EVALUATION_BATCH = 128
 STREAM_CHUNK = 10_000  # steps of the one sequence of a stream task
@@ -66,12 +67,19 @@ class Scores:
 
 @flushed()
 @torch.no_grad()
-def evaluate(model: Net, task: Task, data: tuple[np.ndarray, ...], device: str = "cpu") -> Scores:
-    """What a model makes of a split, over all its sequences and scored steps."""
+def evaluate(
+    model: Net,
+    task: Task,
+    data: tuple[np.ndarray, ...],
+    device: str = "cpu",
+    batch_size: int = EVALUATION_BATCH,
+) -> Scores:
+    """What a model makes of a split, over all its sequences and scored steps; of no more sequences
+    at once than `batch_size`, that of its training."""
     model.eval()
     metrics = _metrics(task)
     batches: dict[str, list[np.ndarray]] = {name: [] for name in metrics}
-    state, size = None, STREAM_CHUNK if task.stream else EVALUATION_BATCH
+    state, size = None, STREAM_CHUNK if task.stream else min(batch_size, EVALUATION_BATCH)
     for start in range(0, len(data[0]), size):
         rows = slice(start, start + size)
         if task.stream:  # one sequence, its state carried from chunk to chunk

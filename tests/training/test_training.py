@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from drnn_bench.errors import UserError
 from drnn_bench.execution.carry import drain
 from drnn_bench.models.build import build, configure
+from drnn_bench.models.layers import SequenceModel
 from drnn_bench.models.names import FAMILIES
 from drnn_bench.results.recipe import OPTIMIZERS, Recipe
 from drnn_bench.tasks.prepared import prepare
@@ -225,6 +227,21 @@ def test_an_evaluation_takes_no_more_sequences_at_once_than_training_does(digits
     evaluate(model, task, arrays["train"])
     assert sum(seen) == len(arrays["train"][0])
     assert max(seen) <= Recipe().batch_size
+
+
+def test_nor_does_that_of_a_recipe_of_small_batches(digits):
+    seen: list[int] = []
+
+    def note(module, given):
+        if isinstance(module, SequenceModel):
+            seen.append(len(given[0]))
+
+    hook = register_module_forward_pre_hook(note)
+    try:
+        run(digits, steps=2, recipe=Recipe(batch_size=8))
+    finally:
+        hook.remove()
+    assert set(seen) == {8}  # 240 sequences are validated
 
 
 def same(one, other) -> bool:
