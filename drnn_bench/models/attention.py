@@ -1,7 +1,7 @@
 """Causal attention, over all steps so far or over a window, in one pass or step by step.
 
-Legend: B batch, h heads, d numbers of a head, T steps, L queries, S keys, N steps of a window,
-C blocks of N steps, M their 2N keys.
+Legend: B batch, h heads, d numbers of a head, E = h * d, T steps, L queries, S keys, N steps of a
+window, C blocks of N steps, M their 2N keys.
 """
 
 from __future__ import annotations
@@ -26,18 +26,26 @@ Pair = tuple[Tensor, Tensor]  # keys and values
 Cache = tuple[int, Any]  # Any: Ring or Pair
 
 
-def rotated(x_BhTd: Tensor, start: int | Tensor) -> Tensor:
-    """Numbers i and i + d/2 of each head turned by t * 10000^(-2i/d), for the steps t from `start`
-    on (Su et al. 2021, equation 15). The angles are exact at any step: they are in float64 until
-    whole turns are taken off. Cosines are of the dtype: onnxruntime < 1.28 has none of float64."""
-    steps, half = x_BhTd.shape[2], x_BhTd.shape[3] // 2
-    place = torch.arange(half, dtype=torch.float64, device=x_BhTd.device)
-    step = start + torch.arange(steps, dtype=torch.float64, device=x_BhTd.device)
+def turns(
+    start: int | Tensor, steps: int, heads: int, head_size: int, like: Tensor
+) -> tuple[Tensor, Tensor]:
+    """What turns the numbers i and i + d/2 of each head by t * 10000^(-2i/d), for the steps t from
+    `start` on (Su et al. 2021, equation 15): cosines [T, E] and signed sines [T, E]. The angles are
+    exact at any step: they are in float64 until whole turns are taken off. Cosines are of the dtype
+    of `like`: onnxruntime < 1.28 has none of float64."""
+    half = head_size // 2
+    place = torch.arange(half, dtype=torch.float64, device=like.device)
+    step = start + torch.arange(steps, dtype=torch.float64, device=like.device)
     angle_Td = (step.unsqueeze(1) * 10000 ** (-place / half)).remainder(2 * math.pi)
-    angle_Td = angle_Td.to(x_BhTd.dtype)
-    cos, sin = angle_Td.cos(), angle_Td.sin()
-    first, second = x_BhTd.chunk(2, 3)
-    return torch.cat([first * cos - second * sin, first * sin + second * cos], 3)
+    angle_Td = angle_Td.to(like.dtype)
+    cos_Td, sin_Td = angle_Td.cos(), angle_Td.sin()
+    return cos_Td.repeat(1, 2 * heads), torch.cat([-sin_Td, sin_Td], 1).repeat(1, heads)
+
+
+def turned(x_BTE: Tensor, cos_TE: Tensor, sin_TE: Tensor, heads: int) -> Tensor:
+    """Over whole rows: sums over the halves of each head would take twice as long."""
+    swapped_BTE = x_BTE.unflatten(2, (heads, 2, -1)).flip(3).flatten(2)
+    return torch.addcmul(x_BTE * cos_TE, swapped_BTE, sin_TE)
 
 
 def attend(q_BhLd: Tensor, k_BhSd: Tensor, v_BhSd: Tensor, window: int | None) -> Tensor:

@@ -34,7 +34,8 @@ from drnn_bench.models.attention import (
     attend,
     continued,
     continued_plainly,
-    rotated,
+    turned,
+    turns,
 )
 from drnn_bench.models.cost import FLOAT
 from drnn_bench.models.layers import CausalHead, SequenceModel
@@ -126,15 +127,17 @@ class TransformerModel(SequenceModel[Any]):
         """Logits (B, T, O). Of the top block only the last steps have queries."""
         *below, top = self.layers
         u_BTH = self.encoder(x_BTI)
+        turn = self._turn(0, size(x_BTI.shape[1]))
         for block in below:
-            u_BTH = block(u_BTH)
-        return self._answer(top(u_BTH, last))
+            u_BTH = block(u_BTH, turn)
+        return self._answer(top(u_BTH, turn, last))
 
     def stream(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, list[Cache]]:
         """Logits (B, T, O) of the next steps, and the blocks' keys and values so far."""
         u_BTH, after = self.encoder(x_BTI), []
+        turn = self._turn(state[0][0] if state else 0, x_BTI.shape[1])
         for block, before in zip(self.layers, state or [None] * len(self.layers), strict=True):
-            u_BTH, cache = block.stream(u_BTH, before)
+            u_BTH, cache = block.stream(u_BTH, turn, before)
             after.append(cache)
         return self._answer(u_BTH), after
 
@@ -144,9 +147,9 @@ class TransformerModel(SequenceModel[Any]):
         window = self.layers[0].window
         seen = state[0] if window else torch.full((1,), state[0].shape[2])
         held = state[1:] if window else state
-        u_B1H, after = self.encoder(x_B1I), []
+        u_B1H, after, turn = self.encoder(x_B1I), [], self._turn(seen, 1)
         for i, block in enumerate(self.layers):
-            u_B1H, pair = block.plain_step(u_B1H, seen, (held[2 * i], held[2 * i + 1]))
+            u_B1H, pair = block.plain_step(u_B1H, turn, seen, (held[2 * i], held[2 * i + 1]))
             after += pair
         return self._answer(u_B1H), (seen + 1, *after) if window else tuple(after)
 
@@ -160,6 +163,12 @@ class TransformerModel(SequenceModel[Any]):
                 state["seen"] = torch.zeros(1, dtype=torch.int64, device=like.device)
             state |= {f"{word}_{i}": like.new_zeros(shape) for word in ("keys", "values")}
         return state
+
+    def _turn(self, start: int | Tensor, steps: int) -> Pair:
+        """Of queries and keys at these steps, the same in all blocks."""
+        first = self.layers[0]
+        head_size = len(first.query.weight) // first.heads
+        return turns(start, steps, first.heads, head_size, self.encoder.weight)
 
     def _answer(self, u_BTH: Tensor) -> Tensor:
         steps = size(u_BTH.shape[1])
@@ -182,32 +191,35 @@ class Block(nn.Module):
             self.out.weight /= math.sqrt(2 * net.depth)
             self.narrow.weight /= math.sqrt(2 * net.depth)
 
-    def forward(self, u_BTH: Tensor, last: int | None = None) -> Tensor:
+    def forward(self, u_BTH: Tensor, turn: Pair, last: int | None = None) -> Tensor:
         """The outputs of the last `last` steps; None: of all."""
         start = 0 if last is None else size(u_BTH.shape[1]) - last
         n_BTH = self.norm1(u_BTH)
-        q_BhLd = rotated(self._split(self.query(n_BTH[:, start:])), start)
-        k_BhTd = rotated(self._split(self.key(n_BTH)), 0)
+        cos_TE, sin_TE = turn
+        q_BhLd = self._turned(self.query(n_BTH[:, start:]), (cos_TE[start:], sin_TE[start:]))
+        k_BhTd = self._turned(self.key(n_BTH), turn)
         y_BhLd = attend(q_BhLd, k_BhTd, self._split(self.value(n_BTH)), self.window)
         return self._finish(u_BTH[:, start:], y_BhLd)
 
-    def stream(self, u_BTH: Tensor, state: Cache | None) -> tuple[Tensor, Cache]:
-        n_BTH, seen = self.norm1(u_BTH), 0 if state is None else state[0]
-        q_BhTd, k_BhTd = (
-            rotated(self._split(part(n_BTH)), seen) for part in (self.query, self.key)
-        )  # fmt: skip
+    def stream(self, u_BTH: Tensor, turn: Pair, state: Cache | None) -> tuple[Tensor, Cache]:
+        n_BTH = self.norm1(u_BTH)
+        q_BhTd, k_BhTd = (self._turned(part(n_BTH), turn) for part in (self.query, self.key))
         new = (k_BhTd, self._split(self.value(n_BTH)))
         y_BhTd, state = continued(q_BhTd, new, self.window, state)
         return self._finish(u_BTH, y_BhTd), state
 
-    def plain_step(self, u_B1H: Tensor, seen: Tensor, held: Pair) -> tuple[Tensor, Pair]:
+    def plain_step(
+        self, u_B1H: Tensor, turn: Pair, seen: Tensor, held: Pair
+    ) -> tuple[Tensor, Pair]:
         n_B1H = self.norm1(u_B1H)
-        q_Bh1d, k_Bh1d = (
-            rotated(self._split(part(n_B1H)), seen) for part in (self.query, self.key)
-        )  # fmt: skip
+        q_Bh1d, k_Bh1d = (self._turned(part(n_B1H), turn) for part in (self.query, self.key))
         new = (k_Bh1d, self._split(self.value(n_B1H)))
         y_Bh1d, held = continued_plainly(q_Bh1d, new, self.window, seen, held)
         return self._finish(u_B1H, y_Bh1d), held
+
+    def _turned(self, x_BTE: Tensor, turn: Pair) -> Tensor:
+        """[B, h, T, d]."""
+        return self._split(turned(x_BTE, *turn, self.heads))
 
     def _split(self, x_BTE: Tensor) -> Tensor:
         """[B, h, T, d]."""
