@@ -12,7 +12,7 @@ from drnn_bench.board.cells import MISSING, number_text, result_text
 from drnn_bench.board.renderings import csv_table, markdown_table
 from drnn_bench.board.verdict import verdicts
 from drnn_bench.results.aggregate import together
-from drnn_bench.results.board_line import BoardGroup, BoardLine, as_records
+from drnn_bench.results.board_line import BoardGroup, BoardLine, as_records, place
 from drnn_bench.system.escape import markdown, plain, rich
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def tables(groups: Sequence[BoardGroup], base: str, gap: str = " ") -> list[Budg
     """
     tasks: dict[tuple, list[BoardGroup]] = {}
     for group in groups:
-        tasks.setdefault((group.task, group.first.task_version, group.first.data_hash,
-                          group.steps, group.protocol), []).append(group)  # fmt: skip
+        tasks.setdefault((*place(group.key)[:4], group.steps), []).append(group)
     return [_table(tasks[key], base, gap) for key in sorted(tasks)]
 
 

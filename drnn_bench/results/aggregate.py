@@ -56,10 +56,10 @@ class Together:
 
 
 def together(groups: Sequence[BoardGroup]) -> list[Together]:
-    """One for each protocol that has at least two groups in which families can be compared: two
-    families have finals, and guessing is known."""
+    """One for each protocol, the latest first, that has at least two groups in which families can
+    be compared: two families have finals, and guessing is known."""
     found = []
-    for protocol in sorted({group.protocol for group in groups}):
+    for protocol in sorted({group.protocol for group in groups}, reverse=True):
         counted: list[BoardGroup] = []
         left_out: list[tuple[BoardGroup, str]] = []
         for group in groups:

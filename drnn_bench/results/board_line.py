@@ -38,6 +38,13 @@ LATER: dict[str, Any] = {
 GROUP = ("task", "task_version", "data_hash", "budget", "steps", "protocol")
 
 
+def place(key: tuple) -> tuple:
+    """Where a group of this key stands among others: of a task the latest protocol first, and of it
+    the latest version, since that is what a reader looks for; then by data, budget and steps."""
+    task, version, data, budget, steps, protocol = key
+    return task, -protocol, -version, data, budget, steps
+
+
 @dataclass(frozen=True, kw_only=True)
 class BoardLine:
     """A search of a family, or several that differ in their seed, and what the finalists did.

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from drnn_bench.errors import UserError, nearest
-from drnn_bench.results.board_line import GROUP, BoardGroup, BoardLine
+from drnn_bench.results.board_line import GROUP, BoardGroup, BoardLine, place
 from drnn_bench.results.search_worth import worth
 from drnn_bench.results.searches import identity, merge, merge_samples
 from drnn_bench.results.significance import (
@@ -31,8 +31,8 @@ Row = dict[str, Any]
 def rank_rows(rows: list[Row], base: str = "lstm") -> list[BoardGroup]:
     """One line for each search, ranked within its group; `speed_ratio` is to the family `base`.
 
-    `rows` are as `records.read` gives them. Groups are ordered by their key. Empty where no row is
-    that of a study.
+    `rows` are as `records.read` gives them. Groups are in the order of `place`. Empty where no row
+    is that of a study.
     """
     studies = study_rows(rows)
     speeds = shown_speeds(studies, rows)
@@ -50,7 +50,7 @@ def rank_rows(rows: list[Row], base: str = "lstm") -> list[BoardGroup]:
         line = merge(twins)
         samples[line.study] = merge_samples([sample_of(twin, rows) for twin in twins if twin.n])
         groups.setdefault(BoardGroup((line,)).key, []).append(line)
-    keys = sorted(groups)
+    keys = sorted(groups, key=place)
     return [_rank(groups[key], _differences(key, keys), samples) for key in keys]
 
 

@@ -36,7 +36,7 @@ def test_a_board_says_what_it_left_out_and_why():
             wide.study(), *wide.finals(*FAIR), later.study(), *later.finals(*FAIR)]  # fmt: skip
     text = renderings.to_markdown(select(rank_rows(rows), budget=1000))
     assert "Left out: lstm (3 finals of a net that is no longer the best)." in text
-    assert "Ranked apart, never with these: 2,000 parameters, 200 steps; task version 2." in text
+    assert "Ranked apart, never with these: task version 2; 2,000 parameters, 200 steps." in text
 
 
 def test_the_correlation_with_mrl_stands_below_the_board_of_a_random_search():

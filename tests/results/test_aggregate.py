@@ -118,4 +118,4 @@ def test_budgets_of_different_protocols_stand_in_different_tables():
     old = [row | {"protocol": 1, "study": f"old-{row['study']}"} for row in new]
     tables = budgets.tables(rank_rows([*new, *old]), "lstm")
     assert [len(x.titles) for x in tables] == [2, 2]
-    assert [", protocol 2)" in x.heading for x in tables] == [False, True]
+    assert [", protocol 2)" in x.heading for x in tables] == [True, False]

@@ -191,8 +191,22 @@ def test_boards_of_two_protocols_are_never_ranked_together():
     one = searched()
     old = dataclasses.replace(one, spec=dataclasses.replace(one.spec, protocol=1))
     groups = rank_rows([one.study(), *one.finals(*GOOD), old.study(), *old.finals(*POOR)])
-    assert [group.protocol for group in groups] == [1, 2]
-    assert [group.apart for group in groups] == [["protocol 2"], ["protocol 1"]]
+    assert [group.protocol for group in groups] == [2, 1]
+    assert [group.apart for group in groups] == [["protocol 1"], ["protocol 2"]]
+
+
+def test_of_a_task_the_latest_protocol_stands_first_and_of_it_the_latest_version():
+    old, one, new = searched(), searched(), searched(version=2)
+    old = dataclasses.replace(old, spec=dataclasses.replace(old.spec, protocol=1))
+    small, other = searched(budget=500), searched(task="adding:T=20")
+    groups = rank_rows([x.study() for x in (old, one, small, new, other)])
+    assert [(x.task, x.protocol, x.first.task_version, x.budget) for x in groups] == [
+        ("adding:T=20", 2, 1, 1000),
+        ("pixel_digits", 2, 2, 1000),
+        ("pixel_digits", 2, 1, 500),
+        ("pixel_digits", 2, 1, 1000),
+        ("pixel_digits", 1, 1, 1000),
+    ]
 
 
 def test_ranks_rest_on_the_test_examples_too():
