@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+import numpy as np
+
 from drnn_bench.board.cells import result_text, with_unit
 from drnn_bench.board.standing import Standing, name
 from drnn_bench.results.board_line import BoardLine
-from drnn_bench.results.significance import told_apart
-from drnn_bench.results.study_lines import gain
+from drnn_bench.results.searches import basis
+from drnn_bench.results.significance import Sample, paired_told_apart
 
 Best = tuple[Standing, BoardLine]  # a board and the family to take there
 
@@ -18,9 +20,9 @@ def budget_effect(standings: Sequence[Standing]) -> dict[tuple, str]:
     """A sentence for each task that has several budgets, by the key of its largest one's group.
 
     Boards that rank several families are compared, and those that rank the same search of one
-    family. The bests of the budgets are told apart by Welch's test over seeds with Holm's
-    correction, beyond the task's margin. More parameters stop paying at the smallest budget that
-    no larger one is better than.
+    family. The bests of the budgets are told apart by Welch's test over seeds, or over the means of
+    searches that disagree, with Holm's correction, beyond the task's margin. More parameters stop
+    paying at the smallest budget that no larger one is better than.
     """
     tasks: dict[tuple, list[Best]] = {}
     for one in standings:
@@ -52,8 +54,11 @@ def _sentence(budgets: Sequence[Best]) -> str:
     bests = [best for _, best in budgets]
     if min(best.n for best in bests) < 2:
         return f"{listed} One seed does not tell whether more parameters pay."
-    pairs = told_apart([best.tests for best in bests], bests[0].direction)
-    surpassed = {small for large, small in pairs if large > small and _counts(bests, large, small)}
+    samples = [Sample(basis(best.tests, best.search_means), np.empty(0)) for best in bests]
+    first = bests[0]
+    margin = first.margin or first.shown_as.margin  # protocol 1 had none
+    pairs = paired_told_apart(samples, first.direction, margin)
+    surpassed = {small for large, small in pairs if large > small}
     stop = next(i for i in range(len(budgets)) if i not in surpassed)
     if stop == len(budgets) - 1:
         return f"{listed} More parameters pay up to the largest of these budgets."
@@ -61,9 +66,3 @@ def _sentence(budgets: Sequence[Best]) -> str:
         f"{listed} More parameters stop paying at {budgets[stop][0].group.budget:,}: the best of "
         "no larger budget is told apart from it."
     )
-
-
-def _counts(bests: Sequence[BoardLine], better: int, worse: int) -> bool:
-    """Whether anybody would choose a net for the difference. Protocol 1 had no margin."""
-    by = gain(bests[0].direction, bests[better].test_mean, bests[worse].test_mean)
-    return by is not None and by > (bests[0].margin or bests[0].shown_as.margin)

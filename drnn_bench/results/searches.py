@@ -49,7 +49,7 @@ def merge(lines: Sequence[BoardLine]) -> BoardLine:
     best = _best(lines)
     tests = [test for line in lines for test in line.tests]
     means = [line.test_mean for line in lines if line.test_mean is not None]
-    low, high = t_interval(basis([line.tests for line in lines])) or (None, None)
+    low, high = t_interval(basis(tests, means)) or (None, None)
     trials: Counter[str] = Counter()
     for line in lines:
         trials.update(line.trials)
@@ -91,17 +91,13 @@ def _other_metrics(lines: Sequence[BoardLine]) -> dict[str, float]:
     return {name: mean for name, mean in means.items() if mean is not None}
 
 
-def basis(of_searches: Sequence[Sequence[float]]) -> list[float]:
-    """What intervals and ranks over several searches rest on, from the tests of each: the means of
-    the searches, or all tests. Of ENOUGH searches it is the means. Of fewer it is what gives the
-    mean the larger standard error: where searches differ by more than their seeds let expect, seeds
-    of one search tell nothing of another search, and few searches tell little.
+def basis(tests: Sequence[float], means: Sequence[float]) -> list[float]:
+    """What intervals and ranks over several searches rest on: all tests, or the means of the
+    searches. Of ENOUGH searches it is the means. Of fewer it is what gives the mean the larger
+    standard error: where searches differ by more than their seeds let expect, seeds of one search
+    tell nothing of another search, and few searches tell little.
     """
-    tests = [test for search in of_searches for test in search]
-    means = [fmean(search) for search in of_searches if len(search)]
-    if len(means) >= ENOUGH or _error(means) > _error(tests):
-        return means
-    return tests
+    return list(means if len(means) >= ENOUGH or _error(means) > _error(tests) else tests)
 
 
 def _error(values: Sequence[float]) -> float:
@@ -111,8 +107,9 @@ def _error(values: Sequence[float]) -> float:
 
 def merge_samples(samples: Sequence[Sample]) -> Sample:
     """What the ranks of a merged line rest on."""
-    tests = basis([sample.tests for sample in samples])
-    return Sample(tests, mean_outcomes([sample.outcomes_N for sample in samples]))
+    tests = [test for sample in samples for test in sample.tests]
+    means = [fmean(sample.tests) for sample in samples if len(sample.tests)]
+    return Sample(basis(tests, means), mean_outcomes([sample.outcomes_N for sample in samples]))
 
 
 def _best(lines: Sequence[BoardLine]) -> BoardLine:

@@ -243,6 +243,30 @@ def test_more_parameters_stop_paying_where_no_larger_budget_is_told_apart():
     assert "pay up to the largest" in verdicts(rank_rows(longer))[1].budgets
 
 
+def test_searches_that_disagree_do_not_tell_whether_more_parameters_pay():
+    """Their finals do not count one by one: seeds of one search tell nothing of another."""
+
+    def said(small: tuple[float, ...]) -> str | None:
+        rows = []
+        for budget, means in ((1000, small), (2000, (0.90, 0.91, 0.92))):
+            for seed, mean in enumerate(means):
+                one = searched(budget=budget)
+                one = dataclasses.replace(one, spec=dataclasses.replace(one.spec, seed=seed))
+                rows += [one.study(), *one.finals(mean - 0.001, mean, mean + 0.001)]
+        return verdicts(rank_rows(rows))[-1].budgets
+
+    assert "More parameters pay up to the largest" in (said((0.80, 0.81, 0.82)) or "")
+    assert "More parameters stop paying at 1,000" in (said((0.70, 0.84, 0.89)) or "")
+
+
+def test_a_difference_below_the_margin_is_no_reason_for_more_parameters():
+    rows = []
+    for budget, mean in ((1000, 0.9), (2000, 0.9015)):
+        one = searched(budget=budget)
+        rows += [one.study(margin=0.002), *one.finals(mean, mean + 1e-6, mean + 2e-6)]
+    assert "stop paying at 1,000" in (verdicts(rank_rows(rows))[-1].budgets or "")
+
+
 def test_a_family_that_stands_twice_is_named_by_its_row():
     one = searched()
     twin = dataclasses.replace(one, spec=dataclasses.replace(one.spec, sampler="qmc"))
